@@ -1,0 +1,61 @@
+//! The schema of every service, for SQLite and PostgreSQL. Expand and contract: a change only adds, and a
+//! later one removes what no released version reads any more.
+//!
+//! Plain SQL, one file per change. `{uuid}` and `{bytes}` are the only words that differ between the two.
+//! Money is BIGINT fen and time BIGINT milliseconds: SQLite keeps decimals as floats and orders
+//! timestamps as text.
+
+use sea_orm_migration::prelude::*;
+
+macro_rules! changes {
+    ($($name:ident)*) => {
+        $(
+            struct $name;
+
+            impl MigrationName for $name {
+                fn name(&self) -> &str {
+                    stringify!($name)
+                }
+            }
+
+            #[async_trait::async_trait]
+            impl MigrationTrait for $name {
+                async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                    run(manager, include_str!(concat!("sql/", stringify!($name), ".sql"))).await
+                }
+            }
+        )*
+
+        #[async_trait::async_trait]
+        impl MigratorTrait for Migrator {
+            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+                vec![$(Box::new($name)),*]
+            }
+        }
+    };
+}
+
+/// Applies all changes in order.
+struct Migrator;
+
+#[expect(non_camel_case_types, reason = "a change is named like its file")]
+mod change {
+    use super::{DbErr, MigrationName, MigrationTrait, Migrator, MigratorTrait, SchemaManager, run};
+
+    changes! { m0001_kernel m0002_identity m0003_catalog m0004_auction m0005_ledger m0006_contract m0007_financing }
+}
+
+/// Brings the database of a service to the newest schema.
+pub async fn migrate(db: &kernel::Db) -> kernel::Result<()> {
+    Ok(Migrator::up(db.write(), None).await?)
+}
+
+async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {
+    let (uuid, bytes) = match manager.get_database_backend() {
+        sea_orm::DbBackend::Postgres => ("uuid", "bytea"),
+        _ => ("blob", "blob"),
+    };
+    let sql = sql.replace("{uuid}", uuid).replace("{bytes}", bytes);
+    manager.get_connection().execute_unprepared(&sql).await?;
+    Ok(())
+}

@@ -1,0 +1,51 @@
+CREATE TABLE deal (
+    id {uuid} PRIMARY KEY,
+    listing_id {uuid} NOT NULL UNIQUE,
+    award_id {uuid} NOT NULL UNIQUE,
+    transferor_id {uuid} NOT NULL,
+    transferee_id {uuid} NOT NULL,
+    transfer_application_id {uuid} NOT NULL,
+    price bigint NOT NULL CHECK (price > 0),
+    status text NOT NULL,
+    contract_id {uuid} NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE contract (
+    id {uuid} PRIMARY KEY,
+    deal_id {uuid} NOT NULL UNIQUE REFERENCES deal (id),
+    transferor_id {uuid} NOT NULL,
+    transferee_id {uuid} NOT NULL,
+    status text NOT NULL,
+    document text NOT NULL,
+    document_hash text NOT NULL,
+    created_at bigint NOT NULL
+);
+
+CREATE TABLE signature (
+    contract_id {uuid} NOT NULL REFERENCES contract (id),
+    organization_id {uuid} NOT NULL,
+    signer_id text NOT NULL,
+    document_hash text NOT NULL,
+    signed_at bigint NOT NULL,
+    PRIMARY KEY (contract_id, organization_id)
+);
+
+CREATE TABLE registration (
+    contract_id {uuid} PRIMARY KEY REFERENCES contract (id),
+    number text NOT NULL UNIQUE,
+    kind text NOT NULL,
+    contract_amount bigint NOT NULL CHECK (contract_amount > 0),
+    technical_amount bigint NOT NULL CHECK (technical_amount >= 0 AND technical_amount <= contract_amount),
+    registrar_id text NOT NULL,
+    registered_at bigint NOT NULL,
+    hash text NOT NULL
+);
+
+-- The last serial number per registration point and year.
+CREATE TABLE registration_serial (
+    point text NOT NULL,
+    year integer NOT NULL,
+    serial integer NOT NULL,
+    PRIMARY KEY (point, year)
+);

@@ -1,0 +1,1 @@
+//! Bidding sessions: rules, sequencer, log, awards

@@ -1,0 +1,1 @@
+//! Achievements, listings and transfer applications

@@ -1,0 +1,1 @@
+//! Deals, contracts, signing, registration

@@ -1,0 +1,1 @@
+//! Investors, financing projects, matching, interests

@@ -1,0 +1,1 @@
+//! GraphQL in front, gRPC behind.

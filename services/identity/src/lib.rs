@@ -1,0 +1,1 @@
+//! Who is who: organizations, people, memberships, sessions

@@ -1,0 +1,82 @@
+use std::time::Duration;
+
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
+
+use crate::Result;
+
+/// One service's database: a writer and readers.
+///
+/// SQLite has one writer: every write transaction is `BEGIN IMMEDIATE` on a pool of one connection,
+/// since deferred ones fail with "database is locked" whatever the busy timeout. On PostgreSQL both
+/// are the same pool.
+#[derive(Clone)]
+pub struct Db {
+    write: DatabaseConnection,
+    read: DatabaseConnection,
+}
+
+impl Db {
+    /// Connects to `sqlite://path` (made if absent) or `postgres://…`.
+    pub async fn connect(url: &str) -> Result<Db> {
+        let mut options = ConnectOptions::new(url);
+        options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
+        if !url.starts_with("sqlite") {
+            options.max_connections(24).test_before_acquire_if_idle_for(Duration::from_secs(30));
+            let pool = Database::connect(options).await?;
+            return Ok(Db { write: pool.clone(), read: pool });
+        }
+        let mut writer = options.clone();
+        writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+        writer.map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .create_if_missing(true)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(Duration::from_secs(5))
+                .foreign_keys(true)
+        });
+        let write = Database::connect(writer).await?;
+        options.max_connections(4).test_before_acquire_if_idle_for(Duration::from_secs(30));
+        options.map_sqlx_sqlite_opts(|sqlite| {
+            sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5)).pragma("query_only", "on")
+        });
+        Ok(Db { write, read: Database::connect(options).await? })
+    }
+
+    /// SQLite or PostgreSQL.
+    #[must_use]
+    pub fn backend(&self) -> DbBackend {
+        self.write.get_database_backend()
+    }
+
+    /// The pool that may write.
+    #[must_use]
+    pub fn write(&self) -> &DatabaseConnection {
+        &self.write
+    }
+
+    /// The pool for queries; on SQLite it refuses writes.
+    #[must_use]
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.read
+    }
+
+    /// Begins a write transaction.
+    pub async fn begin(&self) -> Result<DatabaseTransaction> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.write.begin_with_options(options).await?)
+    }
+
+    /// Closes both pools.
+    pub async fn close(&self) -> Result<()> {
+        self.read.close_by_ref().await?;
+        Ok(self.write.close_by_ref().await?)
+    }
+}

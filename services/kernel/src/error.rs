@@ -1,0 +1,240 @@
+use async_graphql::{Context, Object};
+use prost::Message;
+use tonic::{Code, Status};
+
+use crate::{ErrorCode, Instant, Money};
+
+/// The result of anything that can be refused or can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation did not happen.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The rules say no. Told to the caller in full.
+    #[error("refused: {}", .0.code)]
+    Refused(Box<Refusal>),
+    /// Nobody is signed in, or the session is over.
+    #[error("unauthenticated")]
+    Unauthenticated,
+    /// Something needed is away. The outcome may be unknown: ask again under the same key.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// A bug or a broken invariant. The text goes to the log, never to the caller.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+/// One refusal, as the caller sees it.
+#[derive(Clone, PartialEq, Eq, Hash, prost::Message)]
+pub struct Refusal {
+    /// The name of an [`ErrorCode`].
+    #[prost(string, tag = "1")]
+    pub code: String,
+    /// The message in Chinese.
+    #[prost(string, tag = "2")]
+    pub message_zh: String,
+    /// The message in English.
+    #[prost(string, tag = "3")]
+    pub message_en: String,
+    /// Where in the input, such as `["input", "amount"]`; empty if no single field is to blame.
+    #[prost(string, repeated, tag = "4")]
+    pub field: Vec<String>,
+    /// The id of the rule that was applied, such as `SM-5` or `G10`.
+    #[prost(string, optional, tag = "5")]
+    pub rule: Option<String>,
+    /// What would be accepted.
+    #[prost(string, optional, tag = "6")]
+    pub accepted: Option<String>,
+    /// The price that leads now, where a bid was refused.
+    #[prost(message, optional, tag = "7")]
+    pub current_price: Option<Money>,
+    /// The least amount that would be accepted now.
+    #[prost(message, optional, tag = "8")]
+    pub minimum_amount: Option<Money>,
+    /// The exchange's time of the decision, where time matters.
+    #[prost(message, optional, tag = "9")]
+    pub server_time: Option<Instant>,
+}
+
+/// The language that a caller asked for (`Accept-Language`); Chinese unless English is preferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Chinese.
+    Zh,
+    /// English.
+    En,
+}
+
+/// One refusal: business refusals are data, never top-level errors.
+#[Object(name = "UserError")]
+impl Refusal {
+    /// Why the exchange refused; stable.
+    #[graphql(name = "code")]
+    async fn gql_code(&self) -> ErrorCode {
+        self.error_code()
+    }
+
+    /// The message in the caller's language (`Accept-Language`; Chinese unless English is preferred).
+    async fn message(&self, ctx: &Context<'_>) -> &str {
+        match ctx.data_opt::<Language>() {
+            Some(Language::En) => &self.message_en,
+            _ => &self.message_zh,
+        }
+    }
+
+    /// The message in Chinese.
+    async fn message_zh(&self) -> &str {
+        &self.message_zh
+    }
+
+    /// The message in English.
+    async fn message_en(&self) -> &str {
+        &self.message_en
+    }
+
+    /// Where in the input, such as `["input", "amount"]`; empty if no single field is to blame.
+    async fn field(&self) -> &[String] {
+        &self.field
+    }
+
+    /// The id of the rule that was applied, such as `SM-5` or `G10`.
+    #[graphql(name = "rule")]
+    async fn gql_rule(&self) -> Option<&str> {
+        self.rule.as_deref()
+    }
+
+    /// What would be accepted.
+    #[graphql(name = "accepted")]
+    async fn gql_accepted(&self) -> Option<&str> {
+        self.accepted.as_deref()
+    }
+
+    /// The price that leads now, where a bid was refused.
+    async fn current_price(&self) -> Option<Money> {
+        self.current_price
+    }
+
+    /// The least amount that would be accepted now.
+    async fn minimum_amount(&self) -> Option<Money> {
+        self.minimum_amount
+    }
+
+    /// The exchange's time of the decision, where time matters.
+    async fn server_time(&self) -> Option<Instant> {
+        self.server_time
+    }
+}
+
+impl Refusal {
+    /// A refusal with the code's own messages.
+    #[must_use]
+    pub fn new(code: ErrorCode) -> Self {
+        let (zh, en) = code.messages();
+        let name: &'static str = code.into();
+        Self { code: name.into(), message_zh: zh.into(), message_en: en.into(), ..Self::default() }
+    }
+
+    /// Names the input field, in the GraphQL spelling; dots separate the path below `input`.
+    #[must_use]
+    pub fn at_field(mut self, path: &str) -> Self {
+        self.field = std::iter::once("input").chain(path.split('.')).map(str::to_owned).collect();
+        self
+    }
+
+    /// Names the rule.
+    #[must_use]
+    pub fn by_rule(mut self, id: &str) -> Self {
+        self.rule = Some(id.into());
+        self
+    }
+
+    /// Says what would be accepted.
+    #[must_use]
+    pub fn accepting(mut self, what: impl Into<String>) -> Self {
+        self.accepted = Some(what.into());
+        self
+    }
+
+    /// The code as an enum; an unknown name (a newer peer) reads as `INVALID_INPUT`.
+    #[must_use]
+    pub fn error_code(&self) -> ErrorCode {
+        self.code.parse().unwrap_or(ErrorCode::InvalidInput)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Error::Refused(Box::new(refusal))
+    }
+}
+
+impl From<ErrorCode> for Error {
+    fn from(code: ErrorCode) -> Self {
+        Refusal::new(code).into()
+    }
+}
+
+impl Error {
+    /// An unknown object, or one that the caller may not know of: both answer alike (promise P-6).
+    #[must_use]
+    pub fn not_found(field: &str) -> Self {
+        Refusal::new(ErrorCode::NotFound).at_field(field).into()
+    }
+
+    /// The code of the refusal, if this is one.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Error::Refused(refusal) => refusal.error_code(),
+            Error::Unauthenticated => ErrorCode::Unauthenticated,
+            Error::Unavailable(_) => ErrorCode::Unavailable,
+            Error::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Status {
+        match error {
+            Error::Refused(refusal) => Status::with_details(
+                Code::FailedPrecondition,
+                refusal.code.clone(),
+                refusal.encode_to_vec().into(),
+            ),
+            Error::Unauthenticated => Status::unauthenticated("unauthenticated"),
+            Error::Unavailable(why) => {
+                tracing::warn!(why, "unavailable");
+                Status::unavailable("unavailable")
+            }
+            Error::Internal(why) => {
+                tracing::error!(why, "internal fault");
+                Status::internal("internal")
+            }
+        }
+    }
+}
+
+impl From<Status> for Error {
+    fn from(status: Status) -> Error {
+        match status.code() {
+            Code::FailedPrecondition => Refusal::decode(status.details())
+                .map_or_else(|_| Error::Internal(status.message().to_owned()), Error::from),
+            Code::Unauthenticated => Error::Unauthenticated,
+            // A deadline reaches us as Cancelled over a channel and as DeadlineExceeded in process.
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => {
+                Error::Unavailable(status.message().to_owned())
+            }
+            _ => Error::Internal(status.message().to_owned()),
+        }
+    }
+}
+
+impl From<sea_orm::DbErr> for Error {
+    fn from(error: sea_orm::DbErr) -> Error {
+        use sea_orm::DbErr;
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Error::Unavailable(error.to_string()),
+            other => Error::Internal(other.to_string()),
+        }
+    }
+}

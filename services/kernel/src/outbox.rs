@@ -1,0 +1,200 @@
+//! The append-only event table: outbox, audit trail and public history at once.
+
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::{Expr, LockBehavior, LockType, OnConflict},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+use crate::{Actor, Context, Db, Error, Instant, Result, Slice, fresh_uuid, page};
+
+pub(crate) mod row {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "event")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub service: String,
+        pub kind: String,
+        pub subject: String,
+        pub actor: String,
+        pub at: crate::Instant,
+        pub facts: String,
+        pub announce: bool,
+        pub claimed_until: i64,
+        pub published_at: Option<i64>,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+mod inbox {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "inbox")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub consumer: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub event_id: Uuid,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// A typed event that crosses services; implemented by wire for the messages of `events.proto`.
+pub trait Announcement: Serialize + DeserializeOwned {
+    /// The event's name.
+    const KIND: &'static str;
+}
+
+/// One recorded fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Unique; sortable by time of recording, though not by commit.
+    pub id: Uuid,
+    /// The service that recorded it.
+    pub service: String,
+    /// What happened, such as `ListingSubmitted`.
+    pub kind: String,
+    /// The id of the object it happened to.
+    pub subject: String,
+    /// The id of the person who did it, or `exchange`.
+    pub actor: String,
+    /// When it was decided.
+    pub at: Instant,
+    /// The particulars, as JSON text.
+    pub facts: String,
+}
+
+impl Event {
+    /// The typed particulars, if this is that kind of event.
+    pub fn read<A: Announcement>(&self) -> Result<Option<A>> {
+        if self.kind != A::KIND {
+            return Ok(None);
+        }
+        serde_json::from_str(&self.facts).map(Some).map_err(|error| Error::Internal(format!("{}: {error}", self.kind)))
+    }
+}
+
+impl From<row::Model> for Event {
+    fn from(row: row::Model) -> Event {
+        let row::Model { id, service, kind, subject, actor, at, facts, .. } = row;
+        Event { id, service, kind, subject, actor, at, facts }
+    }
+}
+
+pub(crate) struct Draft<'a> {
+    pub kind: &'a str,
+    pub subject: &'a str,
+    pub facts: serde_json::Value,
+    pub announce: bool,
+}
+
+pub(crate) async fn append(
+    tx: &impl ConnectionTrait,
+    cx: &Context,
+    actor: &Actor,
+    now: Instant,
+    draft: Draft<'_>,
+) -> Result<()> {
+    let row = row::ActiveModel {
+        id: Set(fresh_uuid()),
+        service: Set(cx.service.into()),
+        kind: Set(draft.kind.into()),
+        subject: Set(draft.subject.into()),
+        actor: Set(actor.person_id.clone()),
+        at: Set(now),
+        facts: Set(draft.facts.to_string()),
+        announce: Set(draft.announce),
+        claimed_until: Set(0),
+        published_at: Set(None),
+    };
+    row::Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+impl Context {
+    /// Writes an event of the exchange itself inside the caller's transaction (time, sequencer, feed).
+    pub async fn announce<A: Announcement>(&self, tx: &DatabaseTransaction, now: Instant, subject: &str, a: &A) -> Result<()> {
+        let facts = serde_json::to_value(a).map_err(|error| Error::Internal(error.to_string()))?;
+        let draft = Draft { kind: A::KIND, subject, facts, announce: true };
+        append(tx, self, &Actor::exchange(), now, draft).await
+    }
+}
+
+/// Runs a consumer's effect exactly once per event: the inbox row and the effect are one transaction.
+pub async fn receive<F>(cx: &Context, event: &Event, effect: F) -> Result<()>
+where
+    F: for<'a> FnOnce(&'a DatabaseTransaction) -> futures::future::BoxFuture<'a, Result<()>>,
+{
+    let tx = cx.db.begin().await?;
+    let row = inbox::ActiveModel { consumer: Set(cx.service.into()), event_id: Set(event.id) };
+    let first = inbox::Entity::insert(row)
+        .on_conflict(OnConflict::columns([inbox::Column::Consumer, inbox::Column::EventId]).do_nothing().to_owned())
+        .exec_without_returning(&tx)
+        .await?;
+    if first == 1 {
+        effect(&tx).await?;
+        tx.commit().await?;
+        cx.committed.notify_one();
+    }
+    Ok(())
+}
+
+/// Claims unpublished events of the given services for 30 seconds. Rows are claimed by status, never by
+/// position: identifiers do not follow commit order (trust.md, trap 5).
+pub(crate) async fn claim(db: &Db, services: &[&str], now: Instant) -> Result<Vec<Event>> {
+    let tx = db.begin().await?;
+    let rows = row::Entity::find()
+        .filter(row::Column::Announce.eq(true))
+        .filter(row::Column::PublishedAt.is_null())
+        .filter(row::Column::ClaimedUntil.lt(now.0))
+        .filter(row::Column::Service.is_in(services.iter().copied()))
+        .order_by(row::Column::Id, Order::Asc)
+        .limit(100)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .all(&tx)
+        .await?;
+    if !rows.is_empty() {
+        row::Entity::update_many()
+            .col_expr(row::Column::ClaimedUntil, Expr::value(now.plus_seconds(30).0))
+            .filter(row::Column::Id.is_in(rows.iter().map(|row| row.id)))
+            .exec(&tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(rows.into_iter().map(Event::from).collect())
+}
+
+/// Marks a delivered event as published, or frees a failed one for another try at `again`.
+pub(crate) async fn conclude(db: &Db, event: Uuid, delivered: bool, now: Instant, again: Instant) -> Result<()> {
+    let update = row::Entity::update_many().filter(row::Column::Id.eq(event));
+    let update = if delivered {
+        update.col_expr(row::Column::PublishedAt, Expr::value(now.0))
+    } else {
+        update.col_expr(row::Column::ClaimedUntil, Expr::value(again.0))
+    };
+    update.exec(db.write()).await?;
+    Ok(())
+}
+
+/// The recorded facts about one subject (or all), oldest first.
+pub async fn audit_page(
+    db: &Db,
+    service: &str,
+    subject: Option<&str>,
+    first: Option<i32>,
+    after: Option<Uuid>,
+) -> Result<Slice<Event>> {
+    let mut select = row::Entity::find().filter(row::Column::Service.eq(service));
+    if let Some(subject) = subject {
+        select = select.filter(row::Column::Subject.eq(subject));
+    }
+    let slice = page(db.read(), select, row::Column::Id, crate::page::Paging { first, after, newest_first: false, count: false }).await?;
+    Ok(slice.map(Event::from))
+}

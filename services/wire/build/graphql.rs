@@ -1,0 +1,175 @@
+//! Messages as GraphQL objects and input objects, rpcs as mutations.
+
+use std::fmt::Write;
+
+use super::proto::{Field, Files, Kind, camel, doc, snake};
+
+/// Links between objects: (message or `*`, field that holds the key, link, loader and object type).
+const LINKS: [(&str, &str, &str, &str, &str); 17] = [
+    ("*", "organization_id", "organization", "organization", "Organization"),
+    ("*", "transferor_id", "transferor", "organization", "Organization"),
+    ("*", "transferee_id", "transferee", "organization", "Organization"),
+    ("*", "winner_id", "winner", "organization", "Organization"),
+    ("*", "listing_id", "listing", "listing", "Listing"),
+    ("*", "achievement_id", "achievement", "achievement", "Achievement"),
+    ("*", "transfer_application_id", "transfer_application", "transfer_application", "TransferApplication"),
+    ("*", "deal_id", "deal", "deal", "Deal"),
+    ("*", "contract_id", "contract", "contract", "Contract"),
+    ("*", "award_id", "award", "award", "Award"),
+    ("*", "investor_id", "investor", "investor", "Investor"),
+    ("*", "financing_project_id", "financing_project", "financing_project", "FinancingProject"),
+    ("Award", "session_id", "session", "session", "BiddingSession"),
+    ("Bid", "session_id", "session", "session", "BiddingSession"),
+    ("Listing", "id", "bidding_session", "session_of_listing", "BiddingSession"),
+    ("Listing", "id", "award", "award_of_listing", "Award"),
+    ("Listing", "id", "deal", "deal_of_listing", "Deal"),
+];
+
+pub fn objects(files: &Files) -> String {
+    let mut out = String::new();
+    for message in files.objects() {
+        let name = &message.name;
+        let mut body = String::new();
+        for field in &message.fields {
+            let (r#type, value) = output(field);
+            let (f, gql) = (&field.name, camel(&field.name));
+            let doc = doc(&field.comment);
+            writeln!(body, "{doc}#[graphql(name = \"{gql}\")] async fn gql_{f}(&self) -> {type} {{ {value} }}").unwrap();
+            for link in LINKS.iter().filter(|link| (link.0 == "*" || link.0 == name) && link.1 == f) {
+                body += &self::link(field, link);
+            }
+        }
+        let doc = doc(&message.comment);
+        writeln!(out, "{doc}#[async_graphql::Object(name = \"{name}\")] impl {name} {{ {body} }}").unwrap();
+    }
+    out
+}
+
+fn link(field: &Field, (_, f, link, loader, target): &(&str, &str, &str, &str, &str)) -> String {
+    let key = if field.optional { format!("self.{f}.clone()") } else { format!("Some(self.{f}.clone())") };
+    let gql = camel(link);
+    format!(
+        "/// Null where the caller may not see it.\n\
+         #[graphql(name = \"{gql}\", complexity = \"5 + child_complexity\")]\n\
+         async fn link_{link}(&self, ctx: &async_graphql::Context<'_>) -> async_graphql::Result<Option<{target}>> {{\n\
+         crate::Caller::of(ctx)?.loaders.{loader}.link({key}).await }}\n"
+    )
+}
+
+/// The GraphQL type of a field, and the expression that reads it.
+fn output(field: &Field) -> (String, String) {
+    let f = &field.name;
+    let (one, read) = match &field.kind {
+        Kind::Text => ("&str".to_owned(), format!("self.{f}.as_str()")),
+        Kind::Id => ("async_graphql::ID".to_owned(), format!("self.{f}.as_str().into()")),
+        Kind::Bool => ("bool".to_owned(), format!("self.{f}")),
+        Kind::Int32 => ("i32".to_owned(), format!("self.{f}")),
+        Kind::Int64 => ("i64".to_owned(), format!("self.{f}")),
+        Kind::Bytes => panic!("{f}: bytes are not for GraphQL"),
+        Kind::Enum(e) => (rust(e), format!("{}::try_from(self.{f}).unwrap_or_default()", rust(e))),
+        Kind::Message(m) if is_scalar(m) => (rust(m), format!("self.{f}.unwrap_or_default()")),
+        Kind::Message(m) => (format!("&{}", rust(m)), String::new()),
+    };
+    match (&field.kind, field.repeated, field.optional) {
+        (Kind::Text, true, _) => ("&[String]".into(), format!("&self.{f}")),
+        (Kind::Enum(e), true, _) => {
+            let e = rust(e);
+            (format!("Vec<{e}>"), format!("self.{f}.iter().filter_map(|value| {e}::try_from(*value).ok()).collect()"))
+        }
+        (Kind::Message(m), true, _) => (format!("&[{}]", rust(m)), format!("&self.{f}")),
+        (Kind::Text, _, true) => ("Option<&str>".into(), format!("self.{f}.as_deref()")),
+        (Kind::Id, _, true) => ("Option<async_graphql::ID>".into(), format!("self.{f}.as_deref().map(Into::into)")),
+        (Kind::Enum(e), _, true) => {
+            let e = rust(e);
+            (format!("Option<{e}>"), format!("self.{f}.and_then(|value| {e}::try_from(value).ok())"))
+        }
+        (Kind::Message(m), _, true) if is_scalar(m) => (format!("Option<{}>", rust(m)), format!("self.{f}")),
+        (Kind::Message(m), _, _) if !is_scalar(m) => (format!("Option<&{}>", rust(m)), format!("self.{f}.as_ref()")),
+        (_, _, true) => (format!("Option<{one}>"), format!("self.{f}")),
+        _ => (one, read),
+    }
+}
+
+pub fn inputs(files: &Files) -> String {
+    let mut out = String::new();
+    for message in files.inputs() {
+        let (name, mut fields, mut moves) = (&message.name, String::new(), String::new());
+        for field in &message.fields {
+            let (f, gql) = (&field.name, camel(&field.name));
+            let (one, convert) = match &field.kind {
+                Kind::Text => ("String".to_owned(), "value"),
+                Kind::Id => ("async_graphql::ID".to_owned(), "value.0"),
+                Kind::Bool => ("bool".to_owned(), "value"),
+                Kind::Int32 => ("i32".to_owned(), "value"),
+                Kind::Int64 => ("i64".to_owned(), "value"),
+                Kind::Enum(e) => (rust(e), "value as i32"),
+                Kind::Message(m) if is_scalar(m) => (rust(m), "value"),
+                _ => panic!("{name}.{f}: inputs take scalars and enums"),
+            };
+            let message_kind = matches!(field.kind, Kind::Message(_));
+            let (r#type, value) = match (field.repeated, field.optional) {
+                (true, _) => (format!("Vec<{one}>"), format!("input.{f}.into_iter().map(|value| {convert}).collect()")),
+                (_, true) => (format!("Option<{one}>"), format!("input.{f}.map(|value| {convert})")),
+                _ if message_kind => (one, format!("Some(input.{f})")),
+                _ => (one, format!("{{ let value = input.{f}; {convert} }}")),
+            };
+            let default = if field.kind == Kind::Bool || field.repeated { ", default" } else { "" };
+            let doc = doc(&field.comment);
+            writeln!(fields, "{doc}#[graphql(name = \"{gql}\"{default})] pub {f}: {type},").unwrap();
+            writeln!(moves, "{f}: {value},").unwrap();
+        }
+        let doc = doc(&message.comment);
+        writeln!(
+            out,
+            "{doc}#[derive(async_graphql::InputObject)] #[graphql(name = \"{name}\")] pub struct {name}Fields {{ {fields} }}\n\
+             impl From<{name}Fields> for v1::{name} {{ fn from(input: {name}Fields) -> Self {{ v1::{name} {{ {moves} }} }} }}"
+        )
+        .unwrap();
+    }
+    out
+}
+
+pub fn mutations(files: &Files) -> String {
+    let mut out = String::new();
+    for service in &files.services {
+        let client = snake(&service.name);
+        let mut body = String::new();
+        for (rpc, comment, request, reply) in &service.rpcs {
+            if !(request.ends_with("Input") && reply.ends_with("Payload")) {
+                continue;
+            }
+            let (f, gql) = (snake(rpc), camel(&snake(rpc)));
+            let doc = doc(comment);
+            writeln!(
+                body,
+                "{doc}#[graphql(name = \"{gql}\")] async fn {f}(&self, ctx: &async_graphql::Context<'_>, input: {request}Fields) -> async_graphql::Result<v1::{reply}> {{\n\
+                 let caller = Caller::of(ctx)?;\n\
+                 let request = caller.keyed(ctx, v1::{request}::from(input));\n\
+                 answer(caller.clients.{client}.clone().{f}(request).await) }}"
+            )
+            .unwrap();
+        }
+        if !body.is_empty() {
+            let name = &service.name;
+            writeln!(
+                out,
+                "/// The mutations of {name}.\n#[derive(Default)] pub struct {name}Mutation;\n#[async_graphql::Object] impl {name}Mutation {{ {body} }}"
+            )
+            .unwrap();
+        }
+    }
+    out
+}
+
+/// Types mapped to one scalar in kernel.
+fn is_scalar(message: &str) -> bool {
+    matches!(message, "Money" | "Instant")
+}
+
+fn rust(name: &str) -> String {
+    match name {
+        "Money" | "Instant" | "Role" => format!("kernel::{name}"),
+        "UserError" => "kernel::Refusal".to_owned(),
+        _ => format!("v1::{name}"),
+    }
+}

@@ -1,0 +1,44 @@
+//! Compiles proto/ once, for gRPC, for GraphQL and for the database.
+//!
+//! A message becomes its GraphQL object, `*Input` an input object, `*Payload` a mutation's payload, an
+//! rpc from `XInput` to `XPayload` a mutation, a field such as `listing_id` a link to the listing, and
+//! an enum a text column. Comments in proto/ become the descriptions.
+
+mod graphql;
+mod proto;
+mod stored;
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use proto::Files;
+
+const FILES: [&str; 8] = ["common", "identity", "catalog", "auction", "ledger", "contract", "financing", "events"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut compiler = protox::Compiler::new(["../../proto"])?;
+    compiler.include_source_info(true).include_imports(true);
+    for file in FILES {
+        compiler.open_file(format!("jishi/v1/{file}.proto"))?;
+    }
+    let descriptors = compiler.file_descriptor_set();
+    println!("cargo:rerun-if-changed=../../proto");
+    println!("cargo:rerun-if-changed=build");
+
+    let files = Files::read(&descriptors);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("objects.rs"), graphql::objects(&files))?;
+    fs::write(out.join("inputs.rs"), graphql::inputs(&files))?;
+    fs::write(out.join("mutations.rs"), graphql::mutations(&files))?;
+    fs::write(out.join("stored.rs"), stored::enums(&files) + &stored::payloads(&files) + &stored::announcements(&files))?;
+
+    let mut build = tonic_prost_build::configure().enum_attribute(".", "#[derive(async_graphql::Enum)]");
+    for mapped in ["Money", "Instant", "Role"] {
+        build = build.extern_path(format!(".jishi.v1.{mapped}"), format!("::kernel::{mapped}"));
+    }
+    build = build.extern_path(".jishi.v1.UserError", "::kernel::Refusal");
+    for message in files.announcements() {
+        build = build.message_attribute(format!(".jishi.v1.{}", message.name), "#[derive(serde::Serialize, serde::Deserialize)]");
+    }
+    build.compile_fds(descriptors)?;
+    Ok(())
+}

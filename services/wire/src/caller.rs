@@ -1,0 +1,108 @@
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Context, ErrorExtensions};
+use kernel::{Actor, Error, ErrorCode, Peer};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    Loaders,
+    v1::{
+        auction_client::AuctionClient, catalog_client::CatalogClient, contracting_client::ContractingClient,
+        financing_client::FinancingClient, identity_client::IdentityClient, ledger_client::LedgerClient,
+    },
+};
+
+/// One client per service; which of them live in this process shows nowhere.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "one field per service, named like it")]
+pub struct Clients {
+    pub identity: IdentityClient<Peer>,
+    pub catalog: CatalogClient<Peer>,
+    pub auction: AuctionClient<Peer>,
+    pub ledger: LedgerClient<Peer>,
+    pub contracting: ContractingClient<Peer>,
+    pub financing: FinancingClient<Peer>,
+}
+
+impl Clients {
+    /// Clients over the peers that `peer` gives for each role.
+    pub fn new(peer: impl Fn(&'static str) -> Peer) -> Self {
+        Self {
+            identity: IdentityClient::new(peer("identity")),
+            catalog: CatalogClient::new(peer("catalog")),
+            auction: AuctionClient::new(peer("auction")),
+            ledger: LedgerClient::new(peer("ledger")),
+            contracting: ContractingClient::new(peer("contract")),
+            financing: FinancingClient::new(peer("financing")),
+        }
+    }
+}
+
+/// Who is behind one GraphQL request, and the means to act for them.
+pub struct Caller {
+    /// The acting person.
+    pub actor: Actor,
+    /// The `Idempotency-Key` header.
+    pub key: Option<String>,
+    /// The services.
+    pub clients: Clients,
+    /// The links' batched look-ups, one batch per service and level.
+    pub loaders: Loaders,
+}
+
+impl Caller {
+    /// A caller of one request.
+    #[must_use]
+    pub fn new(actor: Actor, key: Option<String>, clients: Clients) -> Self {
+        let loaders = Loaders::new(&clients, &Arc::new(actor.clone()));
+        Self { actor, key, clients, loaders }
+    }
+
+    /// The caller of the request under way.
+    pub fn of<'a>(ctx: &Context<'a>) -> async_graphql::Result<&'a Caller> {
+        ctx.data::<Caller>()
+    }
+
+    /// A query's request, carrying the actor.
+    pub fn request<T>(&self, message: T) -> Request<T> {
+        request(&self.actor, None, message)
+    }
+
+    /// A mutation's request: the key of one field is the header plus the response path.
+    pub fn keyed<T>(&self, ctx: &Context<'_>, message: T) -> Request<T> {
+        let field = ctx.item.node.response_key().node.as_str();
+        let key = self.key.as_ref().map(|key| format!("{key}/{field}"));
+        request(&self.actor, key.as_deref(), message)
+    }
+}
+
+pub(crate) fn request<T>(actor: &Actor, key: Option<&str>, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.set_timeout(Duration::from_secs(10));
+    actor.write(key, request.metadata_mut());
+    request
+}
+
+/// Unwraps a reply, or turns its fault into a top-level GraphQL error that tells nothing internal.
+pub fn answer<T>(reply: Result<Response<T>, Status>) -> async_graphql::Result<T> {
+    reply.map(Response::into_inner).map_err(|status| fault(&Error::from(status)))
+}
+
+/// A fault as a top-level error: a stable code, a bilingual message, the refused field and rule of a query.
+#[must_use]
+pub fn fault(error: &Error) -> async_graphql::Error {
+    let code = error.code();
+    if code == ErrorCode::Internal {
+        tracing::error!(%error, "fault behind GraphQL");
+    }
+    let (zh, en) = code.messages();
+    async_graphql::Error::new(format!("{zh} {en}")).extend_with(|_, extensions| {
+        let name: &'static str = code.into();
+        extensions.set("code", name);
+        if let Error::Refused(refusal) = error {
+            extensions.set("field", refusal.field.clone());
+            extensions.set("rule", refusal.rule.clone());
+            extensions.set("accepted", refusal.accepted.clone());
+        }
+    })
+}

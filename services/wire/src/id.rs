@@ -1,0 +1,42 @@
+//! The kinds of ids, named as the glossary names the objects.
+
+kernel::ids! {
+    /// A person who can sign in.
+    PersonId = "person";
+    /// One sign-in of a person.
+    SessionId = "session";
+    /// A legal person.
+    OrganizationId = "organization";
+    /// A research result.
+    AchievementId = "achievement";
+    /// A technology on offer.
+    ListingId = "listing";
+    /// A wish to acquire a listing.
+    TransferApplicationId = "application";
+    /// Competitive bidding for one listing.
+    BiddingSessionId = "bidding";
+    /// Who acquires a listing.
+    AwardId = "award";
+    /// An account of the ledger.
+    AccountId = "account";
+    /// Money that arrived at the bank.
+    BankReceiptId = "receipt";
+    /// A bidder's deposit.
+    DepositId = "deposit";
+    /// A movement between two accounts.
+    TransferId = "transfer";
+    /// The money side of a deal.
+    SettlementId = "settlement";
+    /// A confirmed award on its way to money and title.
+    DealId = "deal";
+    /// A technology contract.
+    ContractId = "contract";
+    /// What an investor looks for.
+    InvestorId = "investor";
+    /// A project that looks for money.
+    FinancingProjectId = "project";
+    /// An investor's interest in a project.
+    InterestId = "interest";
+    /// A recorded fact.
+    AuditRecordId = "event";
+}
