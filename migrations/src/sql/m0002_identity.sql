@@ -11,10 +11,13 @@ CREATE TABLE organization (
     name text NOT NULL,
     kind text NOT NULL,
     status text NOT NULL CHECK (status IN ('APPLIED', 'VERIFIED', 'REJECTED')),
-    usci text NOT NULL UNIQUE,
+    usci text NOT NULL,
     region text NOT NULL,
     created_at bigint NOT NULL
 );
+
+-- A refused application must not keep the true holder of the code out.
+CREATE UNIQUE INDEX organization_usci ON organization (usci) WHERE status <> 'REJECTED';
 
 -- roles: names separated by spaces.
 CREATE TABLE membership (
@@ -42,13 +45,16 @@ CREATE TABLE spent_refresh (
     refresh_hash {bytes} PRIMARY KEY,
     session_id {uuid} NOT NULL REFERENCES session (id)
 );
+CREATE INDEX spent_refresh_session ON spent_refresh (session_id);
 
--- Failed sign-ins per login hash, for the lock-out.
+-- Guesses at a login for the lock-out, counted anew once 15 minutes passed without one. One row per login, so that
+-- one guarded upsert counts racing guesses exactly.
 CREATE TABLE sign_in_failure (
-    login_hash {bytes} NOT NULL,
-    at bigint NOT NULL
+    login_hash {bytes} PRIMARY KEY,
+    guesses integer NOT NULL,
+    last_at bigint NOT NULL
 );
-CREATE INDEX sign_in_failure_login ON sign_in_failure (login_hash, at);
+CREATE INDEX sign_in_failure_last ON sign_in_failure (last_at);
 
 CREATE TABLE signing_key (
     kid text PRIMARY KEY,

@@ -1,5 +1,5 @@
--- One listing, one session (trap 1). state is the engine's snapshot as JSON; version is the fence: a
--- writer that lost its lot finds another version and writes nothing.
+-- One listing, one session (trap 1). The columns from status on are the lot's state; version is the
+-- fence: a writer that lost its lot finds another version and writes nothing.
 CREATE TABLE bidding_session (
     id {uuid} PRIMARY KEY,
     listing_id {uuid} NOT NULL UNIQUE,
@@ -7,11 +7,22 @@ CREATE TABLE bidding_session (
     title text NOT NULL,
     licence boolean NOT NULL,
     rules_version text NOT NULL,
+    starting_price bigint NOT NULL CHECK (starting_price > 0),
+    increment bigint NOT NULL CHECK (increment > 0),
+    starts_at bigint NOT NULL,
+    free_ends_at bigint NOT NULL CHECK (free_ends_at > starts_at),
+    timed_seconds integer NOT NULL CHECK (timed_seconds > 0),
+    bidder_count integer NOT NULL CHECK (bidder_count > 0),
     status text NOT NULL,
     seq bigint NOT NULL,
-    state text NOT NULL,
+    bid_count bigint NOT NULL,
+    leading_code text,
+    current_price bigint,
+    closes_at bigint,
+    last_at bigint NOT NULL,
     version bigint NOT NULL,
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    CHECK ((leading_code IS NULL) = (current_price IS NULL))
 );
 CREATE INDEX bidding_session_status ON bidding_session (status);
 

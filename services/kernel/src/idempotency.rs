@@ -59,6 +59,12 @@ impl Idempotency {
         &self.scope
     }
 
+    /// SHA-256 of the request.
+    #[must_use]
+    pub fn request_hash(&self) -> &[u8] {
+        &self.request_hash
+    }
+
     /// Takes the key or finds the earlier reply. A concurrent copy waits here for the first one's
     /// commit (PostgreSQL by the unique index, SQLite by the one writer).
     pub async fn claim(&self, tx: &impl ConnectionTrait, now: Instant) -> Result<Claim> {

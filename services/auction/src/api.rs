@@ -1,0 +1,127 @@
+use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, query};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+use wire::{
+    Clients,
+    id::{AwardId, BiddingSessionId, ListingId},
+    v1::{self, auction_server::Auction},
+};
+
+use crate::{award, bid, halls::Halls, schedule, store, watch};
+
+/// The auction's gRPC door.
+#[derive(Clone)]
+pub struct Auctions {
+    pub(crate) cx: Context,
+    pub(crate) clients: Clients,
+    pub(crate) halls: Halls,
+    pub(crate) stop: CancellationToken,
+}
+
+/// At most this many ids in one look-up.
+const MOST_IDS: usize = 200;
+
+fn parse_all<I: Id>(texts: &[String]) -> Vec<I> {
+    // What is no id of the kind names nothing, so it finds nothing.
+    texts.iter().take(MOST_IDS).filter_map(|text| I::parse(text, "id").ok()).collect()
+}
+
+#[tonic::async_trait]
+impl Auction for Auctions {
+    async fn schedule_bidding(
+        &self,
+        request: Request<v1::ScheduleBiddingInput>,
+    ) -> Result<Response<v1::ScheduleBiddingPayload>, Status> {
+        let auctions = self.clone();
+        let reply: Response<v1::ScheduleBiddingPayload> = self
+            .cx
+            .mutate(request, "ScheduleBidding", |call, input| {
+                Box::pin(async move {
+                    let session = schedule::schedule(&auctions, call, input).await?;
+                    schedule::audit(call, &session).await?;
+                    Ok(session)
+                })
+            })
+            .await?;
+        // Only to be early: `watch_over` would find the lot as well.
+        if let Some(id) = reply.get_ref().bidding_session.as_ref().and_then(|s| BiddingSessionId::parse(&s.id, "id").ok()) {
+            self.halls.hall(id).await?;
+        }
+        Ok(reply)
+    }
+
+    async fn place_bid(&self, request: Request<v1::PlaceBidInput>) -> Result<Response<v1::PlaceBidPayload>, Status> {
+        let key = kernel::Actor::read_key(request.metadata());
+        let (actor, input) = query(request);
+        Ok(Response::new(bid::place(self, actor, key, input).await?))
+    }
+
+    async fn quote_as_sole_bidder(
+        &self,
+        request: Request<v1::QuoteAsSoleBidderInput>,
+    ) -> Result<Response<v1::QuoteAsSoleBidderPayload>, Status> {
+        let auctions = self.clone();
+        self.cx
+            .mutate(request, "QuoteAsSoleBidder", |call, input| {
+                Box::pin(async move { award::quote_as_sole_bidder(&auctions, call, input).await })
+            })
+            .await
+    }
+
+    async fn confirm_award(&self, request: Request<v1::ConfirmAwardInput>) -> Result<Response<v1::ConfirmAwardPayload>, Status> {
+        let auctions = self.clone();
+        self.cx
+            .mutate(request, "ConfirmAward", |call, input| {
+                Box::pin(async move { award::confirm(&auctions, call, input).await })
+            })
+            .await
+    }
+
+    async fn get_bidding_sessions(
+        &self,
+        request: Request<v1::GetBiddingSessionsRequest>,
+    ) -> Result<Response<v1::BiddingSessions>, Status> {
+        let (_, wanted) = query(request);
+        let (ids, listings) = (parse_all(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
+        let rows = store::sessions(self.cx.db.read(), ids, listings).await?;
+        let now = self.cx.clock.now();
+        Ok(Response::new(v1::BiddingSessions { items: rows.iter().map(|row| row.view(now)).collect() }))
+    }
+
+    async fn get_awards(&self, request: Request<v1::GetAwardsRequest>) -> Result<Response<v1::Awards>, Status> {
+        let (actor, wanted) = query(request);
+        let (ids, listings) = (parse_all::<AwardId>(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
+        let rows = store::awards(self.cx.db.read(), ids, listings).await?;
+        let awards = rows.into_iter().map(v1::Award::from);
+        let party = |award: &v1::Award| actor.is_member(&award.winner_id) || actor.is_member(&award.transferor_id);
+        let items = awards.filter(|award| actor.is_any_staff() || actor == kernel::Actor::exchange() || party(award)).collect();
+        Ok(Response::new(v1::Awards { items }))
+    }
+
+    async fn list_auction_events(
+        &self,
+        request: Request<v1::ListAuctionEventsRequest>,
+    ) -> Result<Response<v1::AuctionEvents>, Status> {
+        let (_, wanted) = query(request);
+        let id = BiddingSessionId::parse(&wanted.session_id, "sessionId")?;
+        let Ok(limit @ 1..=1_000) = usize::try_from(wanted.first.unwrap_or(100)) else {
+            return Err(Error::from(Refusal::new(ErrorCode::InvalidInput).at_field("first").accepting("1–1000")).into());
+        };
+        let mut items = store::events(self.cx.db.read(), id, wanted.after_seq, limit as u64 + 1).await?;
+        let has_next = items.len() > limit;
+        items.truncate(limit);
+        Ok(Response::new(v1::AuctionEvents { items, has_next }))
+    }
+
+    type WatchStream = watch::Frames;
+
+    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<watch::Frames>, Status> {
+        let (_, wanted) = query(request);
+        Ok(Response::new(watch::watch(self, wanted, self.stop.clone()).await?))
+    }
+
+    async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Result<Response<v1::AuditRecordPage>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))
+    }
+}

@@ -1,0 +1,99 @@
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role};
+use serde_json::json;
+use wire::{
+    id::{AwardId, ListingId, OrganizationId, TransferApplicationId},
+    v1::{self, AwardStatus, ConversionMode},
+};
+
+use crate::{
+    api::Auctions,
+    foreign, schedule,
+    store::{self, award},
+};
+
+/// Every legal move of an award.
+#[must_use]
+pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
+    match status {
+        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed],
+        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed],
+        AwardStatus::Confirmed => &[],
+    }
+}
+
+/// One qualified bidder is no failure (trap 5): it takes the listing at no less than the floor, unsessioned.
+pub async fn quote_as_sole_bidder(auctions: &Auctions, call: &Call, input: v1::QuoteAsSoleBidderInput) -> Result<v1::Award> {
+    call.actor.require_known()?;
+    let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
+    let winner_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let price = input.price.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("price")))?;
+    call.actor.require_role(&input.organization_id, &[Role::Bidder], "organizationId")?;
+    let (listing, eligible) = schedule::ended(auctions, call, &input.listing_id).await?;
+    let [application] = eligible.as_slice() else {
+        return Err(Refusal::new(ErrorCode::NotSoleBidder).at_field("listingId").by_rule("SM-3").into());
+    };
+    if application.organization_id != input.organization_id {
+        return Err(Refusal::new(ErrorCode::NotEligible).at_field("organizationId").by_rule("SM-4").into());
+    }
+    let floor = listing.floor_price.unwrap_or_default();
+    if price < floor {
+        let refusal = Refusal::new(ErrorCode::BelowFloor).at_field("price").by_rule("SM-3").accepting(format!("≥ {floor}"));
+        return Err(Refusal { minimum_amount: Some(floor), ..refusal }.into());
+    }
+    let row = award::Model {
+        id: AwardId::derived(listing_id.uuid(), "award"),
+        listing_id,
+        session_id: None,
+        transferor_id: OrganizationId::parse(&listing.organization_id, "listingId")?,
+        winner_id,
+        transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
+        title: listing.title.clone(),
+        licence: listing.conversion_mode() == ConversionMode::License,
+        price,
+        status: AwardStatus::Proposed,
+        first_confirmer: None,
+        second_confirmer: None,
+        decided_at: call.now,
+    };
+    if !store::insert_award(&call.tx, row.clone()).await? {
+        return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
+    }
+    call.record("SoleBidderQuoted", &row.id.text(), json!({ "price": price.to_string() })).await?;
+    Ok(row.into())
+}
+
+/// Confirms an award. It takes two different persons of the centre, neither belonging to a party.
+pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardInput) -> Result<v1::Award> {
+    call.actor.require_staff(&[Role::Reviewer, Role::Qualifier])?;
+    let id = AwardId::parse(&input.award_id, "awardId")?;
+    let Some(row) = store::award_for_update(&call.tx, id).await? else { return Err(Error::not_found("awardId")) };
+    let (transferor, winner) = (row.transferor_id.text(), row.winner_id.text());
+    if call.actor.is_member(&transferor) || call.actor.is_member(&winner) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
+    }
+    let Some(status) = next(row.status).first().copied() else {
+        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").accepting("PROPOSED | HALF_CONFIRMED").into());
+    };
+    if row.first_confirmer.as_ref() == Some(&call.actor.person_id) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").accepting("REVIEWER | QUALIFIER").into());
+    }
+    let row = store::confirm(&call.tx, row, status, &call.actor.person_id).await?;
+    call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;
+    if status == AwardStatus::Confirmed {
+        let [transferor_name, transferee_name] = foreign::names(auctions, [&transferor, &winner]).await?;
+        let confirmed = v1::AwardConfirmed {
+            award_id: id.text(),
+            listing_id: row.listing_id.text(),
+            title: row.title.clone(),
+            transferor_id: transferor,
+            transferee_id: winner,
+            transferor_name,
+            transferee_name,
+            transfer_application_id: row.transfer_application_id.text(),
+            price: Some(row.price),
+            licence: row.licence,
+        };
+        call.announce(&id.text(), &confirmed).await?;
+    }
+    Ok(row.into())
+}

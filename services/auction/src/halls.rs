@@ -1,0 +1,102 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use kernel::{Context, Error, Result};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{id::BiddingSessionId, v1::AuctionEvent};
+
+use crate::{
+    store,
+    writer::{BidCommand, Writer},
+};
+
+/// Commands waiting for one lot; a full queue makes callers wait.
+const QUEUE: usize = 4_096;
+/// Events kept for slow watchers of one lot.
+const FEED: usize = 4_096;
+
+/// The lots that have a writer in this process.
+#[derive(Clone)]
+pub struct Halls {
+    cx: Context,
+    open: Arc<Mutex<HashMap<BiddingSessionId, Hall>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The way to one lot's writer, and its feed.
+#[derive(Clone)]
+pub struct Hall {
+    /// Where bids go.
+    pub queue: mpsc::Sender<BidCommand>,
+    /// Committed events.
+    pub feed: broadcast::Sender<Arc<AuctionEvent>>,
+}
+
+impl Halls {
+    /// No lot yet; `watch_over` opens those that time moves.
+    #[must_use]
+    pub fn new(cx: Context, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self { cx, open: Arc::default(), tasks, stop }
+    }
+
+    /// The lot's writer, started if it does not run. Nothing if there is no such session.
+    pub async fn hall(&self, id: BiddingSessionId) -> Result<Option<Hall>> {
+        if let Some(hall) = self.running(id) {
+            return Ok(Some(hall));
+        }
+        if self.stop.is_cancelled() {
+            return Err(Error::Unavailable("stopping".into()));
+        }
+        let (feed, _) = broadcast::channel(FEED);
+        let Some(writer) = Writer::load(self.cx.clone(), id, feed.clone()).await? else { return Ok(None) };
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let hall = Hall { queue, feed };
+        {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(other) = open.get(&id).filter(|other| !other.queue.is_closed()) {
+                return Ok(Some(other.clone()));
+            }
+            open.insert(id, hall.clone());
+        }
+        let (open, stop) = (self.open.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            writer.run(commands, stop).await;
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            if open.get(&id).is_some_and(|hall| hall.queue.is_closed()) {
+                open.remove(&id);
+            }
+        });
+        Ok(Some(hall))
+    }
+
+    fn running(&self, id: BiddingSessionId) -> Option<Hall> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(&id).filter(|hall| !hall.queue.is_closed()).cloned()
+    }
+
+    /// Keeps a writer on every lot that time will move, also after a restart, and takes over those whose
+    /// process died. A lease is not needed for that: the fence makes two writers harmless.
+    pub async fn watch_over(self) {
+        while !self.stop.is_cancelled() {
+            match store::open_sessions(self.cx.db.read()).await {
+                Ok(ids) => {
+                    for id in ids {
+                        if let Err(error) = self.hall(id).await {
+                            tracing::warn!(%id, %error, "a lot could not be opened");
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "open lots could not be listed"),
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            }
+        }
+    }
+}

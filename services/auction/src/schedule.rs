@@ -1,0 +1,125 @@
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role};
+use serde_json::json;
+use wire::{
+    id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
+    v1::{
+        self, AuctionEventKind, ConversionMode, Listing, ListingStatus, SaleMethod, TransferApplication,
+        TransferApplicationStatus,
+    },
+};
+
+use crate::{
+    api::Auctions,
+    engine::{Lot, Terms},
+    foreign,
+    store::{self, bidder, event, session},
+};
+
+/// A session may be scheduled this far ahead.
+const FARTHEST_DAYS: i64 = 60;
+
+/// Schedules the bidding for a listing whose disclosure ended with two or more eligible bidders.
+pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddingInput) -> Result<v1::BiddingSession> {
+    call.actor.require_staff(&[Role::Qualifier])?;
+    let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
+    let starts_at = input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
+    let (listing, eligible) = ended(auctions, call, &input.listing_id).await?;
+    if listing.sale_method() != SaleMethod::OnlineBidding {
+        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").accepting("ONLINE_BIDDING").into());
+    }
+    let least = call.cx.rule("bidding.min_competitors", call.now)?;
+    if i64::try_from(eligible.len()).unwrap_or(i64::MAX) < least.value {
+        let refusal = Refusal::new(ErrorCode::TooFewBidders).at_field("listingId").by_rule(&least.id);
+        return Err(refusal.accepting(format!("≥ {}; 1: quoteAsSoleBidder", least.value)).into());
+    }
+    if starts_at < call.now {
+        return Err(Refusal { server_time: Some(call.now), ..Refusal::new(ErrorCode::StartInPast).at_field("startsAt") }.into());
+    }
+    let farthest = call.now.plus_seconds(FARTHEST_DAYS * 86_400);
+    if starts_at > farthest {
+        return Err(Refusal::new(ErrorCode::PeriodOutOfRange).at_field("startsAt").accepting(format!("≤ {farthest}")).into());
+    }
+    let id = BiddingSessionId::fresh();
+    let terms = Terms {
+        starting_price: listing.floor_price.unwrap_or_default(),
+        increment: listing.increment.unwrap_or_default(),
+        starts_at,
+        free_ends_at: starts_at.plus_seconds(i64::from(listing.free_seconds)),
+        timed_seconds: i64::from(listing.timed_seconds),
+    };
+    let mut lot = Lot::scheduled(terms, call.now);
+    let first = lot.event(AuctionEventKind::Scheduled, call.now, None);
+    lot.apply(&first);
+    let row = row(call, id, listing_id, &listing, (&lot, eligible.len()))?;
+    let bidders: Result<Vec<_>> = eligible.iter().map(|application| bidder(id, application)).collect();
+    if !store::insert_session(&call.tx, row.clone(), bidders?, event::Model::new(id, &first)).await? {
+        return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into());
+    }
+    let scheduled = v1::BiddingScheduled { listing_id: input.listing_id, session_id: id.text() };
+    call.announce(&id.text(), &scheduled).await?;
+    Ok(row.view(call.now))
+}
+
+/// The listing, whose disclosure must have ended, and its eligible bidders.
+pub async fn ended(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<(Listing, Vec<TransferApplication>)> {
+    let Some(listing) = foreign::listing(auctions, listing_id).await? else { return Err(Error::not_found("listingId")) };
+    match listing.status() {
+        ListingStatus::PeriodEnded => {}
+        ListingStatus::Disclosed => {
+            let end = listing.disclosure_ends_at.unwrap_or_default();
+            let refusal = Refusal::new(ErrorCode::DisclosureRunning).at_field("listingId").by_rule("SM-3");
+            return Err(Refusal { server_time: Some(call.now), ..refusal.accepting(format!("≥ {end}")) }.into());
+        }
+        ListingStatus::Bidding => return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into()),
+        _ => {
+            let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").by_rule("SM-3");
+            return Err(refusal.accepting("PERIOD_ENDED").into());
+        }
+    }
+    let mut applications = foreign::applications(auctions, listing_id, None).await?;
+    applications.retain(|application| application.status() == TransferApplicationStatus::Eligible);
+    Ok((listing, applications))
+}
+
+fn row(call: &Call, id: BiddingSessionId, listing_id: ListingId, listing: &Listing, (lot, bidders): (&Lot, usize)) -> Result<session::Model> {
+    let mut row = session::Model {
+        id,
+        listing_id,
+        transferor_id: OrganizationId::parse(&listing.organization_id, "listingId")?,
+        title: listing.title.clone(),
+        licence: listing.conversion_mode() == ConversionMode::License,
+        rules_version: call.cx.rules.version().to_owned(),
+        starting_price: lot.terms.starting_price,
+        increment: lot.terms.increment,
+        starts_at: lot.terms.starts_at,
+        free_ends_at: lot.terms.free_ends_at,
+        timed_seconds: listing.timed_seconds,
+        bidder_count: i32::try_from(bidders).unwrap_or(i32::MAX),
+        status: lot.status,
+        seq: 0,
+        bid_count: 0,
+        leading_code: None,
+        current_price: None,
+        closes_at: None,
+        last_at: call.now,
+        version: 0,
+        created_at: call.now,
+    };
+    row.put(lot);
+    Ok(row)
+}
+
+fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -> Result<bidder::Model> {
+    Ok(bidder::Model {
+        session_id,
+        code: application.bidder_code.clone().ok_or_else(|| Error::Internal(format!("{} has no code", application.id)))?,
+        organization_id: OrganizationId::parse(&application.organization_id, "listingId")?,
+        transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
+    })
+}
+
+/// Records who scheduled, beside the announced fact.
+pub async fn audit(call: &Call, session: &v1::BiddingSession) -> Result<()> {
+    let facts = json!({ "startsAt": session.starts_at.map(|at| at.to_string()), "bidders": session.bidder_count });
+    call.record("BiddingSessionScheduled", &session.id, facts).await
+}

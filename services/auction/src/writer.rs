@@ -1,0 +1,270 @@
+//! The sequencer: one writer per lot. Bids, phase changes and the close are commands of one order with
+//! one `seq`. The writer drains its queue, decides all pending commands in memory, writes them as one
+//! transaction, and only then answers all callers (group commit).
+//!
+//! Several replicas stay correct because the version in the same transaction is the fence: the loser has
+//! told nobody "ok", reads the lot again and decides again.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use kernel::{Context, Error, ErrorCode, Idempotency, Instant, Money, Payload, Refusal, Result};
+use prost::Message;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use wire::{
+    id::{BiddingSessionId, OrganizationId},
+    v1::{self, AuctionEvent, PlaceBidPayload},
+};
+
+use crate::{
+    engine::Lot,
+    flush::{Flushed, Round},
+    store::{self, bidder, session},
+};
+
+/// Most commands decided in one round.
+const ROUND: usize = 512;
+/// How often a round is decided again after losing the fence.
+const ATTEMPTS: usize = 8;
+/// How often a watched, idle lot is read again for what another replica may have written.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// A bid on its way to its lot.
+pub struct BidCommand {
+    /// Who bids.
+    pub organization_id: OrganizationId,
+    /// How much.
+    pub amount: Money,
+    /// The key under which the answer is kept.
+    pub keyed: Option<Idempotency>,
+    /// Where the answer goes, after the commit.
+    pub answer: oneshot::Sender<Result<PlaceBidPayload>>,
+}
+
+/// One lot's writer while it runs.
+pub struct Writer {
+    cx: Context,
+    row: session::Model,
+    lot: Lot,
+    bidders: Vec<bidder::Model>,
+    codes: HashMap<OrganizationId, String>,
+    feed: broadcast::Sender<Arc<AuctionEvent>>,
+    /// Set when a write's outcome is unknown: memory may be behind the database.
+    stale: bool,
+}
+
+impl Writer {
+    /// Reads the lot; nothing if there is no such session.
+    pub async fn load(cx: Context, id: BiddingSessionId, feed: broadcast::Sender<Arc<AuctionEvent>>) -> Result<Option<Writer>> {
+        let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
+        let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
+        Ok(Some(Writer { lot: row.lot(), cx, row, bidders, codes, feed, stale: false }))
+    }
+
+    /// Serves the queue until stopped, or until the lot is closed and nobody asks or watches any more.
+    pub async fn run(mut self, mut queue: mpsc::Receiver<BidCommand>, stop: CancellationToken) {
+        let mut pending = Vec::with_capacity(ROUND);
+        let clock = self.cx.clock.clone();
+        loop {
+            let wakes_at = self.lot.wakes_at();
+            let due = async {
+                match wakes_at {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                taken = queue.recv_many(&mut pending, ROUND) => {
+                    if taken == 0 {
+                        return;
+                    }
+                }
+                () = due => {}
+                () = tokio::time::sleep(REFRESH) => {
+                    if self.lot.is_closed() && self.feed.receiver_count() == 0 && queue.is_empty() {
+                        return;
+                    }
+                    if self.feed.receiver_count() > 0 {
+                        self.refresh().await;
+                    }
+                    continue;
+                }
+            }
+            self.round(&mut pending).await;
+        }
+    }
+
+    /// Decides, writes and answers everything pending.
+    async fn round(&mut self, pending: &mut Vec<BidCommand>) {
+        let commands = std::mem::take(pending);
+        metrics::histogram!("jishi_auction_round_size").record(u32::try_from(commands.len()).unwrap_or(u32::MAX));
+        let mut outcome = Err(Error::Unavailable("the lot kept moving".into()));
+        for attempt in 0..ATTEMPTS {
+            outcome = self.attempt(&commands).await;
+            match &outcome {
+                Ok(Some(_)) => break,
+                Ok(None) => {
+                    tracing::debug!(session = %self.row.id, attempt, "fenced; deciding again");
+                    self.stale = true;
+                    if let Err(error) = self.cx.clock.anchor(&self.cx.db).await {
+                        outcome = Err(error);
+                        break;
+                    }
+                }
+                Err(_) => {
+                    // The outcome is unknown: nobody is told "ok"; callers ask again under their keys.
+                    self.stale = true;
+                    break;
+                }
+            }
+        }
+        match outcome {
+            Ok(Some(answers)) => {
+                for (command, answer) in commands.into_iter().zip(answers) {
+                    // A caller that went away finds its answer under its key.
+                    drop(command.answer.send(answer));
+                }
+            }
+            failed => {
+                let error = failed.err().unwrap_or_else(|| Error::Unavailable("the lot kept moving".into()));
+                tracing::warn!(session = %self.row.id, %error, "a round could not be written");
+                for command in commands {
+                    drop(command.answer.send(Err(Error::Unavailable("outcome unknown".into()))));
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+
+    /// One attempt: answers after the commit, nothing when fenced.
+    async fn attempt(&mut self, commands: &[BidCommand]) -> Result<Option<Vec<Result<PlaceBidPayload>>>> {
+        if self.stale {
+            self.reload().await?;
+        }
+        let now = self.cx.clock.now().max(self.lot.last_at);
+        let mut decided = Decided::new(self.lot.clone(), known(&self.cx, commands).await?);
+        decided.pass(now);
+        let session_id = self.row.id.to_string();
+        let answers: Vec<_> = commands.iter().map(|c| decided.take(c, self.codes.get(&c.organization_id), &session_id, now)).collect();
+        let Decided { lot, events, replies, .. } = decided;
+        if events.is_empty() && replies.is_empty() {
+            return Ok(Some(answers));
+        }
+        let mut after = self.row.clone();
+        after.put(&lot);
+        after.version += 1;
+        let round = Round { before: &self.row, after: &after, events: &events, replies, now };
+        if round.flush(&self.cx, &self.bidders).await? == Flushed::Fenced {
+            return Ok(None);
+        }
+        self.row = after;
+        self.lot = lot;
+        for event in events {
+            self.publish(AuctionEvent { session_id: session_id.clone(), ..event });
+        }
+        Ok(Some(answers))
+    }
+
+    fn publish(&self, event: AuctionEvent) {
+        // No watcher is no error.
+        drop(self.feed.send(Arc::new(event)));
+    }
+
+    async fn reload(&mut self) -> Result<()> {
+        let before = self.lot.seq;
+        let Some((row, _)) = store::load(self.cx.db.write(), self.row.id).await? else {
+            return Err(Error::Internal(format!("{} is gone", self.row.id)));
+        };
+        self.lot = row.lot();
+        self.row = row;
+        self.stale = false;
+        if self.lot.seq > before {
+            for event in store::events(self.cx.db.write(), self.row.id, before, 10_000).await? {
+                self.publish(event);
+            }
+        }
+        Ok(())
+    }
+
+    async fn refresh(&mut self) {
+        if let Err(error) = self.reload().await {
+            tracing::warn!(session = %self.row.id, %error, "the lot could not be read again");
+        }
+    }
+}
+
+/// The stored answers of keyed commands that were done before.
+async fn known(cx: &Context, commands: &[BidCommand]) -> Result<HashMap<String, Result<Vec<u8>>>> {
+    let keyed: Vec<&Idempotency> = commands.iter().filter_map(|command| command.keyed.as_ref()).collect();
+    Ok(Idempotency::find_all(cx.db.write(), &keyed).await?.into_iter().collect())
+}
+
+/// A round in the making: pure but for its inputs.
+struct Decided {
+    lot: Lot,
+    events: Vec<AuctionEvent>,
+    replies: Vec<(Idempotency, Vec<u8>)>,
+    known: HashMap<String, Result<Vec<u8>>>,
+}
+
+impl Decided {
+    fn new(lot: Lot, known: HashMap<String, Result<Vec<u8>>>) -> Self {
+        Self { lot, events: Vec::new(), replies: Vec::new(), known }
+    }
+
+    fn pass(&mut self, now: Instant) {
+        while let Some(event) = self.lot.due(now) {
+            self.lot.apply(&event);
+            self.events.push(event);
+        }
+    }
+
+    fn take(&mut self, command: &BidCommand, code: Option<&String>, session_id: &str, now: Instant) -> Result<PlaceBidPayload> {
+        let Some(keyed) = &command.keyed else { return Ok(self.bid(command, code, session_id, now)) };
+        if let Some(earlier) = self.earlier(keyed) {
+            return earlier;
+        }
+        let payload = self.bid(command, code, session_id, now);
+        self.replies.push((keyed.clone(), payload.encode_to_vec()));
+        Ok(payload)
+    }
+
+    /// The answer to an earlier copy of the same call: stored, or in this very round.
+    fn earlier(&self, keyed: &Idempotency) -> Option<Result<PlaceBidPayload>> {
+        let decode = |reply: &[u8]| PlaceBidPayload::decode(reply).map_err(|error| Error::Internal(error.to_string()));
+        let conflict = || Ok(PlaceBidPayload::of(Err(Refusal::new(ErrorCode::IdempotencyConflict).by_rule("P-7"))));
+        if let Some(stored) = self.known.get(keyed.scope()) {
+            return Some(match stored {
+                Ok(reply) => decode(reply),
+                Err(Error::Refused(refusal)) => Ok(PlaceBidPayload::of(Err((**refusal).clone()))),
+                Err(fault) => Err(fault.clone()),
+            });
+        }
+        let (first, reply) = self.replies.iter().find(|(call, _)| call.scope() == keyed.scope())?;
+        Some(if first == keyed { decode(reply) } else { conflict() })
+    }
+
+    fn bid(&mut self, command: &BidCommand, code: Option<&String>, session_id: &str, now: Instant) -> PlaceBidPayload {
+        let Some(code) = code else {
+            return PlaceBidPayload::of(Err(self.lot.refuse(ErrorCode::NotEligible, now).at_field("organizationId")));
+        };
+        match self.lot.bid(code, command.amount, now) {
+            Err(refusal) => PlaceBidPayload::of(Err(refusal)),
+            Ok(event) => {
+                self.lot.apply(&event);
+                let bid = v1::Bid {
+                    session_id: session_id.to_owned(),
+                    seq: event.seq,
+                    bidder_code: code.clone(),
+                    amount: event.amount,
+                    at: event.at,
+                    closes_at: event.closes_at,
+                };
+                self.events.push(event);
+                PlaceBidPayload::of(Ok(bid))
+            }
+        }
+    }
+}
