@@ -1,1 +1,161 @@
-//! Benchmarks.
+//! What the benchmarks share: a lot that is open, load, medians.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use kernel::{Clock, Context, Db, Id, Result, load_reference};
+use sea_orm::ConnectionTrait;
+use tokio::sync::Notify;
+use wire::id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId};
+
+/// The ground of a service on a database of its own.
+pub async fn context(db: Db) -> Result<Context> {
+    let (calendar, rules) = load_reference(&db).await?;
+    let clock = Clock::system();
+    clock.anchor(&db).await?;
+    Ok(Context {
+        service: "auction",
+        db,
+        clock,
+        calendar: Arc::new(calendar),
+        rules: Arc::new(rules),
+        committed: Arc::new(Notify::new()),
+    })
+}
+
+/// A fresh schema on the server, or the URL itself for SQLite; migrated.
+pub async fn database(url: &str) -> Result<Db> {
+    let url = if url.starts_with("postgres") {
+        let schema = format!("bench_{}", kernel::fresh_uuid().simple());
+        let server = Db::connect(url).await?;
+        server.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await?;
+        format!("{url}?options[search_path]={schema}")
+    } else {
+        url.to_owned()
+    };
+    let db = Db::connect(&url).await?;
+    migrations::migrate(&db).await?;
+    Ok(db)
+}
+
+/// An open lot with its bidders: starting price 1 yuan, steps of one fen, open for hours.
+pub struct OpenLot {
+    /// The session.
+    pub id: BiddingSessionId,
+    /// The eligible organizations.
+    pub bidders: Vec<OrganizationId>,
+}
+
+/// Inserts an open lot.
+pub async fn open_lot(cx: &Context, bidders: usize) -> Result<OpenLot> {
+    let id = BiddingSessionId::fresh();
+    let now = cx.clock.now().0;
+    let uuid = |id: uuid_text::Uuid| match cx.db.backend() {
+        sea_orm::DbBackend::Postgres => format!("'{id}'"),
+        _ => format!("x'{}'", id.simple()),
+    };
+    let (listing, seller) = (uuid(ListingId::fresh().uuid()), uuid(OrganizationId::fresh().uuid()));
+    let session = uuid(id.uuid());
+    let write = cx.db.write();
+    write
+        .execute_unprepared(&format!(
+            "INSERT INTO bidding_session VALUES ({session}, {listing}, {seller}, 'bench', false, 'bench', 100, 1, {}, {}, 300,
+             {bidders}, 'FREE', 2, 0, NULL, NULL, {}, {now}, 0, {now})",
+            now - 1_000,
+            now + 36_000_000,
+            now + 36_000_000
+        ))
+        .await?;
+    write
+        .execute_unprepared(&format!(
+            "INSERT INTO auction_event VALUES ({session}, 1, 'SCHEDULED', {now}, NULL, NULL, NULL), ({session}, 2, 'OPENED', {now}, NULL, NULL, {})",
+            now + 36_000_000
+        ))
+        .await?;
+    let mut ids = Vec::new();
+    for n in 0..bidders {
+        let organization = OrganizationId::fresh();
+        let (organization_id, application) = (uuid(organization.uuid()), uuid(TransferApplicationId::fresh().uuid()));
+        write.execute_unprepared(&format!("INSERT INTO bidder VALUES ({session}, 'B{n:03}', {organization_id}, {application})")).await?;
+        ids.push(organization);
+    }
+    Ok(OpenLot { id, bidders: ids })
+}
+
+/// Re-exported so that benchmarks name the type that ids hold.
+pub mod uuid_text {
+    pub use sea_orm::prelude::Uuid;
+}
+
+/// One measured run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Accepted, durable bids per second.
+    pub per_second: u64,
+    /// Median latency in microseconds, refusals included.
+    pub p50: u64,
+    /// 99th percentile in microseconds.
+    pub p99: u64,
+}
+
+/// Runs `callers` concurrent callers for `span`; each takes the next higher amount and calls `bid`, which
+/// tells whether the bid was accepted.
+pub async fn drive<F, Fut>(callers: usize, span: Duration, bid: F) -> Run
+where
+    F: Fn(usize, i64) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = bool> + Send,
+{
+    let (next, accepted) = (Arc::new(AtomicI64::new(100)), Arc::new(AtomicU64::new(0)));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..callers)
+        .map(|caller| {
+            let (next, accepted, bid) = (next.clone(), accepted.clone(), bid.clone());
+            tokio::spawn(async move {
+                let mut waits = Vec::new();
+                while began.elapsed() < span {
+                    let amount = next.fetch_add(1, Ordering::Relaxed);
+                    let asked = Instant::now();
+                    if bid(caller, amount).await {
+                        accepted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    waits.push(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX));
+                }
+                waits
+            })
+        })
+        .collect();
+    let mut waits: Vec<u64> = Vec::new();
+    for task in tasks {
+        waits.extend(task.await.unwrap_or_default());
+    }
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(1).max(1);
+    waits.sort_unstable();
+    let at = |percent: usize| waits.get(waits.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
+    Run { per_second: accepted.load(Ordering::Relaxed) * 1_000 / millis, p50: at(50), p99: at(99) }
+}
+
+/// The run with the median rate.
+#[must_use]
+pub fn median(mut runs: Vec<Run>) -> Run {
+    runs.sort_by_key(|run| run.per_second);
+    let middle = runs.len() / 2;
+    runs.swap_remove(middle)
+}
+
+/// `a / b` with one decimal, without floats.
+#[must_use]
+pub fn ratio(a: u64, b: u64) -> String {
+    let tenths = a.saturating_mul(10) / b.max(1);
+    format!("{}.{}×", tenths / 10, tenths % 10)
+}
+
+/// The machine's load averages.
+#[must_use]
+pub fn load() -> String {
+    std::fs::read_to_string("/proc/loadavg").map_or_else(|_| "unknown".into(), |text| text.split(' ').take(3).collect::<Vec<_>>().join(" "))
+}

@@ -2,7 +2,7 @@
 
 use kernel::{Context, Id, Idempotency, Instant, Result};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr, Statement,
     sea_query::Expr,
 };
 use serde_json::json;
@@ -56,7 +56,10 @@ impl Round<'_> {
         if !self.events.is_empty() {
             event::Entity::insert_many(rows).exec_without_returning(&tx).await?;
         }
-        Idempotency::store_all(&tx, self.replies, self.now).await?;
+        if !Idempotency::store_all(&tx, self.replies, self.now).await? {
+            tx.rollback().await?;
+            return Ok(Flushed::Fenced);
+        }
         if closing {
             close(cx, &tx, self.after, bidders).await?;
         }
@@ -126,7 +129,13 @@ impl Round<'_> {
             serde_json::Value::Array(replies).to_string().into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
-        let fenced = cx.db.write().query_one_raw(statement).await?;
+        let fenced = match cx.db.write().query_one_raw(statement).await {
+            // A key was taken meanwhile, on another lot: the statement did nothing at all.
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                return Ok(Flushed::Fenced);
+            }
+            other => other?,
+        };
         let moved: i64 = fenced.map_or(Ok(0), |row| row.try_get("", "moved"))?;
         Ok(if moved == 1 { Flushed::Done } else { Flushed::Fenced })
     }

@@ -13,6 +13,8 @@ pub mod engine;
 mod engine_tests;
 mod flush;
 mod foreign;
+#[cfg(test)]
+mod fence_tests;
 mod halls;
 mod schedule;
 mod store;

@@ -2,7 +2,7 @@
 //! transaction of the effect, refusals included.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
     sea_query::{Expr, OnConflict},
 };
 use sha2::{Digest, Sha256};
@@ -100,14 +100,18 @@ impl Idempotency {
         Ok(())
     }
 
-    /// Inserts many finished replies at once (group commit). A taken key fails the transaction.
-    pub async fn store_all(tx: &impl ConnectionTrait, replies: Vec<(Idempotency, Vec<u8>)>, now: Instant) -> Result<()> {
+    /// Inserts many finished replies at once (group commit). False if a key is taken: then the caller
+    /// rolls back and decides again.
+    pub async fn store_all(tx: &impl ConnectionTrait, replies: Vec<(Idempotency, Vec<u8>)>, now: Instant) -> Result<bool> {
         if replies.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let rows = replies.into_iter().map(|(call, reply)| call.row(Some(reply), now));
-        row::Entity::insert_many(rows).exec_without_returning(tx).await?;
-        Ok(())
+        match row::Entity::insert_many(rows).exec_without_returning(tx).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Finds the replies among `scopes` that are stored already, with their request hashes checked.

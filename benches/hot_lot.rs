@@ -1,0 +1,142 @@
+//! One hot lot: durable bids per second through the sequencer (its gRPC door, in process) against a naive
+//! implementation that locks the row for every bid, on the same database in the same run.
+//!
+//! `./test --services-only` in one terminal, then in another, with the addresses it prints:
+//! `cargo run --release -p exchange-benches --bin hot_lot`
+
+use std::{
+    io::Write,
+    sync::Arc,
+    time::Duration,
+};
+
+use exchange_benches::{OpenLot, Run, context, database, drive, load, median, open_lot, ratio};
+use kernel::{ActingFor, Actor, Context, Id, Money, Peer, Result, Role, local};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use wire::{
+    Clients,
+    v1::{self, auction_client::AuctionClient},
+};
+
+const CALLERS: usize = 64;
+const ROUNDS: usize = 3;
+const SPAN: Duration = Duration::from_secs(3);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let folder = tempfile::tempdir().map_err(|error| kernel::Error::Internal(error.to_string()))?;
+    let sqlite = format!("sqlite://{}", folder.path().join("bench.db").display());
+    side_by_side("SQLite, WAL, synchronous=FULL: group commit vs one transaction a bid", &sqlite, 6).await?;
+    match std::env::var("TEST_POSTGRES_URL") {
+        Ok(url) => side_by_side("PostgreSQL, fsync on: group commit vs SELECT … FOR UPDATE a bid", &url, 20).await?,
+        Err(_) => print("PostgreSQL not measured: TEST_POSTGRES_URL is not set (./test --services-only)"),
+    }
+    Ok(())
+}
+
+async fn side_by_side(title: &str, url: &str, wanted: u64) -> Result<()> {
+    print(&format!("\n{title}; {CALLERS} callers, {ROUNDS} interleaved rounds of {SPAN:?}, load {}", load()));
+    let cx = context(database(url).await?).await?;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let naive_pool = naive_pool(&cx, url).await?;
+    let (mut naive, mut group) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let lot = open_lot(&cx, CALLERS).await?;
+        naive.push(measure_naive(&naive_pool, &lot).await);
+        let lot = open_lot(&cx, CALLERS).await?;
+        group.push(measure_sequencer(&cx, &lot, (tasks.clone(), stop.clone())).await);
+        print(&format!("  round {round}: naive {:?}\n           group {:?}", naive.last(), group.last()));
+    }
+    stop.cancel();
+    let (naive, group) = (median(naive), median(group));
+    print(&format!("  median naive {} bids/s p50 {} µs p99 {} µs", naive.per_second, naive.p50, naive.p99));
+    print(&format!("  median group {} bids/s p50 {} µs p99 {} µs", group.per_second, group.p50, group.p99));
+    print(&format!("  ratio {} (wanted ≥ {wanted}×), load {}", ratio(group.per_second, naive.per_second), load()));
+    Ok(())
+}
+
+/// The naive side gets a pool of its own, as large as it likes best; SQLite allows one writer.
+async fn naive_pool(cx: &Context, url: &str) -> Result<DatabaseConnection> {
+    if cx.db.backend() == DbBackend::Sqlite {
+        return Ok(cx.db.write().clone());
+    }
+    let row = Statement::from_string(DbBackend::Postgres, "SELECT current_schema()::text AS s");
+    let found = cx.db.write().query_one_raw(row).await?;
+    let schema: String = found.ok_or_else(|| kernel::Error::Internal("no schema".into()))?.try_get("", "s")?;
+    let mut options = ConnectOptions::new(format!("{url}?options[search_path]={schema}"));
+    options.max_connections(32).sqlx_logging(false).test_before_acquire_if_idle_for(Duration::from_secs(30));
+    Ok(Database::connect(options).await?)
+}
+
+async fn measure_naive(pool: &DatabaseConnection, lot: &OpenLot) -> Run {
+    let (pool, id) = (pool.clone(), lot.id.uuid());
+    drive(CALLERS, SPAN, move |caller, amount| {
+        let pool = pool.clone();
+        async move { naive_bid(&pool, id, caller, amount).await.unwrap_or(false) }
+    })
+    .await
+}
+
+/// What one would write first: lock the lot, check, write the bid, commit.
+async fn naive_bid(pool: &DatabaseConnection, id: sea_orm::prelude::Uuid, caller: usize, amount: i64) -> Result<bool> {
+    let backend = pool.get_database_backend();
+    let options = sea_orm::TransactionOptions {
+        sqlite_transaction_mode: Some(sea_orm::SqliteTransactionMode::Immediate),
+        ..Default::default()
+    };
+    let tx = pool.begin_with_options(options).await?;
+    let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
+    let select = format!("SELECT seq, bid_count, current_price, leading_code FROM bidding_session WHERE id = $1{lock}");
+    let row = tx.query_one_raw(Statement::from_sql_and_values(backend, select, [id.into()])).await?;
+    let Some(row) = row else { return Ok(false) };
+    let (seq, price): (i64, Option<i64>) = (row.try_get("", "seq")?, row.try_get("", "current_price")?);
+    let leader: Option<String> = row.try_get("", "leading_code")?;
+    let code = format!("B{caller:03}");
+    if price.is_some_and(|price| amount <= price) || leader.as_ref() == Some(&code) {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    let update = "UPDATE bidding_session SET seq = $1, bid_count = bid_count + 1, current_price = $2, leading_code = $3, version = version + 1 WHERE id = $4";
+    let values: [sea_orm::Value; 4] = [(seq + 1).into(), amount.into(), code.clone().into(), id.into()];
+    tx.execute_raw(Statement::from_sql_and_values(backend, update, values)).await?;
+    let insert = "INSERT INTO auction_event (session_id, seq, kind, at, bidder_code, amount) VALUES ($1, $2, 'BID', 0, $3, $4)";
+    let values: [sea_orm::Value; 4] = [id.into(), (seq + 1).into(), code.into(), amount.into()];
+    tx.execute_raw(Statement::from_sql_and_values(backend, insert, values)).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+async fn measure_sequencer(cx: &Context, lot: &OpenLot, (tasks, stop): (TaskTracker, CancellationToken)) -> Run {
+    // The auction reads other services only for callers who are no bidders: nobody here.
+    let nobody: Peer = local(Routes::default());
+    let clients = Clients::new(|_| nobody.clone());
+    let server = auction::serve(cx.clone(), clients, tasks, stop);
+    let client = AuctionClient::new(local(Routes::new(server)));
+    let callers: Arc<Vec<(Actor, String)>> = Arc::new(lot.bidders.iter().map(|id| (bidder(&id.text()), id.text())).collect());
+    let session_id = lot.id.text();
+    drive(CALLERS, SPAN, move |caller, amount| {
+        let (mut client, callers, session_id) = (client.clone(), callers.clone(), session_id.clone());
+        async move {
+            let Some((actor, organization_id)) = callers.get(caller) else { return false };
+            let input =
+                v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount: Some(Money(amount)) };
+            let mut request = tonic::Request::new(input);
+            actor.write(None, request.metadata_mut());
+            client.place_bid(request).await.is_ok_and(|reply| reply.get_ref().bid.is_some())
+        }
+    })
+    .await
+}
+
+fn bidder(organization_id: &str) -> Actor {
+    let acting =
+        ActingFor { organization_id: organization_id.to_owned(), roles: vec![Role::Bidder as i32], centre: false, verified: true };
+    Actor { person_id: format!("person_{organization_id}"), memberships: vec![acting], session_id: String::new() }
+}
+
+fn print(line: &str) {
+    // A closed pipe ends the printing, not the measuring.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}

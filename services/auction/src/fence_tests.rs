@@ -1,0 +1,181 @@
+//! Several replicas on one lot: whatever they do to each other, nothing acknowledged is lost, doubled or
+//! out of order (P-1, P-7, R2, R4).
+
+use std::{collections::HashMap, sync::Arc};
+
+use kernel::{Clock, Context, Db, Id, Idempotency, Money, load_reference};
+use prost::Message;
+use sea_orm::{EntityTrait, IntoActiveModel};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use wire::{
+    id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
+    v1::{AuctionEventKind, BiddingStatus, PlaceBidPayload},
+};
+
+use crate::{
+    engine::{self, Lot, Terms},
+    halls::Halls,
+    store::{self, bidder, event, session},
+    writer::BidCommand,
+};
+
+const BIDDERS: usize = 8;
+
+struct Ground {
+    _folder: tempfile::TempDir,
+    url: String,
+    id: BiddingSessionId,
+    terms: Terms,
+    bidders: Vec<OrganizationId>,
+}
+
+async fn context(url: &str) -> Context {
+    let db = Db::connect(url).await.unwrap();
+    let (calendar, rules) = load_reference(&db).await.unwrap();
+    let clock = Clock::system();
+    clock.anchor(&db).await.unwrap();
+    Context {
+        service: "auction",
+        db,
+        clock,
+        calendar: Arc::new(calendar),
+        rules: Arc::new(rules),
+        committed: Arc::new(Notify::new()),
+    }
+}
+
+/// One database with one lot that opened a minute ago.
+async fn ground(url: Option<String>) -> Ground {
+    let folder = tempfile::tempdir().unwrap();
+    let url = match url {
+        None => format!("sqlite://{}", folder.path().join("t.db").display()),
+        Some(server) => {
+            let schema = format!("fence_{}", kernel::fresh_uuid().simple());
+            let db = Db::connect(&server).await.unwrap();
+            sea_orm::ConnectionTrait::execute_unprepared(db.write(), &format!("CREATE SCHEMA {schema}")).await.unwrap();
+            format!("{server}?options[search_path]={schema}")
+        }
+    };
+    let db = Db::connect(&url).await.unwrap();
+    migrations::migrate(&db).await.unwrap();
+    let cx = context(&url).await;
+    let now = cx.clock.now();
+    let terms = Terms {
+        starting_price: Money(100),
+        increment: Money(1),
+        starts_at: now.plus_seconds(-60),
+        free_ends_at: now.plus_seconds(3_600),
+        timed_seconds: 60,
+    };
+    let mut lot = Lot::scheduled(terms.clone(), now.plus_seconds(-120));
+    let first = lot.event(AuctionEventKind::Scheduled, lot.last_at, None);
+    lot.apply(&first);
+    let id = BiddingSessionId::fresh();
+    let mut row = session::Model {
+        id,
+        listing_id: ListingId::fresh(),
+        transferor_id: OrganizationId::fresh(),
+        title: "测试".into(),
+        licence: false,
+        rules_version: "test".into(),
+        starting_price: terms.starting_price,
+        increment: terms.increment,
+        starts_at: terms.starts_at,
+        free_ends_at: terms.free_ends_at,
+        timed_seconds: 60,
+        bidder_count: 8,
+        status: BiddingStatus::Scheduled,
+        seq: 0,
+        bid_count: 0,
+        leading_code: None,
+        current_price: None,
+        closes_at: None,
+        last_at: lot.last_at,
+        version: 0,
+        created_at: now,
+    };
+    row.put(&lot);
+    let bidders: Vec<OrganizationId> = (0..BIDDERS).map(|_| OrganizationId::fresh()).collect();
+    session::Entity::insert(row.into_active_model()).exec_without_returning(db.write()).await.unwrap();
+    let rows = bidders.iter().enumerate().map(|(n, organization_id)| {
+        let code = format!("B{n:02}");
+        let application = TransferApplicationId::fresh();
+        bidder::Model { session_id: id, code, organization_id: *organization_id, transfer_application_id: application }
+            .into_active_model()
+    });
+    bidder::Entity::insert_many(rows).exec_without_returning(db.write()).await.unwrap();
+    let first = event::Model::new(id, &first).into_active_model();
+    event::Entity::insert(first).exec_without_returning(db.write()).await.unwrap();
+    Ground { _folder: folder, url, id, terms, bidders }
+}
+
+async fn send(halls: &Halls, id: BiddingSessionId, organization_id: OrganizationId, amount: i64, key: &str) -> kernel::Result<PlaceBidPayload> {
+    let keyed = Some(Idempotency::new("tester", "PlaceBid", key, format!("{organization_id}{amount}").as_bytes()));
+    let (answer, answered) = oneshot::channel();
+    let command = BidCommand { organization_id, amount: Money(amount), keyed, answer };
+    halls.hall(id).await?.unwrap().queue.send(command).await.map_err(|_| kernel::Error::Unavailable("queue".into()))?;
+    answered.await.map_err(|_| kernel::Error::Unavailable("answer".into()))?
+}
+
+/// Three replicas, eight bidders each sending to all of them and repeating every call.
+async fn replicas_fight(url: Option<String>) {
+    let ground = ground(url).await;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut replicas = Vec::new();
+    for _ in 0..3 {
+        replicas.push(Halls::new(context(&ground.url).await, tasks.clone(), stop.clone()));
+    }
+    let calls = ground.bidders.iter().enumerate().map(|(n, bidder)| {
+        let (replicas, bidder, id) = (replicas.clone(), *bidder, ground.id);
+        async move {
+            let mut acknowledged: Vec<(i64, i64)> = Vec::new();
+            for step in 0..40_i64 {
+                let amount = 100 + step * 8 + i64::try_from(n).unwrap();
+                let key = format!("{n}-{step}");
+                // The same call at two replicas at once: one effect, equal answers.
+                let (one, two) = tokio::join!(
+                    send(&replicas[(n + usize::try_from(step).unwrap()) % 3], id, bidder, amount, &key),
+                    send(&replicas[n % 3], id, bidder, amount, &key),
+                );
+                if let (Ok(one), Ok(two)) = (&one, &two) {
+                    assert_eq!(one.encode_to_vec(), two.encode_to_vec());
+                }
+                for bid in [one, two].into_iter().flatten().filter_map(|payload| payload.bid) {
+                    if !acknowledged.contains(&(bid.seq, amount)) {
+                        acknowledged.push((bid.seq, amount));
+                    }
+                }
+            }
+            acknowledged
+        }
+    });
+    let acknowledged: Vec<(i64, i64)> = futures::future::join_all(calls).await.into_iter().flatten().collect();
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+    let db = Db::connect(&ground.url).await.unwrap();
+    let log = store::events(db.write(), ground.id, 0, 100_000).await.unwrap();
+    let lot = engine::replay(ground.terms, &log).unwrap_or_else(|seq| panic!("event {seq} breaks the rules"));
+    assert_eq!(i64::try_from(log.len()).unwrap(), lot.seq, "numbers without holes");
+    let logged: HashMap<i64, i64> = log.iter().filter_map(|e| Some((e.seq, e.amount?.0))).collect();
+    assert!(acknowledged.len() > 20, "only {} bids were accepted", acknowledged.len());
+    for (seq, amount) in &acknowledged {
+        assert_eq!(logged.get(seq), Some(amount), "an acknowledged bid is not in the log");
+    }
+    let (row, _) = store::load(db.write(), ground.id).await.unwrap().unwrap();
+    assert_eq!(row.lot(), lot, "the row is what the log says");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_on_sqlite() {
+    replicas_fight(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_on_postgres() {
+    match std::env::var("TEST_POSTGRES_URL") {
+        Ok(url) => replicas_fight(Some(url)).await,
+        Err(_) => eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test"),
+    }
+}
