@@ -1,1 +1,224 @@
-//! Harness.
+//! Whole exchanges for tests: real `jishi` processes on loopback, each with a database of its own.
+//!
+//! A lane is one way to run the exchange. The lanes with PostgreSQL and Redis need the servers that
+//! `./test` starts; without them they are skipped with a message, and under `./test` they must run.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+use kernel::Db;
+use sea_orm::ConnectionTrait;
+
+/// One way to run the exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// One process, embedded SQLite.
+    Sqlite,
+    /// One process, PostgreSQL.
+    Postgres,
+    /// One process, PostgreSQL, events over Redis Streams.
+    Redis,
+    /// Four processes that talk gRPC over loopback, PostgreSQL.
+    Networked,
+}
+
+/// Roles per process in the networked lane.
+const PROCESSES: [&str; 4] = ["gateway", "identity,catalog", "auction", "ledger,contract,financing"];
+
+/// A running exchange. Its processes end with it.
+pub struct Exchange {
+    /// Where GraphQL answers, such as `http://127.0.0.1:34567`.
+    pub http: String,
+    /// How it runs.
+    pub lane: Lane,
+    /// The database's URL, its schema included.
+    pub database_url: String,
+    processes: Vec<Jishi>,
+    _folder: tempfile::TempDir,
+}
+
+/// One `jishi` process.
+pub struct Jishi {
+    child: Child,
+    only: Option<&'static str>,
+    environment: Vec<(String, String)>,
+    http: String,
+}
+
+impl Exchange {
+    /// Starts an exchange with the demo accounts, or says why the lane cannot run here.
+    pub async fn start(lane: Lane) -> Option<Exchange> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database_url = match lane {
+            Lane::Sqlite => format!("sqlite://{}", folder.path().join("jishi.db").display()),
+            _ => schema(&server("TEST_POSTGRES_URL", lane)?).await,
+        };
+        let mut environment = vec![
+            ("JISHI_MODE".to_owned(), "development".to_owned()),
+            ("JISHI_DATA_DIR".to_owned(), folder.path().display().to_string()),
+            ("JISHI_DATABASE_URL".to_owned(), database_url.clone()),
+            ("JISHI_LOG".to_owned(), "warn".to_owned()),
+        ];
+        if lane == Lane::Redis {
+            environment.push(("JISHI_REDIS_URL".into(), server("TEST_REDIS_URL", lane)?));
+            environment.push(("JISHI_REDIS_STREAM".into(), format!("test-{}", kernel::fresh_uuid().simple())));
+        }
+        let processes = if lane == Lane::Networked {
+            networked(environment)
+        } else {
+            environment.extend(listen(free_port(), free_port()));
+            vec![Jishi::start(None, environment)]
+        };
+        let http = processes.first().expect("a process").http.clone();
+        Some(Exchange { http, lane, database_url, processes, _folder: folder })
+    }
+
+    /// Kills with SIGKILL the process that runs `role`, and starts it again as it was.
+    pub fn kill_and_restart(&mut self, role: &str) {
+        let process = self.process(role);
+        process.kill();
+        process.restart();
+    }
+
+    /// The process that runs `role`.
+    pub fn process(&mut self, role: &str) -> &mut Jishi {
+        let runs = |process: &&mut Jishi| process.only.is_none_or(|only| only.split(',').any(|name| name == role));
+        self.processes.iter_mut().find(runs).expect("some process runs each role")
+    }
+}
+
+/// Starts the four processes at once; each waits for nobody.
+fn networked(environment: Vec<(String, String)>) -> Vec<Jishi> {
+    let ports: Vec<u16> = PROCESSES.iter().map(|_| free_port()).collect();
+    let mut peers = Vec::new();
+    for (roles, port) in PROCESSES.iter().zip(&ports) {
+        for role in roles.split(',').filter(|role| *role != "gateway") {
+            peers.push((format!("JISHI_{}_PEER", role.to_uppercase()), format!("http://127.0.0.1:{port}")));
+        }
+    }
+    let start = |(only, port): (&&'static str, &u16)| {
+        let mut own = environment.clone();
+        let not_mine = |(key, _): &&(String, String)| {
+            !only.split(',').any(|role| *key == format!("JISHI_{}_PEER", role.to_uppercase()))
+        };
+        own.extend(peers.iter().filter(not_mine).cloned());
+        own.extend(listen(free_port(), *port));
+        Jishi::start(Some(only), own)
+    };
+    // The gateway comes last in time: it plants the demo content through the others.
+    let mut processes: Vec<Jishi> = PROCESSES.iter().zip(&ports).skip(1).map(start).collect();
+    processes.insert(0, start((&PROCESSES[0], &ports[0])));
+    processes
+}
+
+impl Jishi {
+    fn start(only: Option<&'static str>, environment: Vec<(String, String)>) -> Jishi {
+        let (child, http) = spawn(only, &environment);
+        Jishi { child, only, environment, http }
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the process was running");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// Starts again on the same ports.
+    pub fn restart(&mut self) {
+        let (child, http) = spawn(self.only, &self.environment);
+        assert_eq!(http, self.http);
+        self.child = child;
+    }
+
+    /// SIGTERM; the exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        self.child.wait().expect("the process ends").code()
+    }
+}
+
+impl Drop for Jishi {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Starts the binary and waits for its ready line.
+fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String) {
+    let mut command = Command::new(binary());
+    command.arg("serve").envs(environment.iter().cloned()).stdout(Stdio::piped());
+    if let Some(only) = only {
+        command.args(["--only", only]);
+    }
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}; cargo build --workspace", binary().display()));
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let (found, ready) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Reads on to the end, so that the process never blocks on a full pipe.
+        for line in lines.map_while(Result::ok) {
+            if let Some(rest) = line.strip_prefix("ready http=") {
+                let http = rest.split(' ').next().unwrap_or_default().to_owned();
+                drop(found.send(http));
+            }
+        }
+    });
+    match ready.recv_timeout(Duration::from_secs(60)) {
+        Ok(http) => (child, http),
+        Err(_) => {
+            drop(child.kill());
+            panic!("jishi {} did not become ready", only.unwrap_or("all roles"));
+        }
+    }
+}
+
+/// The binary beside this test's own.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a running test");
+    let folder = test.ancestors().nth(2).expect("target/profile/deps/test");
+    folder.join("jishi")
+}
+
+fn listen(http: u16, grpc: u16) -> [(String, String); 2] {
+    [
+        ("JISHI_HTTP_LISTEN".into(), format!("127.0.0.1:{http}")),
+        ("JISHI_GRPC_LISTEN".into(), format!("127.0.0.1:{grpc}")),
+    ]
+}
+
+/// A port that was free a moment ago. Below the range that the system hands out to clients, so that no
+/// connection takes it before the process binds it.
+fn free_port() -> u16 {
+    loop {
+        let port = 10_000 + rand::random::<u16>() % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// The address of a server that `./test` started.
+fn server(name: &str, lane: Lane) -> Option<String> {
+    match std::env::var(name) {
+        Ok(url) => Some(url),
+        Err(_) if std::env::var("TEST_LANES").is_ok() => panic!("{lane:?} must run, but {name} is not set"),
+        Err(_) => {
+            eprintln!("skipped: lane {lane:?} needs {name}; run ./test");
+            None
+        }
+    }
+}
+
+/// A schema of one's own on the PostgreSQL server.
+pub async fn schema(server: &str) -> String {
+    let schema = format!("test_{}", kernel::fresh_uuid().simple());
+    let db = Db::connect(server).await.expect("PostgreSQL answers");
+    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
+    db.close().await.expect("closed");
+    format!("{server}?options[search_path]={schema}")
+}

@@ -47,6 +47,7 @@ CREATE TABLE listing (
 );
 CREATE INDEX listing_status ON listing (status, id);
 CREATE INDEX listing_organization ON listing (organization_id, id);
+CREATE INDEX listing_achievement ON listing (achievement_id);
 
 CREATE TABLE transfer_application (
     id {uuid} PRIMARY KEY,

@@ -11,7 +11,6 @@ mod bid;
 pub mod engine;
 #[cfg(test)]
 mod engine_tests;
-mod flush;
 mod foreign;
 #[cfg(test)]
 mod fence_tests;

@@ -1,5 +1,7 @@
 //! Tables of the auction: sessions with their lot's state, bidders, the log, awards.
 
+pub mod flush;
+
 use kernel::{Error, Id, Instant, Money, Result};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,

@@ -18,8 +18,11 @@ use wire::{
 
 use crate::{
     engine::Lot,
-    flush::{Flushed, Round},
-    store::{self, bidder, session},
+    store::{
+        self, bidder,
+        flush::{Flushed, Round},
+        session,
+    },
 };
 
 /// Most commands decided in one round.

@@ -1,1 +1,60 @@
-//! Achievements, listings and transfer applications
+//! What is on offer, and who may acquire it.
+//!
+//! A transferor drafts a listing from one of its achievements or from nothing, within the limits of the
+//! rulebook, and hands it in. A reviewer of the centre, who is neither its author nor one of the
+//! transferor's people, discloses it for a number of working days, returns it or rejects it. While it is
+//! disclosed, other organizations apply to acquire it; a qualifier confirms them, their deposit makes
+//! them eligible under an anonymous code, and nobody but themselves and the centre ever sees who they
+//! are. The period ends by itself, at the cut-off of its last working day. How the listing goes on from
+//! there is told by the other services' events: bidding, award, contract, settlement.
+//!
+//! Achievements are public. Listings are public from disclosure on, and until then seen by the
+//! transferor and the centre's staff alone.
+
+mod api;
+mod application;
+mod apply;
+mod browse;
+mod draft;
+mod feed;
+mod import;
+mod listing;
+mod record;
+mod review;
+mod sight;
+mod store;
+#[cfg(test)]
+mod story_tests;
+mod terms;
+mod transferor;
+mod transition;
+
+use std::sync::Arc;
+
+use kernel::{Consumer, Context};
+use wire::{Clients, v1::catalog_server::CatalogServer};
+
+/// The name under which this service writes and receives events.
+const NAME: &str = "catalog";
+
+/// A full import is 500 records with summaries of 20000 Chinese characters each.
+const LARGEST_REQUEST: usize = 40 * 1024 * 1024;
+
+/// The catalog: its ground and the services it asks.
+pub struct Catalog {
+    cx: Context,
+    clients: Clients,
+}
+
+/// The catalog as a gRPC server.
+#[must_use]
+pub fn serve(cx: Context, clients: Clients) -> CatalogServer<Catalog> {
+    let catalog = Catalog { cx: cx.with_service(NAME), clients };
+    CatalogServer::new(catalog).max_decoding_message_size(LARGEST_REQUEST)
+}
+
+/// What the catalog does on other services' events.
+#[must_use]
+pub fn consumer(cx: Context) -> Arc<dyn Consumer> {
+    Arc::new(feed::Feed { cx: cx.with_service(NAME) })
+}

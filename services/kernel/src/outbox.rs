@@ -127,6 +127,13 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Writes an audit record of the exchange itself inside the caller's transaction.
+    pub async fn record(&self, tx: &DatabaseTransaction, now: Instant, subject: &str, (kind, facts): (&str, serde_json::Value)) -> Result<()> {
+        append(tx, self, &Actor::exchange(), now, Draft { kind, subject, facts, announce: false }).await
+    }
+}
+
 /// Runs a consumer's effect exactly once per event: the inbox row and the effect are one transaction.
 pub async fn receive<F>(cx: &Context, event: &Event, effect: F) -> Result<()>
 where

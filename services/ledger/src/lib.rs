@@ -1,1 +1,33 @@
-//! Double-entry accounts, deposits and settlement
+//! Accounts, deposits and settlement.
+//!
+//! The ledger promises that money is conserved to the fen. Every organization has one account; what the
+//! bank received for it is what it can use. A deposit is put on hold and either pays part of the price or
+//! goes back in full, once. A deal is settled in one step: the transferor gets the price less the fee, and
+//! every other bidder's deposit is free again. At every instant all accounts add up to zero, and no
+//! organization can spend or bind what it does not have; the trial balance proves it anew each time.
+
+mod account;
+mod api;
+mod book;
+mod deposit;
+mod fee;
+mod foreign;
+#[cfg(test)]
+mod race_tests;
+mod receipt;
+mod settlement;
+mod store;
+#[cfg(test)]
+mod story_tests;
+#[cfg(test)]
+mod stub;
+
+use kernel::Context;
+use wire::{Clients, v1::ledger_server::LedgerServer};
+
+pub use api::Accounts;
+
+/// The service. It reads organizations, applications, listings and deals through `clients`.
+pub fn serve(cx: Context, clients: Clients) -> LedgerServer<Accounts> {
+    LedgerServer::new(Accounts { cx, clients })
+}

@@ -7,6 +7,9 @@ pub async fn list_audit(cx: &Context, actor: &Actor, wanted: v1::ListAuditReques
     actor.require_staff(&[Role::Auditor])?;
     let page = wanted.page.unwrap_or_default();
     let after = page.after.as_deref().map(|after| AuditRecordId::parse(after, "after")).transpose()?;
+    if let Some(subject) = &wanted.subject {
+        kernel::text(subject, "subject", 1, 100)?;
+    }
     let slice = audit_page(&cx.db, cx.service, wanted.subject.as_deref(), page.first, after.map(Id::uuid)).await?;
     let end = v1::PageEnd { has_next: slice.has_next, total: None };
     Ok(v1::AuditRecordPage { items: slice.items.into_iter().map(record).collect(), end: Some(end) })

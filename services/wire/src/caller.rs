@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// A page of 100 listings with the longest summaries is 6 MB, an import batch more.
+const LARGEST_MESSAGE: usize = 40 << 20;
+
 /// One client per service; which of them live in this process shows nowhere.
 #[derive(Clone)]
 #[expect(missing_docs, reason = "one field per service, named like it")]
@@ -28,12 +31,12 @@ impl Clients {
     /// Clients over the peers that `peer` gives for each role.
     pub fn new(peer: impl Fn(&'static str) -> Peer) -> Self {
         Self {
-            identity: IdentityClient::new(peer("identity")),
-            catalog: CatalogClient::new(peer("catalog")),
-            auction: AuctionClient::new(peer("auction")),
-            ledger: LedgerClient::new(peer("ledger")),
-            contracting: ContractingClient::new(peer("contract")),
-            financing: FinancingClient::new(peer("financing")),
+            identity: IdentityClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
+            catalog: CatalogClient::new(peer("catalog")).max_decoding_message_size(LARGEST_MESSAGE),
+            auction: AuctionClient::new(peer("auction")).max_decoding_message_size(LARGEST_MESSAGE),
+            ledger: LedgerClient::new(peer("ledger")).max_decoding_message_size(LARGEST_MESSAGE),
+            contracting: ContractingClient::new(peer("contract")).max_decoding_message_size(LARGEST_MESSAGE),
+            financing: FinancingClient::new(peer("financing")).max_decoding_message_size(LARGEST_MESSAGE),
         }
     }
 }

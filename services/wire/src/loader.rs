@@ -51,6 +51,7 @@ macro_rules! loaders {
         #[expect(missing_docs, reason = "one field per link, named like it")]
         pub struct Loaders { $(pub $name: Link<v1::$object>,)* }
 
+        #[allow(clippy::needless_update, reason = "some requests have one field, some two")]
         impl Loaders {
             pub(crate) fn new(clients: &Clients, actor: &Arc<Actor>) -> Self {
                 Self { $($name: Link::new(clients, actor, |mut clients, actor, ids| Box::pin(async move {

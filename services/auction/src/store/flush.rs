@@ -1,17 +1,16 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
-use kernel::{Context, Id, Idempotency, Instant, Result};
+use kernel::{Context, Error, Id, Idempotency, Instant, Money, Result};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr, Statement,
     sea_query::Expr,
 };
-use serde_json::json;
 use wire::{
     id::AwardId,
     v1::{self, AuctionEvent, AwardStatus, BiddingStatus},
 };
 
-use crate::store::{award, bidder, event, insert_award, session};
+use super::{award, bidder, event, insert_award, session};
 
 /// How far the decided instant may lie from the database's clock when the round is written.
 const CLOCK_BOUND_MILLIS: i64 = 1_000;
@@ -98,19 +97,8 @@ impl Round<'_> {
     /// The text never changes, so it is prepared once whatever the size of the round.
     async fn flush_postgres(self, cx: &Context) -> Result<Flushed> {
         let row = self.after;
-        let events: Vec<_> = self
-            .events
-            .iter()
-            .map(|e| {
-                json!({ "seq": e.seq, "kind": e.kind().stored(), "at": e.at, "code": e.bidder_code,
-                        "amount": e.amount, "closes_at": e.closes_at })
-            })
-            .collect();
-        let replies: Vec<_> = self
-            .replies
-            .iter()
-            .map(|(call, reply)| json!({ "id": call.scope(), "hash": hex(call.request_hash()), "reply": hex(reply) }))
-            .collect();
+        let events: Vec<_> = self.events.iter().map(EventRow::from).collect();
+        let replies: Vec<_> = self.replies.iter().map(ReplyRow::from).collect();
         let values: Vec<sea_orm::Value> = vec![
             row.id.into(),
             self.before.version.into(),
@@ -125,8 +113,8 @@ impl Round<'_> {
             cx.clock.offset().into(),
             self.now.0.into(),
             CLOCK_BOUND_MILLIS.into(),
-            serde_json::Value::Array(events).to_string().into(),
-            serde_json::Value::Array(replies).to_string().into(),
+            json(&events)?.into(),
+            json(&replies)?.into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
         let fenced = match cx.db.write().query_one_raw(statement).await {
@@ -139,6 +127,42 @@ impl Round<'_> {
         let moved: i64 = fenced.map_or(Ok(0), |row| row.try_get("", "moved"))?;
         Ok(if moved == 1 { Flushed::Done } else { Flushed::Fenced })
     }
+}
+
+/// One event as `FLUSH` reads it.
+#[derive(serde::Serialize)]
+struct EventRow<'a> {
+    seq: i64,
+    kind: &'static str,
+    at: Option<Instant>,
+    code: Option<&'a str>,
+    amount: Option<Money>,
+    closes_at: Option<Instant>,
+}
+
+impl<'a> From<&'a AuctionEvent> for EventRow<'a> {
+    fn from(e: &'a AuctionEvent) -> Self {
+        let (kind, code) = (e.kind().stored(), e.bidder_code.as_deref());
+        EventRow { seq: e.seq, kind, at: e.at, code, amount: e.amount, closes_at: e.closes_at }
+    }
+}
+
+/// One kept reply as `FLUSH` reads it.
+#[derive(serde::Serialize)]
+struct ReplyRow<'a> {
+    id: &'a str,
+    hash: String,
+    reply: String,
+}
+
+impl<'a> From<&'a (Idempotency, Vec<u8>)> for ReplyRow<'a> {
+    fn from((call, reply): &'a (Idempotency, Vec<u8>)) -> Self {
+        ReplyRow { id: call.scope(), hash: hex(call.request_hash()), reply: hex(reply) }
+    }
+}
+
+fn json(rows: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(rows).map_err(|error| Error::Internal(error.to_string()))
 }
 
 const FLUSH: &str = "
@@ -185,7 +209,7 @@ async fn close(cx: &Context, tx: &DatabaseTransaction, row: &session::Model, bid
     if insert_award(tx, award).await? {
         Ok(())
     } else {
-        Err(kernel::Error::Internal(format!("{} has an award already", row.listing_id)))
+        Err(Error::Internal(format!("{} has an award already", row.listing_id)))
     }
 }
 

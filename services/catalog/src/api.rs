@@ -1,0 +1,80 @@
+//! The gRPC trait: unpack, call, pack.
+
+use kernel::query;
+use tonic::{Request, Response, Status};
+use wire::v1::{self, catalog_server};
+
+use crate::{Catalog, apply, browse, draft, import, review};
+
+type Reply<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl catalog_server::Catalog for Catalog {
+    async fn create_listing(&self, request: Request<v1::CreateListingInput>) -> Reply<v1::CreateListingPayload> {
+        let identity = self.clients.identity.clone();
+        self.cx.mutate(request, "CreateListing", |call, input| Box::pin(draft::create(call, identity, input))).await
+    }
+
+    async fn submit_listing(&self, request: Request<v1::SubmitListingInput>) -> Reply<v1::SubmitListingPayload> {
+        self.cx.mutate(request, "SubmitListing", |call, input| Box::pin(draft::submit(call, input))).await
+    }
+
+    async fn review_listing(&self, request: Request<v1::ReviewListingInput>) -> Reply<v1::ReviewListingPayload> {
+        self.cx.mutate(request, "ReviewListing", |call, input| Box::pin(review::decide(call, input))).await
+    }
+
+    async fn apply_for_transfer(
+        &self,
+        request: Request<v1::ApplyForTransferInput>,
+    ) -> Reply<v1::ApplyForTransferPayload> {
+        self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, input))).await
+    }
+
+    async fn review_transfer_application(
+        &self,
+        request: Request<v1::ReviewTransferApplicationInput>,
+    ) -> Reply<v1::ReviewTransferApplicationPayload> {
+        self.cx.mutate(request, "ReviewTransferApplication", |call, input| Box::pin(apply::qualify(call, input))).await
+    }
+
+    async fn get_achievements(&self, request: Request<v1::Ids>) -> Reply<v1::Achievements> {
+        Ok(Response::new(browse::achievements(&self.cx, request.into_inner()).await?))
+    }
+
+    async fn list_achievements(&self, request: Request<v1::ListAchievementsRequest>) -> Reply<v1::AchievementPage> {
+        Ok(Response::new(browse::list_achievements(&self.cx, request.into_inner()).await?))
+    }
+
+    async fn get_listings(&self, request: Request<v1::Ids>) -> Reply<v1::Listings> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::listings(&self.cx, &actor, wanted).await?))
+    }
+
+    async fn list_listings(&self, request: Request<v1::ListListingsRequest>) -> Reply<v1::ListingPage> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::list_listings(&self.cx, &actor, wanted).await?))
+    }
+
+    async fn get_transfer_applications(&self, request: Request<v1::Ids>) -> Reply<v1::TransferApplications> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::applications(&self.cx, &actor, wanted).await?))
+    }
+
+    async fn list_transfer_applications(
+        &self,
+        request: Request<v1::ListTransferApplicationsRequest>,
+    ) -> Reply<v1::TransferApplicationPage> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::list_applications(&self.cx, &actor, wanted).await?))
+    }
+
+    async fn import(&self, request: Request<v1::ImportRequest>) -> Reply<v1::ImportReply> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(import::import(&self.cx, self.clients.identity.clone(), actor, wanted).await?))
+    }
+
+    async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Reply<v1::AuditRecordPage> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))
+    }
+}

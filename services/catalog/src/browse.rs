@@ -1,0 +1,88 @@
+//! What callers read. A foreign object is left out, as a missing one would be (promise P-6).
+
+use kernel::{Actor, Context, ErrorCode, Id, Refusal, Result, text};
+use wire::{
+    id::{AchievementId, ListingId, OrganizationId, TransferApplicationId},
+    v1,
+};
+
+use crate::{
+    record::known,
+    sight::Sight,
+    store::{self, Wanted},
+};
+
+/// Achievements by id; they are public.
+pub async fn achievements(cx: &Context, wanted: v1::Ids) -> Result<v1::Achievements> {
+    let found = store::achievements(cx.db.read(), ids::<AchievementId>(&wanted)?).await?;
+    Ok(v1::Achievements { items: found.into_iter().map(Into::into).collect() })
+}
+
+/// A page of achievements; they are public.
+pub async fn list_achievements(cx: &Context, wanted: v1::ListAchievementsRequest) -> Result<v1::AchievementPage> {
+    let paging = wanted.page.unwrap_or_default().newest_first::<AchievementId>()?;
+    let (search, organization) = (words(wanted.search)?, organization(wanted.organization_id)?);
+    let slice = store::achievement_page(cx.db.read(), search, organization, paging).await?;
+    let end = Some(v1::PageEnd::from(&slice));
+    Ok(v1::AchievementPage { items: slice.items.into_iter().map(Into::into).collect(), end })
+}
+
+/// Those of the listings that the caller may see.
+pub async fn listings(cx: &Context, actor: &Actor, wanted: v1::Ids) -> Result<v1::Listings> {
+    let found = store::listings(cx.db.read(), ids::<ListingId>(&wanted)?, &Sight::of(actor)).await?;
+    let now = cx.clock.now();
+    Ok(v1::Listings { items: found.into_iter().map(|row| row.shown(now)).collect() })
+}
+
+/// A page of the listings that the caller may see.
+pub async fn list_listings(cx: &Context, actor: &Actor, wanted: v1::ListListingsRequest) -> Result<v1::ListingPage> {
+    let paging = wanted.page.unwrap_or_default().newest_first::<ListingId>()?;
+    let narrowed = Wanted {
+        status: wanted.status.map(|status| known(status, "status")).transpose()?,
+        field: wanted.field.map(|field| known(field, "field")).transpose()?,
+        search: words(wanted.search)?,
+        organization: organization(wanted.organization_id)?,
+    };
+    let now = cx.clock.now();
+    let slice = store::listing_page(cx.db.read(), narrowed, &Sight::of(actor), now, paging).await?;
+    let end = Some(v1::PageEnd::from(&slice));
+    Ok(v1::ListingPage { items: slice.items.into_iter().map(|row| row.shown(now)).collect(), end })
+}
+
+/// Those of the applications that the caller may see.
+pub async fn applications(cx: &Context, actor: &Actor, wanted: v1::Ids) -> Result<v1::TransferApplications> {
+    let ids = ids::<TransferApplicationId>(&wanted)?;
+    let found = store::applications(cx.db.read(), ids, &Sight::of(actor)).await?;
+    Ok(v1::TransferApplications { items: found.into_iter().map(Into::into).collect() })
+}
+
+/// A page of the applications that the caller may see.
+pub async fn list_applications(
+    cx: &Context,
+    actor: &Actor,
+    wanted: v1::ListTransferApplicationsRequest,
+) -> Result<v1::TransferApplicationPage> {
+    let paging = wanted.page.unwrap_or_default().newest_first::<TransferApplicationId>()?;
+    let listing = wanted.listing_id.as_deref().map(|id| ListingId::parse(id, "listingId")).transpose()?;
+    let organization = organization(wanted.organization_id)?;
+    let slice = store::application_page(cx.db.read(), listing, organization, &Sight::of(actor), paging).await?;
+    let end = Some(v1::PageEnd::from(&slice));
+    Ok(v1::TransferApplicationPage { items: slice.items.into_iter().map(Into::into).collect(), end })
+}
+
+fn ids<I: Id>(wanted: &v1::Ids) -> Result<Vec<I>> {
+    if wanted.ids.len() > 200 {
+        return Err(Refusal::new(ErrorCode::InvalidInput).at_field("ids").accepting("≤ 200").into());
+    }
+    wanted.ids.iter().map(|id| I::parse(id, "ids")).collect()
+}
+
+fn organization(id: Option<String>) -> Result<Option<OrganizationId>> {
+    id.map(|id| OrganizationId::parse(&id, "organizationId")).transpose()
+}
+
+/// Nothing but blanks narrows nothing.
+fn words(search: Option<String>) -> Result<Option<String>> {
+    let words = search.map(|search| text(&search, "search", 0, 200)).transpose()?;
+    Ok(words.filter(|words| !words.is_empty()))
+}

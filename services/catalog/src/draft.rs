@@ -1,0 +1,138 @@
+//! The transferor drafts a listing and hands it in.
+
+use kernel::{Call, Error, ErrorCode, Id, Peer, Refusal, Result, Role, text};
+use serde_json::json;
+use wire::{
+    id::{AchievementId, ListingId, OrganizationId},
+    v1::{self, ListingStatus, identity_client::IdentityClient},
+};
+
+use crate::{
+    listing,
+    record::known,
+    sight::Sight,
+    store::{self, Listing},
+    terms::{Limits, Terms, given},
+    transferor,
+};
+
+/// Who acts for a transferor.
+pub const TRANSFEROR: [Role; 2] = [Role::Broker, Role::Administrator];
+
+/// Drafts a listing.
+pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::CreateListingInput) -> Result<v1::Listing> {
+    call.actor.require_known()?;
+    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let achievement_id =
+        input.achievement_id.as_deref().map(|id| AchievementId::parse(id, "achievementId")).transpose()?;
+    call.actor.require_role(&organization_id.text(), &TRANSFEROR, "organizationId")?;
+    if input.secret {
+        // Trap 9: what holds state secrets never enters the platform, not even as a draft.
+        return Err(Refusal::new(ErrorCode::SecretNotAllowed).at_field("secret").by_rule("SM-1").into());
+    }
+    let terms = read_terms(&input)?;
+    terms.check(&limits(call)?)?;
+    let mut row = Listing {
+        id: ListingId::fresh(),
+        organization_id,
+        achievement_id,
+        title: text(&input.title, "title", 2, 200)?,
+        summary: text(&input.summary, "summary", 1, 20_000)?,
+        field: known(input.field, "field")?,
+        stage: known(input.stage, "stage")?,
+        region: String::new(),
+        conversion_mode: known(input.conversion_mode, "conversionMode")?,
+        sale_method: known(input.sale_method, "saleMethod")?,
+        floor_price: terms.floor_price,
+        deposit: terms.deposit,
+        increment: terms.increment,
+        disclosure_days: terms.disclosure_days,
+        free_seconds: terms.free_seconds,
+        timed_seconds: terms.timed_seconds,
+        status: ListingStatus::Draft,
+        author_id: call.actor.person_id.clone(),
+        submitter_id: None,
+        disclosed_at: None,
+        disclosure_ends_at: None,
+        review_note: None,
+        rules_version: None,
+        bidder_codes: 0,
+        created_at: call.now,
+    };
+    require_own(call, achievement_id, organization_id).await?;
+    row.region = transferor::ask(identity, organization_id).await?.region;
+    store::insert_listings(&call.tx, vec![row.clone()]).await?;
+    call.record("ListingCreated", &row.id.text(), facts(&row)).await?;
+    Ok(row.shown(call.now))
+}
+
+/// Hands a draft or returned listing in.
+pub async fn submit(call: &Call, input: v1::SubmitListingInput) -> Result<v1::Listing> {
+    call.actor.require_known()?;
+    let id = ListingId::parse(&input.listing_id, "listingId")?;
+    let mut row = visible(call, id).await?;
+    call.actor.require_role(&row.organization_id.text(), &TRANSFEROR, "listingId")?;
+    listing::require(row.status_at(call.now), ListingStatus::Submitted)?;
+    recheck(call, &row)?;
+    row.status = ListingStatus::Submitted;
+    row.submitter_id = Some(call.actor.person_id.clone());
+    let row = store::save_listing(&call.tx, row).await?;
+    call.record("ListingSubmitted", &row.id.text(), json!({})).await?;
+    Ok(row.shown(call.now))
+}
+
+/// The listing with its row held, if the caller may see it.
+pub async fn visible(call: &Call, id: ListingId) -> Result<Listing> {
+    let found = store::locked_listing(&call.tx, id).await?;
+    let seen = found.filter(|row| Sight::of(&call.actor).covers_listing(row.organization_id, row.status));
+    seen.ok_or_else(|| Error::not_found("listingId"))
+}
+
+/// Checks a stored listing's terms against the rules of today: they may have changed since it was
+/// drafted, and a listing is disclosed under those in force. No field of the present input is to blame.
+pub fn recheck(call: &Call, row: &Listing) -> Result<()> {
+    row.terms().check(&limits(call)?).map_err(|error| match error {
+        Error::Refused(mut refusal) => {
+            refusal.field.clear();
+            Error::Refused(refusal)
+        }
+        fault => fault,
+    })
+}
+
+/// The figures in force now.
+pub fn limits(call: &Call) -> Result<Limits<'_>> {
+    Limits::read(|key| call.cx.rule(key, call.now))
+}
+
+/// What the audit trail keeps of a new listing.
+pub fn facts(row: &Listing) -> serde_json::Value {
+    json!({
+        "organizationId": row.organization_id.text(),
+        "floorPrice": row.floor_price.to_string(),
+        "deposit": row.deposit.to_string(),
+        "increment": row.increment.to_string(),
+        "disclosureDays": row.disclosure_days,
+    })
+}
+
+fn read_terms(input: &v1::CreateListingInput) -> Result<Terms> {
+    Ok(Terms {
+        floor_price: given(input.floor_price, "floorPrice")?,
+        deposit: given(input.deposit, "deposit")?,
+        increment: given(input.increment, "increment")?,
+        disclosure_days: input.disclosure_days,
+        free_seconds: input.free_seconds,
+        timed_seconds: input.timed_seconds,
+    })
+}
+
+/// An achievement may be listed by the organization that manages it; another's answers as a missing one.
+async fn require_own(call: &Call, id: Option<AchievementId>, organization: OrganizationId) -> Result<()> {
+    let Some(id) = id else { return Ok(()) };
+    let found = store::achievements(&call.tx, vec![id]).await?;
+    match found.iter().any(|achievement| achievement.organization_id == organization) {
+        true => Ok(()),
+        false => Err(Error::not_found("achievementId")),
+    }
+}

@@ -1,0 +1,69 @@
+use kernel::{Context, ErrorCode, Id, Refusal, Result, query};
+use tonic::{Request, Response, Status};
+use wire::{
+    id::{ContractId, DealId, ListingId},
+    v1::{self, contracting_server::Contracting},
+};
+
+use crate::{deal::Sight, register, sign, store};
+
+/// Deals and contracts over gRPC.
+pub struct Contracts {
+    cx: Context,
+}
+
+impl Contracts {
+    pub(crate) fn new(cx: Context) -> Self {
+        Self { cx }
+    }
+}
+
+#[tonic::async_trait]
+impl Contracting for Contracts {
+    async fn sign_contract(
+        &self,
+        request: Request<v1::SignContractInput>,
+    ) -> Result<Response<v1::SignContractPayload>, Status> {
+        self.cx.mutate(request, "SignContract", |call, input| Box::pin(sign::sign(call, input))).await
+    }
+
+    async fn register_contract(
+        &self,
+        request: Request<v1::RegisterContractInput>,
+    ) -> Result<Response<v1::RegisterContractPayload>, Status> {
+        self.cx.mutate(request, "RegisterContract", |call, input| Box::pin(register::register(call, input))).await
+    }
+
+    async fn get_deals(&self, request: Request<v1::GetDealsRequest>) -> Result<Response<v1::Deals>, Status> {
+        let (actor, wanted) = query(request);
+        let ids = parse::<DealId>(&wanted.ids, "ids")?;
+        let listings = parse::<ListingId>(&wanted.listing_ids, "listingIds")?;
+        let deals = store::deals(self.cx.db.read(), &Sight::of(&actor), ids, listings).await?;
+        Ok(Response::new(v1::Deals { items: deals.into_iter().map(v1::Deal::from).collect() }))
+    }
+
+    async fn get_contracts(&self, request: Request<v1::Ids>) -> Result<Response<v1::Contracts>, Status> {
+        let (actor, wanted) = query(request);
+        let ids = parse::<ContractId>(&wanted.ids, "ids")?;
+        let contracts = store::contracts(self.cx.db.read(), &Sight::of(&actor), ids).await?;
+        Ok(Response::new(v1::Contracts { items: contracts.into_iter().map(v1::Contract::from).collect() }))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<v1::ListAuditRequest>,
+    ) -> Result<Response<v1::AuditRecordPage>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))
+    }
+}
+
+/// The most ids in one request.
+const MOST_IDS: usize = 200;
+
+fn parse<I: Id>(ids: &[String], field: &str) -> Result<Vec<I>> {
+    if ids.len() > MOST_IDS {
+        return Err(Refusal::new(ErrorCode::InvalidInput).at_field(field).accepting(format!("≤ {MOST_IDS}")).into());
+    }
+    ids.iter().map(|id| I::parse(id, field)).collect()
+}

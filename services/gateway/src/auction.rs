@@ -1,0 +1,94 @@
+use async_graphql::{Context, ID, Object, Result};
+use futures::{Stream, StreamExt};
+use kernel::Error;
+use wire::{Caller, answer, fault, v1};
+
+use crate::{
+    fault::exactly_one,
+    list::{Log, log},
+};
+
+/// Bidding sessions and awards.
+#[derive(Default)]
+pub struct AuctionQuery;
+
+#[Object]
+impl AuctionQuery {
+    /// One bidding session, by its own id or by the listing's: give exactly one. Null if there is none. Open to
+    /// anyone; bidders appear under anonymous codes. Errors: INVALID_INPUT, INVALID_ID.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn bidding_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session's id.")] id: Option<ID>,
+        #[graphql(desc = "The listing's id.")] listing_id: Option<ID>,
+    ) -> Result<Option<v1::BiddingSession>> {
+        exactly_one(&id, &listing_id, "id | listingId")?;
+        let loaders = &Caller::of(ctx)?.loaders;
+        match listing_id {
+            Some(listing) => loaders.session_of_listing.link(Some(listing.0)).await,
+            None => loaders.session.link(id.map(|id| id.0)).await,
+        }
+    }
+
+    /// One award, by its own id or by the listing's: give exactly one. Null unless the caller belongs to the winner
+    /// or the transferor or is centre staff. Errors: INVALID_INPUT, INVALID_ID.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn award(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The award's id.")] id: Option<ID>,
+        #[graphql(desc = "The listing's id.")] listing_id: Option<ID>,
+    ) -> Result<Option<v1::Award>> {
+        exactly_one(&id, &listing_id, "id | listingId")?;
+        let loaders = &Caller::of(ctx)?.loaders;
+        match listing_id {
+            Some(listing) => loaders.award_of_listing.link(Some(listing.0)).await,
+            None => loaders.award.link(id.map(|id| id.0)).await,
+        }
+    }
+
+    /// The numbered events of a session, oldest first; what the live feed sends, as a plain list. A cursor is the
+    /// event's number. Open to anyone. Errors: NOT_FOUND, INVALID_INPUT, INVALID_ID.
+    #[graphql(complexity = "log_cost(first, child_complexity)")]
+    async fn auction_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session's id.")] session_id: ID,
+        #[graphql(desc = "Only events with a greater number.")] after_seq: Option<i64>,
+        #[graphql(desc = "1-1000; 100 if absent.")] first: Option<i32>,
+    ) -> Result<Log<v1::AuctionEvent>> {
+        let caller = Caller::of(ctx)?;
+        let after_seq = after_seq.unwrap_or(0);
+        let request = v1::ListAuctionEventsRequest { session_id: session_id.0, after_seq, first };
+        let events = answer(caller.clients.auction.clone().list_auction_events(caller.request(request)).await)?;
+        Ok(log(after_seq > 0, events.items, events.has_next, |event| event.seq.to_string()))
+    }
+}
+
+/// Events have no links, so one costs little.
+fn log_cost(first: Option<i32>, child: usize) -> usize {
+    crate::list::cost(Some(first.unwrap_or(100)), child) / 5 + 1
+}
+
+/// What is sent as it happens, over graphql-transport-ws at `/graphql/ws`.
+#[derive(Clone, Copy, Default)]
+pub struct Subscription;
+
+#[async_graphql::Subscription]
+impl Subscription {
+    /// A session as it happens: a snapshot, then its events with consecutive numbers. With `afterSeq` the events
+    /// after that number come instead of the snapshot. Who reads too slowly gets `lagged` and resumes by number.
+    /// Open to anyone. Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
+    async fn auction_events<'a>(
+        &self,
+        ctx: &Context<'a>,
+        #[graphql(desc = "The session's id.")] session_id: ID,
+        #[graphql(desc = "Resume after this number.")] after_seq: Option<i64>,
+    ) -> Result<impl Stream<Item = Result<v1::AuctionFrame>> + use<'a>> {
+        let caller = Caller::of(ctx)?;
+        let request = caller.request(v1::WatchRequest { session_id: session_id.0, after_seq });
+        let frames = answer(caller.clients.auction.clone().watch(request).await)?;
+        Ok(frames.map(|frame| frame.map_err(|status| fault(&Error::from(status)))))
+    }
+}

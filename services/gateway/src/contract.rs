@@ -1,0 +1,34 @@
+use async_graphql::{Context, ID, Object, Result};
+use wire::{Caller, v1};
+
+use crate::fault::exactly_one;
+
+/// Deals and contracts.
+#[derive(Default)]
+pub struct ContractQuery;
+
+#[Object]
+impl ContractQuery {
+    /// One deal, by its own id or by the listing's: give exactly one. Null unless the caller belongs to one of its
+    /// parties or is centre staff. Errors: INVALID_INPUT, INVALID_ID.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn deal(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The deal's id.")] id: Option<ID>,
+        #[graphql(desc = "The listing's id.")] listing_id: Option<ID>,
+    ) -> Result<Option<v1::Deal>> {
+        exactly_one(&id, &listing_id, "id | listingId")?;
+        let loaders = &Caller::of(ctx)?.loaders;
+        match listing_id {
+            Some(listing) => loaders.deal_of_listing.link(Some(listing.0)).await,
+            None => loaders.deal.link(id.map(|id| id.0)).await,
+        }
+    }
+
+    /// One contract; null unless the caller belongs to one of its sides or is centre staff. Errors: INVALID_ID.
+    #[graphql(complexity = "5 + child_complexity")]
+    async fn contract(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Contract>> {
+        Caller::of(ctx)?.loaders.contract.link(Some(id.0)).await
+    }
+}

@@ -1,0 +1,254 @@
+//! GraphQL over HTTP: POST of JSON, one operation, nothing else.
+
+use std::{sync::Arc, time::Instant};
+
+use async_graphql::{ServerError, parser::types::OperationType};
+use axum::{
+    Extension, Router,
+    body::{Bytes, to_bytes},
+    extract::{Request, State},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
+    },
+    response::Response,
+    routing::{get, post},
+};
+use kernel::{Actor, Clock, Language};
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::cors::CorsLayer;
+use wire::{Caller, Clients};
+
+use crate::{
+    DemoAccount, ExchangeSchema,
+    fault::{finished, invalid, top_level},
+    frame::{Traced, json, refused},
+    graphiql,
+    guard::{Outline, admit},
+    home::home,
+    live::live,
+    tokens::{Tokens, bearer},
+};
+
+/// The largest accepted body, in bytes.
+const LARGEST: usize = 256 * 1024;
+
+/// The most WebSockets at a time.
+const SOCKETS: usize = 10_000;
+
+const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What the front door stands on.
+pub struct Edge {
+    /// The schema, made by [`crate::schema`].
+    pub schema: ExchangeSchema,
+    /// The services.
+    pub clients: Clients,
+    /// The exchange's time.
+    pub clock: Clock,
+    /// Accounts that GraphiQL names; none in production.
+    pub demo_accounts: Vec<DemoAccount>,
+    /// Origins other than our own whose pages may call, such as `https://jishi.example`.
+    pub allowed_origins: Vec<String>,
+    /// Ends the live streams.
+    pub stop: CancellationToken,
+    /// Counts the live streams, so that a stop can wait for them.
+    pub tasks: TaskTracker,
+}
+
+/// The front door at work.
+pub(crate) struct Door {
+    pub schema: ExchangeSchema,
+    pub clients: Clients,
+    pub clock: Clock,
+    pub tokens: Tokens,
+    pub allowed_origins: Vec<String>,
+    pub sockets: Arc<Semaphore>,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+}
+
+/// The routes of the gateway role.
+pub fn router(edge: Edge) -> Router {
+    let Edge { schema, clients, clock, demo_accounts, allowed_origins, stop, tasks } = edge;
+    let pages = graphiql::routes(&demo_accounts).route("/", get(home));
+    let origins = cors(&allowed_origins);
+    let tokens = Tokens::new(clients.identity.clone(), clock.clone());
+    let sockets = Arc::new(Semaphore::new(SOCKETS));
+    let door = Arc::new(Door { schema, clients, clock, tokens, allowed_origins, sockets, stop, tasks });
+    let graphql = Router::new().route(graphiql::ENDPOINT, post(graphql)).layer(origins);
+    graphql.route(graphiql::SUBSCRIPTION_ENDPOINT, get(live)).merge(pages).with_state(door)
+}
+
+/// Lets pages of the configured origins call with a token; nobody else's, and never with cookies.
+fn cors(origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::POST])
+        .allow_headers([CONTENT_TYPE, AUTHORIZATION, ACCEPT_LANGUAGE, KEY])
+        .expose_headers([HeaderName::from_static("x-trace-id")])
+}
+
+async fn graphql(State(door): State<Arc<Door>>, Extension(trace): Traced, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    if !is_json(&parts.headers) {
+        let error = invalid("只接受 application/json。 Content-Type must be application/json.");
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, error, &trace);
+    }
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > LARGEST) {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, too_large(), &trace);
+    }
+    let Ok(body) = to_bytes(body, LARGEST).await else {
+        return refused(StatusCode::PAYLOAD_TOO_LARGE, too_large(), &trace);
+    };
+    let Some(request) = parse(&body) else {
+        let error =
+            invalid("请求体应为 JSON 对象。 The body must be a JSON object with query, variables and operationName.");
+        return refused(StatusCode::BAD_REQUEST, error, &trace);
+    };
+    match execute(&door, &parts.headers, request).await {
+        Ok(response) => json(StatusCode::OK, &finished(response, &trace.0)),
+        Err(error) => refused(StatusCode::OK, error, &trace),
+    }
+}
+
+async fn execute(
+    door: &Door,
+    headers: &HeaderMap,
+    mut request: async_graphql::Request,
+) -> Result<async_graphql::Response, ServerError> {
+    let began = Instant::now();
+    let key = idempotency_key(headers)?;
+    let Outline { kind, roots } = admit(&mut request)?;
+    if kind == OperationType::Subscription {
+        return Err(invalid("订阅请用 /graphql/ws。 Subscriptions run over graphql-transport-ws at /graphql/ws."));
+    }
+    let actor = match bearer(headers).map_err(|error| top_level(&error))? {
+        Some(token) => {
+            let known = door.tokens.authenticate(&token).await.map_err(|error| top_level(&error))?;
+            known.actor.clone()
+        }
+        None => Actor::default(),
+    };
+    let request =
+        request.data(Caller::new(actor, key, door.clients.clone())).data(language(headers)).data(door.clock.clone());
+    let response = door.schema.execute(request).await;
+    if kind == OperationType::Mutation {
+        door.tokens.heed(&roots);
+    }
+    let outcome = if response.is_ok() { "ok" } else { "error" };
+    metrics::histogram!("graphql_operation_seconds", "kind" => kind.to_string(), "outcome" => outcome)
+        .record(began.elapsed());
+    Ok(response)
+}
+
+/// A batch is refused: a JSON array could also be read as the fields of one request in order.
+fn parse(body: &Bytes) -> Option<async_graphql::Request> {
+    let object = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    object.then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+fn too_large() -> ServerError {
+    invalid("请求体过大。 The body may have 256 KiB at most.")
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ServerError> {
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let printable =
+        |key: &&str| (1..=200).contains(&key.len()) && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    match (key.to_str().ok().filter(printable), keys.next()) {
+        (Some(key), None) => Ok(Some(key.to_owned())),
+        _ => Err(invalid(
+            "Idempotency-Key 应为 1-200 个可见 ASCII 字符。 Idempotency-Key takes 1-200 printable ASCII characters.",
+        )),
+    }
+}
+
+/// Chinese, unless English is preferred.
+pub(crate) fn language(headers: &HeaderMap) -> Language {
+    let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let weight = |wanted: &str| {
+        accepted
+            .split(',')
+            .enumerate()
+            .filter_map(|(place, range)| {
+                let mut parts = range.split(';').map(str::trim);
+                let tag = parts.next()?;
+                let quality =
+                    parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok())?;
+                let primary = tag.split('-').next()?;
+                // Of equal weights the first counts.
+                (primary.eq_ignore_ascii_case(wanted) && quality > 0.0).then_some((quality, std::cmp::Reverse(place)))
+            })
+            .max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)))
+    };
+    let (zh, en) = (weight("zh"), weight("en"));
+    match (zh, en) {
+        (None, Some(_)) => Language::En,
+        (Some(zh), Some(en)) if en.0 > zh.0 || (en.0 >= zh.0 && en.1 > zh.1) => Language::En,
+        _ => Language::Zh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn english_only_where_it_is_preferred() {
+        for (accepted, expected) in [
+            ("", Language::Zh),
+            ("en", Language::En),
+            ("en-US,en;q=0.9", Language::En),
+            ("zh-CN,zh;q=0.9,en;q=0.8", Language::Zh),
+            ("en;q=0.8, zh;q=0.9", Language::Zh),
+            ("en, zh", Language::En),
+            ("zh, en", Language::Zh),
+            ("fr", Language::Zh),
+            ("en;q=0", Language::Zh),
+            ("en;q=x", Language::Zh),
+        ] {
+            assert_eq!(language(&headers(ACCEPT_LANGUAGE, accepted)), expected, "{accepted:?}");
+        }
+    }
+
+    #[test]
+    fn only_objects_and_json_are_taken() {
+        assert!(parse(&Bytes::from_static(b" {\"query\": \"{ serverTime }\"}")).is_some());
+        for bad in ["", "[]", "[{\"query\": \"{ a }\"}]", "[\"{ a }\", null, {}, {}]", "{", "null", "\"{ a }\""] {
+            assert!(parse(&Bytes::from(bad.to_owned())).is_none(), "{bad}");
+        }
+        for (kind, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("multipart/form-data; boundary=application/json", false),
+        ] {
+            assert_eq!(is_json(&headers(CONTENT_TYPE, kind)), expected, "{kind}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn keys_are_short_and_printable() {
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(idempotency_key(&headers(KEY, "a-1")).unwrap().as_deref(), Some("a-1"));
+        for bad in [String::new(), "x".repeat(201), "键".into(), "a\tb".into()] {
+            assert!(idempotency_key(&headers(KEY, &bad)).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What a document may ask for, judged before anything else walks it: the library follows fragments without
+//! counting, so 32 fragments that each spread the next one twice would keep it busy for hours.
+
+use std::collections::HashMap;
+
+use async_graphql::{
+    Name, Positioned, Request, ServerError,
+    parser::{
+        parse_query,
+        types::{ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet},
+    },
+};
+
+use crate::fault::{TOO_COMPLEX, invalid, refusal};
+
+/// Brackets within brackets in the text: the parser recurses on them.
+const NESTING: usize = 100;
+/// Selection sets within selection sets, fragments followed.
+const LEVELS: usize = 40;
+/// Fields and spreads in all operations together, fragments followed.
+const SELECTIONS: usize = 2_000;
+/// Fields within fields.
+const DEPTH: usize = 12;
+const ALIASES: usize = 15;
+const ROOT_FIELDS: usize = 10;
+
+/// Guessing a password and bidding are once a request, whatever the aliases.
+const ONCE: [&str; 2] = ["signIn", "placeBid"];
+
+/// What an accepted document does.
+#[derive(Debug)]
+pub struct Outline {
+    /// Query, mutation or subscription.
+    pub kind: OperationType,
+    /// The names of its root fields.
+    pub roots: Vec<String>,
+}
+
+/// Parses and judges the request's document and leaves it parsed in the request.
+pub fn admit(request: &mut Request) -> Result<Outline, ServerError> {
+    if nesting(&request.query) > NESTING {
+        return Err(too_complex("brackets within brackets", NESTING));
+    }
+    let document = parse_query(&request.query).map_err(ServerError::from)?;
+    let outline = outline(&document, request.operation_name.as_deref())?;
+    request.set_parsed_query(document);
+    Ok(outline)
+}
+
+fn outline(document: &ExecutableDocument, name: Option<&str>) -> Result<Outline, ServerError> {
+    let mut walk = Walk { fragments: &document.fragments, known: HashMap::new() };
+    let mut selections = 0;
+    let mut chosen = None;
+    let only = document.operations.iter().len() == 1;
+    for (operation_name, operation) in document.operations.iter() {
+        let measure = walk.selection_set(&operation.node.selection_set.node, 0)?;
+        selections += measure.selections;
+        limit(selections, SELECTIONS, "fields")?;
+        limit(measure.aliases, ALIASES, "aliases")?;
+        let roots = walk.judged_roots(&operation.node)?;
+        let introspects = roots.iter().all(|root| root.starts_with("__"));
+        limit(measure.depth, if introspects { usize::MAX } else { DEPTH }, "levels of fields")?;
+        let wanted = match name {
+            Some(name) => operation_name.is_some_and(|own| own == name),
+            None => only,
+        };
+        if wanted {
+            chosen = Some(Outline { kind: operation.node.ty, roots });
+        }
+    }
+    chosen.ok_or_else(|| {
+        invalid("operationName 应为文档中某个操作的名称。 operationName must name one operation of the document.")
+    })
+}
+
+fn limit(found: usize, most: usize, what: &str) -> Result<(), ServerError> {
+    if found > most { Err(too_complex(what, most)) } else { Ok(()) }
+}
+
+fn too_complex(what: &str, most: usize) -> ServerError {
+    refusal(TOO_COMPLEX, format!("查询过于复杂。 The document is too complex: at most {most} {what}."))
+}
+
+#[derive(Clone, Copy, Default)]
+struct Measure {
+    selections: usize,
+    aliases: usize,
+    depth: usize,
+}
+
+struct Walk<'a> {
+    fragments: &'a HashMap<Name, Positioned<FragmentDefinition>>,
+    /// Measured fragments: each is walked once, however often it is spread.
+    known: HashMap<&'a str, Measure>,
+}
+
+impl<'a> Walk<'a> {
+    /// Measures a selection set with its fragments followed. `level` also ends a circle of fragments.
+    fn selection_set(&mut self, set: &'a SelectionSet, level: usize) -> Result<Measure, ServerError> {
+        limit(level, LEVELS, "nested selections")?;
+        let mut sum = Measure::default();
+        for item in &set.items {
+            let (inner, aliased, deeper) = match &item.node {
+                Selection::Field(field) => {
+                    let inner = self.selection_set(&field.node.selection_set.node, level + 1)?;
+                    (inner, usize::from(field.node.alias.is_some()), 1)
+                }
+                Selection::InlineFragment(inline) => {
+                    (self.selection_set(&inline.node.selection_set.node, level + 1)?, 0, 0)
+                }
+                Selection::FragmentSpread(spread) => (self.fragment(&spread.node.fragment_name.node, level + 1)?, 0, 0),
+            };
+            sum.selections += inner.selections + 1;
+            sum.aliases += inner.aliases + aliased;
+            sum.depth = sum.depth.max(inner.depth + deeper);
+            limit(sum.selections, SELECTIONS, "fields")?;
+        }
+        Ok(sum)
+    }
+
+    fn fragment(&mut self, name: &'a str, level: usize) -> Result<Measure, ServerError> {
+        if let Some(known) = self.known.get(name) {
+            return Ok(*known);
+        }
+        let Some(fragment) = self.fragments.get(name) else { return Ok(Measure::default()) };
+        let measure = self.selection_set(&fragment.node.selection_set.node, level)?;
+        self.known.insert(name, measure);
+        Ok(measure)
+    }
+
+    /// The names of the root fields, no more than allowed.
+    fn judged_roots(&self, operation: &OperationDefinition) -> Result<Vec<String>, ServerError> {
+        let mut roots = Vec::new();
+        self.roots(&operation.selection_set.node, &mut roots);
+        limit(roots.len(), ROOT_FIELDS, "root fields")?;
+        for name in ONCE {
+            limit(roots.iter().filter(|root| *root == name).count(), 1, name)?;
+        }
+        Ok(roots)
+    }
+
+    fn roots(&self, set: &SelectionSet, roots: &mut Vec<String>) {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) => roots.push(field.node.name.node.to_string()),
+                Selection::InlineFragment(inline) => self.roots(&inline.node.selection_set.node, roots),
+                Selection::FragmentSpread(spread) => {
+                    if let Some(fragment) = self.fragments.get(&spread.node.fragment_name.node) {
+                        self.roots(&fragment.node.selection_set.node, roots);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How deep brackets stand within brackets, strings and comments aside.
+fn nesting(text: &str) -> usize {
+    let (mut rest, mut depth, mut deepest) = (text.as_bytes(), 0_usize, 0_usize);
+    while let [first, tail @ ..] = rest {
+        rest = match first {
+            b'#' => after(tail, |at| matches!(at, [b'\n' | b'\r', ..])).0,
+            b'"' => match tail {
+                [b'"', b'"', block @ ..] => after_block(block),
+                _ => after_string(tail),
+            },
+            b'{' | b'[' | b'(' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+                tail
+            }
+            b'}' | b']' | b')' => {
+                depth = depth.saturating_sub(1);
+                tail
+            }
+            _ => tail,
+        };
+    }
+    deepest
+}
+
+/// What follows the first place that `ends`, and whether there is one.
+fn after(mut rest: &[u8], ends: impl Fn(&[u8]) -> bool) -> (&[u8], bool) {
+    while let [_, tail @ ..] = rest {
+        if ends(rest) {
+            return (tail, true);
+        }
+        rest = tail;
+    }
+    (rest, false)
+}
+
+fn after_string(mut rest: &[u8]) -> &[u8] {
+    loop {
+        match rest {
+            [b'\\', _, tail @ ..] => rest = tail,
+            [b'"' | b'\n' | b'\r', tail @ ..] => return tail,
+            [_, tail @ ..] => rest = tail,
+            [] => return rest,
+        }
+    }
+}
+
+fn after_block(mut rest: &[u8]) -> &[u8] {
+    loop {
+        match rest {
+            [b'\\', b'"', b'"', b'"', tail @ ..] => rest = tail,
+            [b'"', b'"', b'"', tail @ ..] => return tail,
+            [_, tail @ ..] => rest = tail,
+            [] => return rest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(query: &str) -> Result<Outline, String> {
+        admit(&mut Request::new(query)).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn ordinary_documents_pass_and_are_outlined() {
+        let outline =
+            judge("mutation { a: signOut(input: {}) { done } ...F } fragment F on Mutation { signUp }").unwrap();
+        assert_eq!(outline.kind, OperationType::Mutation);
+        assert_eq!(outline.roots, ["signOut", "signUp"]);
+        assert_eq!(judge("subscription { auctionEvents }").unwrap().kind, OperationType::Subscription);
+        assert!(judge("query A { a } query B { b }").is_err());
+        let mut named = Request::new("query A { a } query B { b }").operation_name("B");
+        assert_eq!(admit(&mut named).unwrap().roots, ["b"]);
+    }
+
+    #[test]
+    fn what_multiplies_is_refused() {
+        let aliases: String = (0..16).map(|n| format!("a{n}: x ")).collect();
+        let roots: String = (0..11).map(|n| format!("r{n} ")).collect();
+        let deep = format!("{}x{}", "{ a ".repeat(12) + "{", "}".repeat(13));
+        for hostile in [
+            format!("{{ o {{ {aliases} }} }}"),
+            format!("{{ ...F }} fragment F on Query {{ o {{ {aliases} }} }}"),
+            format!("{{ {roots} }}"),
+            "mutation { a: signIn { x } b: signIn { x } }".to_owned(),
+            "mutation { ...F ...F } fragment F on Mutation { placeBid { x } }".to_owned(),
+            deep,
+            "{ ...F } fragment F on Query { ...F }".to_owned(),
+        ] {
+            let message = judge(&hostile).unwrap_err();
+            assert!(message.contains("too complex"), "{hostile}: {message}");
+        }
+    }
+
+    #[test]
+    fn fragments_that_double_are_measured_at_once() {
+        let fragments: String =
+            (0..30).map(|n| format!("fragment F{n} on Query {{ ...F{0} ...F{0} }} ", n + 1)).collect();
+        let hostile = format!("{{ ...F0 }} {fragments} fragment F30 on Query {{ x }}");
+        assert!(judge(&hostile).unwrap_err().contains("too complex"));
+    }
+
+    #[test]
+    fn brackets_beyond_any_stack_are_refused() {
+        for open in ["{a", "[", "(", "{a(b:{c:["] {
+            assert!(judge(&format!("{{ x(y: {} ) }}", open.repeat(60_000))).is_err());
+        }
+        assert!(judge(&"{a".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn brackets_in_strings_and_comments_count_for_nothing() {
+        assert_eq!(nesting("{ a(b: \"((((\\\"((((\", c: \"\"\"[[[[\\\"\"\"[[[\"\"\") }"), 2);
+        assert_eq!(nesting("{ a # ((((( \" \n (b) }"), 2);
+        assert_eq!(nesting("{ a(b: \"\") { c } }"), 2);
+        assert_eq!(nesting("\"\"\"}}}\"\"\"{{{"), 3);
+    }
+}

@@ -1,0 +1,87 @@
+use async_graphql::{Context, MergedObject, Object, Result, Schema};
+use kernel::{Clock, Instant};
+use wire::mutation::{
+    AuctionMutation, CatalogMutation, ContractingMutation, FinancingMutation, IdentityMutation, LedgerMutation,
+};
+
+use crate::{
+    auction::{AuctionQuery, Subscription},
+    audit::AuditQuery,
+    catalog::CatalogQuery,
+    contract::ContractQuery,
+    financing::FinancingQuery,
+    identity::IdentityQuery,
+    ledger::LedgerQuery,
+    node::NodeQuery,
+};
+
+/// The schema of the exchange.
+pub type ExchangeSchema = Schema<Query, Mutation, Subscription>;
+
+/// Where the exchange runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// On a developer's machine: introspection, suggestions, a clock that can be moved.
+    Development,
+    /// For real.
+    Production,
+}
+
+/// Everything that can be asked. Nothing tells more than the caller may see: an object of others reads as null,
+/// exactly like one that does not exist.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    ExchangeQuery,
+    NodeQuery,
+    IdentityQuery,
+    CatalogQuery,
+    AuctionQuery,
+    LedgerQuery,
+    ContractQuery,
+    FinancingQuery,
+    AuditQuery,
+);
+
+/// Everything that can be done. Each mutation yields its object or `userErrors`; each honours the `Idempotency-Key`
+/// header, so that a retry is harmless.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    IdentityMutation,
+    CatalogMutation,
+    AuctionMutation,
+    LedgerMutation,
+    ContractingMutation,
+    FinancingMutation,
+);
+
+/// What concerns the exchange as a whole.
+#[derive(Default)]
+struct ExchangeQuery;
+
+#[Object]
+impl ExchangeQuery {
+    /// The time of the exchange, by which every deadline is judged. Open to anyone.
+    async fn server_time(&self, ctx: &Context<'_>) -> Result<Instant> {
+        Ok(ctx.data::<Clock>()?.now())
+    }
+}
+
+/// Lists and links multiply (`list::cost`), so this bounds what one request can make the services look up.
+const COMPLEXITY: usize = 2_000;
+
+/// The tools' own introspection query is this deep; `guard` holds every other query to less.
+const DEPTH: usize = 16;
+
+/// Builds the schema. In production it neither describes itself nor suggests names.
+#[must_use]
+pub fn schema(mode: Mode) -> ExchangeSchema {
+    let builder = Schema::build(Query::default(), Mutation::default(), Subscription)
+        .limit_complexity(COMPLEXITY)
+        .limit_depth(DEPTH)
+        .limit_recursive_depth(DEPTH * 2)
+        .limit_directives(4);
+    match mode {
+        Mode::Development => builder.finish(),
+        Mode::Production => builder.disable_introspection().disable_suggestions().finish(),
+    }
+}

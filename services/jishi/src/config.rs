@@ -1,0 +1,230 @@
+use std::path::{Path, PathBuf};
+
+use figment::{
+    Figment, Metadata, Profile, Provider,
+    providers::{Format, Toml},
+    value::{Dict, Map, Value},
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::{
+    Result,
+    roles::{Role, Roles},
+};
+
+const DEFAULT: &str = include_str!("default.toml");
+const PREFIX: &str = "JISHI_";
+const WELL_KNOWN_SECRET: &str = "development-only";
+
+/// The configuration, described key by key in `default.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "default.toml describes each key")]
+pub struct Config {
+    #[serde(deserialize_with = "mode")]
+    pub mode: gateway::Mode,
+    pub data_dir: PathBuf,
+    pub database_url: Option<String>,
+    pub identity_database_url: Option<String>,
+    pub catalog_database_url: Option<String>,
+    pub auction_database_url: Option<String>,
+    pub ledger_database_url: Option<String>,
+    pub contract_database_url: Option<String>,
+    pub financing_database_url: Option<String>,
+    pub redis_url: Option<String>,
+    pub redis_stream: String,
+    pub http_listen: String,
+    pub grpc_listen: String,
+    pub peer_secret: String,
+    pub identity_peer: Option<String>,
+    pub catalog_peer: Option<String>,
+    pub auction_peer: Option<String>,
+    pub ledger_peer: Option<String>,
+    pub contract_peer: Option<String>,
+    pub financing_peer: Option<String>,
+    pub allowed_origins: Vec<String>,
+    pub log: String,
+    pub drain_millis: Option<u64>,
+    pub demo_data: bool,
+}
+
+impl Config {
+    /// Reads the defaults, the file and the environment. A key that nobody knows is refused by name.
+    pub fn read(file: Option<&Path>) -> Result<Config> {
+        if let Some(file) = file.filter(|file| !file.is_file()) {
+            return Err(format!("there is no configuration file {}", file.display()).into());
+        }
+        let file = file.unwrap_or(Path::new("jishi.toml"));
+        let file = file.is_file().then(|| Toml::file_exact(file));
+        let environment = std::env::vars_os().filter_map(|(key, value)| {
+            Some((key.to_str()?.strip_prefix(PREFIX)?.to_ascii_lowercase(), value.to_str()?.to_owned()))
+        });
+        Self::from_sources(file, Environment(environment.collect()))
+    }
+
+    /// An exchange of its own below `data_dir`, on free ports: for the demo and for tests. It heeds no file and no
+    /// environment, and logs nothing but trouble.
+    pub fn embedded(data_dir: &Path) -> Result<Config> {
+        let config: Config = Figment::new().merge(Toml::string(DEFAULT)).extract()?;
+        let free = || "127.0.0.1:0".to_owned();
+        let (data_dir, log) = (data_dir.to_path_buf(), "warn".to_owned());
+        Ok(Config { data_dir, http_listen: free(), grpc_listen: free(), log, ..config })
+    }
+
+    fn from_sources<F: Provider>(file: Option<F>, environment: Environment) -> Result<Config> {
+        let mut figment = Figment::new().merge(Toml::string(DEFAULT));
+        if let Some(file) = file {
+            figment = figment.merge(file);
+        }
+        let config: Config = figment.merge(environment).extract()?;
+        config.judged()
+    }
+
+    fn judged(self) -> Result<Config> {
+        if !self.is_development() {
+            if self.peer_secret == WELL_KNOWN_SECRET || self.peer_secret.len() < 16 {
+                return Err(
+                    "production needs a peer_secret of its own (JISHI_PEER_SECRET), 16 characters or more".into()
+                );
+            }
+            if self.demo_data {
+                return Err("demo_data is for development only".into());
+            }
+        }
+        Ok(self)
+    }
+
+    /// Requires an address for every role that does not live in this process.
+    pub fn suits(&self, roles: &Roles) -> Result<()> {
+        let missing: Vec<_> = roles.elsewhere().filter(|role| self.peer(*role).is_none()).map(Role::name).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<_> = missing.iter().map(|name| format!("{name}_peer")).collect();
+        Err(format!("roles that live elsewhere need an address: set {}", keys.join(", ")).into())
+    }
+
+    /// Whether this exchange is a developer's.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.mode == gateway::Mode::Development
+    }
+
+    /// The database of a role.
+    #[must_use]
+    pub fn database(&self, role: Role) -> String {
+        let own = match role {
+            Role::Gateway => &None,
+            Role::Identity => &self.identity_database_url,
+            Role::Catalog => &self.catalog_database_url,
+            Role::Auction => &self.auction_database_url,
+            Role::Ledger => &self.ledger_database_url,
+            Role::Contract => &self.contract_database_url,
+            Role::Financing => &self.financing_database_url,
+        };
+        let embedded = || format!("sqlite://{}", self.data_dir.join("jishi.db").display());
+        own.clone().or_else(|| self.database_url.clone()).unwrap_or_else(embedded)
+    }
+
+    /// Where a role answers, if it lives elsewhere.
+    #[must_use]
+    pub fn peer(&self, role: Role) -> Option<&str> {
+        match role {
+            Role::Gateway => None,
+            Role::Identity => self.identity_peer.as_deref(),
+            Role::Catalog => self.catalog_peer.as_deref(),
+            Role::Auction => self.auction_peer.as_deref(),
+            Role::Ledger => self.ledger_peer.as_deref(),
+            Role::Contract => self.contract_peer.as_deref(),
+            Role::Financing => self.financing_peer.as_deref(),
+        }
+    }
+}
+
+fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<gateway::Mode, D::Error> {
+    match String::deserialize(deserializer)?.as_str() {
+        "development" => Ok(gateway::Mode::Development),
+        "production" => Ok(gateway::Mode::Production),
+        other => Err(D::Error::custom(format!("mode is development or production, not {other:?}"))),
+    }
+}
+
+/// Environment variables as they stand: a secret such as `0012` stays text, which figment's own provider would read
+/// as a number.
+struct Environment(Vec<(String, String)>);
+
+impl Provider for Environment {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment variables JISHI_…")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let read = |(key, text): &(String, String)| {
+            let value = match key.as_str() {
+                "drain_millis" => text.parse::<u64>().map(Value::from).ok(),
+                "demo_data" => text.parse::<bool>().map(Value::from).ok(),
+                "allowed_origins" => {
+                    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+                    Some(Value::from(origins.map(str::to_owned).collect::<Vec<_>>()))
+                }
+                _ => None,
+            };
+            (key.clone(), value.unwrap_or_else(|| Value::from(text.clone())))
+        };
+        Ok(Map::from([(Profile::Default, self.0.iter().map(read).collect())]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Config> {
+        let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Config::from_sources(Some(Toml::string(file)), Environment(environment))
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_over_the_defaults() {
+        let config = read("", &[]).unwrap();
+        assert!(config.is_development());
+        assert_eq!(config.database(Role::Ledger), "sqlite://./data/jishi.db");
+        let file =
+            "http_listen = \"127.0.0.1:1\"\nledger_database_url = \"postgres://l\"\ndatabase_url = \"postgres://x\"";
+        let config = read(
+            file,
+            &[("http_listen", "127.0.0.1:2"), ("allowed_origins", "https://a, https://b"), ("drain_millis", "7")],
+        )
+        .unwrap();
+        assert_eq!(config.http_listen, "127.0.0.1:2");
+        assert_eq!(config.database(Role::Ledger), "postgres://l");
+        assert_eq!(config.database(Role::Catalog), "postgres://x");
+        assert_eq!(config.allowed_origins, ["https://a", "https://b"]);
+        assert_eq!(config.drain_millis, Some(7));
+        assert_eq!(read("", &[("peer_secret", "0012")]).unwrap().peer_secret, "0012");
+    }
+
+    #[test]
+    fn unknown_keys_and_values_are_refused_by_name() {
+        for (file, environment, named) in [
+            ("databse_url = \"x\"", &[][..], "databse_url"),
+            ("", &[("htp_listen", "x")][..], "htp_listen"),
+            ("", &[("mode", "prod")][..], "prod"),
+            ("", &[("drain_millis", "soon")][..], "drain_millis"),
+        ] {
+            let error = read(file, environment).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn production_needs_a_secret_and_a_split_exchange_needs_addresses() {
+        assert!(read("mode = \"production\"", &[]).is_err());
+        let secret = ("peer_secret", "a long secret of its own");
+        assert!(read("mode = \"production\"\ndemo_data = true", &[secret]).is_err());
+        let config = read("mode = \"production\"", &[secret, ("identity_peer", "http://identity:7000")]).unwrap();
+        assert!(config.suits(&Roles::new(None)).is_ok());
+        let split = config.suits(&Roles::new(Some(vec![Role::Catalog, Role::Auction]))).unwrap_err().to_string();
+        assert!(split.contains("ledger_peer") && !split.contains("identity_peer") && !split.contains("catalog_peer"));
+    }
+}

@@ -1,0 +1,184 @@
+//! The organizations and people of a story. The exchange's staff is seeded; everybody else signs up anew each time,
+//! so that a story can be told many times on one database.
+
+use futures::future::{try_join, try_join_all};
+use kernel::Money;
+use serde_json::json;
+
+use super::{
+    Fields, Result,
+    client::Client,
+    person::{Person, fresh_key},
+    stage::Stage,
+    timeline::{EXCHANGE, Who},
+};
+
+/// What everybody's password is.
+pub const PASSWORD: &str = "jishi-demo-2026";
+
+/// The exchange's staff.
+pub struct Staff {
+    /// Reviews organizations, listings and awards.
+    pub reviewer: Person,
+    /// Reviews transfer applications, schedules bidding, confirms awards.
+    pub qualifier: Person,
+    /// Records bank receipts and settles.
+    pub cashier: Person,
+    /// Registers contracts.
+    pub registrar: Person,
+}
+
+/// An organization whose first person registered it.
+pub struct House {
+    /// Its id.
+    pub id: String,
+    /// Its registered name.
+    pub name: String,
+    /// Who registered it: its administrator, with the other roles that the story needs.
+    pub person: Person,
+}
+
+/// What an organization needs to come in.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    /// How the story calls its person.
+    pub who: Who,
+    /// The beginning of its name.
+    pub name: &'static str,
+    /// What kind of body it is.
+    pub kind: &'static str,
+    /// The registering authority and kind, the first two characters of its code.
+    pub authority: &'static str,
+    /// The roles of the person who registers it.
+    pub roles: &'static [&'static str],
+}
+
+impl Staff {
+    /// The seeded staff, signed in.
+    pub async fn gather(stage: &Stage<'_>) -> Result<Staff> {
+        let person = |zh, en| Person::new(&stage.client, Who { zh, en }, en, PASSWORD);
+        let staff = Staff {
+            reviewer: person("审核员", "reviewer"),
+            qualifier: person("资格审查员", "qualifier"),
+            cashier: person("结算员", "cashier"),
+            registrar: person("登记员", "registrar"),
+        };
+        let Staff { reviewer, qualifier, cashier, registrar } = &staff;
+        try_join_all([reviewer, qualifier, cashier, registrar].map(Person::sign_in)).await?;
+        stage.tell(EXCHANGE, "中心四名工作人员登录", "four of the centre's staff sign in", "");
+        Ok(staff)
+    }
+
+    /// Lets organizations in: sign-up, registration, verification, roles.
+    pub async fn admit(&self, stage: &Stage<'_>, plans: &[Plan]) -> Result<Vec<House>> {
+        let houses = try_join_all(plans.iter().map(|plan| register(&stage.client, *plan))).await?;
+        for house in &houses {
+            stage.tell(house.person.who, "注册账号，提交机构入驻申请", "signs up and registers the organization", &house.name);
+        }
+        for (house, plan) in houses.iter().zip(plans) {
+            let input = json!({ "organizationId": house.id, "approve": true, "evidence": "营业执照与代码证书核对一致 papers match" });
+            self.reviewer.act("verifyOrganization", "organization { id status }", input).await?;
+            let input = json!({ "organizationId": house.id, "login": house.person.login, "roles": plan.roles });
+            house.person.act("addMember", "person { id memberships { roles } }", input).await?;
+        }
+        // Roles are part of who a token stands for; another gateway may remember the old ones for two seconds.
+        try_join_all(houses.iter().map(|house| house.person.refresh_login())).await?;
+        stage.tell(self.reviewer.who, "核验代码，批准入驻", "verifies the organizations", format!("{} 家 VERIFIED", houses.len()));
+        Ok(houses)
+    }
+
+    /// Credits money that arrived at the bank.
+    pub async fn receive(&self, stage: &Stage<'_>, house: &House, amount: Money) -> Result<()> {
+        let input = json!({
+            "organizationId": house.id,
+            "amount": amount.to_string(),
+            "bankReference": fresh_key(),
+            "receivedAt": stage.client.now().plus_seconds(-60).to_string(),
+        });
+        self.cashier.act("recordBankReceipt", "bankReceipt { id amount bankReference recordedAt }", input).await?;
+        let zh = format!("登记{}的银行到账", house.person.who.zh);
+        stage.tell(self.cashier.who, zh, format!("records {}'s bank receipt", house.person.who.en), yuan(amount));
+        Ok(())
+    }
+}
+
+impl House {
+    /// Adds another person of the organization, who signs up for it.
+    pub async fn hire(&self, stage: &Stage<'_>, who: Who, roles: &[&str]) -> Result<Person> {
+        let person = Person::new(&stage.client, who, fresh_login(), PASSWORD);
+        person.sign_up(who.zh).await?;
+        let input = json!({ "organizationId": self.id, "login": person.login, "roles": roles });
+        try_join(self.person.act("addMember", "person { id memberships { roles } }", input), person.sign_in()).await?;
+        stage.tell(self.person.who, format!("添加成员：{}", who.zh), format!("adds a member: {}", who.en), roles.join(" "));
+        Ok(person)
+    }
+}
+
+async fn register(client: &Client, plan: Plan) -> Result<House> {
+    let person = Person::new(client, plan.who, fresh_login(), PASSWORD);
+    person.sign_up(plan.who.zh).await?;
+    let usci = fresh_usci(plan.authority);
+    let ending: String = usci.chars().skip(12).take(5).collect();
+    let name = format!("{}（示例{ending}）", plan.name);
+    let input = json!({ "name": name, "kind": plan.kind, "usci": usci, "region": "510100" });
+    let organization = person.act("registerOrganization", "organization { id name status usci }", input).await?;
+    Ok(House { id: organization.text_at("/id")?.to_owned(), name, person })
+}
+
+fn fresh_login() -> String {
+    format!("demo-{}", fresh_key())
+}
+
+/// A unified social credit code that nobody holds, with a right check character (GB 32100-2015).
+pub fn fresh_usci(authority: &str) -> String {
+    const ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRTUWXY";
+    let mut random = kernel::fresh_uuid().as_u128() & ((1 << 62) - 1);
+    let mut code = format!("{authority}510100");
+    for _ in 0..9 {
+        let value = usize::try_from(random % 31).unwrap_or_default();
+        random /= 31;
+        code.extend(ALPHABET.chars().nth(value));
+    }
+    let weights = std::iter::successors(Some(1), |weight| Some(weight * 3 % 31));
+    let sum: usize = code.chars().filter_map(|c| ALPHABET.find(c)).zip(weights).map(|(value, weight)| value * weight).sum();
+    code.extend(ALPHABET.chars().nth((31 - sum % 31) % 31));
+    code
+}
+
+/// An amount as people write it.
+#[must_use]
+pub fn yuan(amount: Money) -> String {
+    let text = amount.to_string();
+    let (whole, fen) = text.split_once('.').unwrap_or((&text, "00"));
+    let grouped = whole.char_indices().fold(String::new(), |mut grouped, (place, digit)| {
+        if place > 0 && (whole.len() - place) % 3 == 0 && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+        grouped
+    });
+    format!("{grouped}.{fen} 元")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_their_check_character() {
+        for _ in 0..100 {
+            let code = fresh_usci("91");
+            let values = code.chars().map(|c| "0123456789ABCDEFGHJKLMNPQRTUWXY".find(c).unwrap());
+            let weights = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28, 1];
+            let sum: usize = values.zip(weights).map(|(value, weight)| value * weight).sum();
+            assert!(code.len() == 18 && sum % 31 == 0, "{code}");
+        }
+    }
+
+    #[test]
+    fn yuan_are_grouped() {
+        assert_eq!(yuan(Money(123_456_789)), "1,234,567.89 元");
+        assert_eq!(yuan(Money(-12_345_600)), "-123,456.00 元");
+        assert_eq!(yuan(Money(99)), "0.99 元");
+    }
+}

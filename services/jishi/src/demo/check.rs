@@ -1,0 +1,164 @@
+//! What must hold when a story is over, found out from what the exchange publishes.
+
+use auction::engine::{Lot, Terms, replay};
+use kernel::{Instant, Money};
+use serde_json::{Value, json};
+use wire::v1::{AuctionEvent, AuctionEventKind};
+
+use super::{Error, Fields, Result, fields::instant, person::Person};
+
+/// One statement that was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The statement in Chinese.
+    pub zh: &'static str,
+    /// The statement in English.
+    pub en: &'static str,
+    /// Whether it holds.
+    pub passed: bool,
+    /// What was found.
+    pub found: String,
+}
+
+impl Check {
+    /// What must read as expected.
+    pub fn equal(zh: &'static str, en: &'static str, found: impl ToString, expected: impl ToString) -> Check {
+        let (found, expected) = (found.to_string(), expected.to_string());
+        let passed = found == expected;
+        Check { zh, en, passed, found: if passed { found } else { format!("{found} ≠ {expected}") } }
+    }
+}
+
+/// The published terms of a session, enough to recompute its outcome.
+pub const SESSION: &str = "query Session($id: ID!) {
+  biddingSession(id: $id) {
+    status startingPrice increment startsAt freeEndsAt timedSeconds currentPrice leadingCode bidCount seq
+  }
+}";
+
+const LOG: &str = "query Log($id: ID!, $after: Int) {
+  auctionEvents(sessionId: $id, afterSeq: $after, first: 5) {
+    edges { node { seq kind at bidderCode amount closesAt } }
+    pageInfo { hasNextPage }
+  }
+}";
+
+/// The whole published log, page by page.
+pub async fn read_log(reader: &Person, session_id: &str) -> Result<Vec<Value>> {
+    let mut log: Vec<Value> = Vec::new();
+    loop {
+        let after = log.last().map_or(Ok(0), |event| event.number_at("/seq"))?;
+        let page = reader.glance(LOG, json!({ "id": session_id, "after": after })).await?;
+        let page = page.at("/auctionEvents")?;
+        let edges = page.at("/edges")?.as_array().cloned().unwrap_or_default();
+        let nodes = edges.into_iter().filter_map(|mut edge| edge.get_mut("node").map(Value::take));
+        let before = log.len();
+        log.extend(nodes);
+        match page.at("/pageInfo/hasNextPage")?.as_bool() {
+            Some(true) if log.len() > before => {}
+            Some(false) => return Ok(log),
+            _ => return Err(Error::answer("a page that leads on", page.clone())),
+        }
+    }
+}
+
+/// Decides the session again from its published terms and log, by the rules alone (promise P-2).
+pub fn recompute(session: &Value, log: &[Value]) -> Result<Lot> {
+    let terms = Terms {
+        starting_price: session.money_at("/startingPrice")?,
+        increment: session.money_at("/increment")?,
+        starts_at: session.instant_at("/startsAt")?,
+        free_ends_at: session.instant_at("/freeEndsAt")?,
+        timed_seconds: session.number_at("/timedSeconds")?,
+    };
+    let log = log.iter().map(event).collect::<Result<Vec<AuctionEvent>>>()?;
+    replay(terms, &log).map_err(|seq| Error::Line(format!("event {seq} is not what the rules decide")))
+}
+
+fn event(told: &Value) -> Result<AuctionEvent> {
+    let kind = told.text_at("/kind")?;
+    let kind = AuctionEventKind::from_str_name(&format!("AUCTION_EVENT_KIND_{kind}"));
+    let text = |name: &str| told.get(name).and_then(Value::as_str);
+    Ok(AuctionEvent {
+        session_id: String::new(),
+        seq: told.number_at("/seq")?,
+        kind: kind.ok_or_else(|| Error::answer("a known kind of event", told.clone()))?.into(),
+        at: Some(told.instant_at("/at")?),
+        bidder_code: text("bidderCode").map(str::to_owned),
+        amount: text("amount").and_then(Money::parse_yuan),
+        closes_at: text("closesAt").and_then(instant),
+    })
+}
+
+/// What was decided: the winner's code, the price and the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The winner's anonymous code.
+    pub code: String,
+    /// The price.
+    pub price: Money,
+    /// When the session ended.
+    pub end: Instant,
+}
+
+impl Decision {
+    /// The decision that a recomputed lot came to.
+    #[must_use]
+    pub fn of(lot: Lot) -> Option<Decision> {
+        let end = lot.is_closed().then_some(lot.last_at)?;
+        lot.lead.map(|lead| Decision { code: lead.code, price: lead.amount, end })
+    }
+}
+
+impl std::fmt::Display for Decision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.code, self.price, self.end)
+    }
+}
+
+/// The numbers of these events.
+#[must_use]
+pub fn numbers(events: &[Value]) -> Vec<i64> {
+    events.iter().filter_map(|event| event.get("seq").and_then(Value::as_i64)).collect()
+}
+
+/// Whether the ledger holds together: the sum of all accounts is zero, and no account is faulty (promise P-4).
+pub async fn ledger(cashier: &Person) -> Result<[Check; 2]> {
+    let read = cashier.read("{ trialBalance { total accounts transfers held faultyAccounts } }", json!({})).await?;
+    let total = read.money_at("/trialBalance/total")?;
+    let faulty = read.number_at("/trialBalance/faultyAccounts")?;
+    Ok([
+        Check::equal("总账合计为零", "all accounts sum to zero", total, Money::ZERO),
+        Check::equal("账户余额与分录相符", "no account differs from its entries", faulty, 0),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(seq: i64, kind: &str, at: &str, bid: Option<(&str, &str)>, closes_at: Option<&str>) -> Value {
+        let (code, amount) = bid.unzip();
+        json!({ "seq": seq, "kind": kind, "at": at, "bidderCode": code, "amount": amount, "closesAt": closes_at })
+    }
+
+    #[test]
+    fn a_told_log_is_decided_again_and_a_changed_one_is_not() {
+        let session = json!({ "startingPrice": "100.00", "increment": "10.00", "startsAt": "2026-12-01T02:00:00.000Z",
+            "freeEndsAt": "2026-12-01T02:10:00.000Z", "timedSeconds": 60 });
+        let mut log = vec![
+            told(1, "SCHEDULED", "2026-11-30T09:00:00.000Z", None, None),
+            told(2, "OPENED", "2026-12-01T02:00:00.000Z", None, Some("2026-12-01T02:10:00.000Z")),
+            told(3, "BID", "2026-12-01T02:01:00.000Z", Some(("B01", "100.00")), Some("2026-12-01T02:10:00.000Z")),
+            told(4, "TIMED", "2026-12-01T02:10:00.000Z", None, Some("2026-12-01T02:11:00.000Z")),
+            told(5, "BID", "2026-12-01T02:10:30.000Z", Some(("B02", "110.00")), Some("2026-12-01T02:11:30.000Z")),
+            told(6, "SOLD", "2026-12-01T02:11:30.000Z", Some(("B02", "110.00")), None),
+        ];
+        let decision = Decision::of(recompute(&session, &log).unwrap()).unwrap();
+        assert_eq!(decision.to_string(), "B02 110.00 2026-12-01T02:11:30.000Z");
+        assert_eq!(numbers(&log), [1, 2, 3, 4, 5, 6]);
+        log[4]["amount"] = json!("111.00");
+        assert!(recompute(&session, &log).is_err());
+        assert!(Decision::of(recompute(&session, &log[..4]).unwrap()).is_none());
+    }
+}

@@ -1,0 +1,51 @@
+//! A dry run judges by the catalog's own rules, not by a copy of them: it imports into a database that is thrown away.
+
+use std::sync::Arc;
+
+use identity::SeedOrganization;
+use kernel::{Clock, Context, Db, Error, Result};
+use tempfile::TempDir;
+use wire::{Clients, v1};
+
+use super::as_exchange;
+use crate::offline::clients;
+
+/// A database with one organization, and the two services that an import asks.
+pub struct Scratch {
+    /// Its services.
+    pub clients: Clients,
+    /// The organization's id there.
+    pub organization_id: String,
+    db: Db,
+    _folder: TempDir,
+}
+
+impl Scratch {
+    /// A new one, in the folder for temporary files, with a likeness of the organization.
+    pub async fn with(likeness: &v1::Organization) -> Result<Scratch> {
+        let folder = tempfile::tempdir().map_err(|error| Error::Internal(error.to_string()))?;
+        let db = Db::connect(&format!("sqlite://{}", folder.path().join("scratch.db").display())).await?;
+        migrations::migrate(&db).await?;
+        let (calendar, rules) = kernel::load_reference(&db).await?;
+        let (calendar, rules, committed) = (Arc::new(calendar), Arc::new(rules), Arc::default());
+        let cx = Context { service: "identity", db: db.clone(), clock: Clock::system(), calendar, rules, committed };
+        let organization = SeedOrganization {
+            name: likeness.name.clone(),
+            kind: likeness.kind(),
+            usci: likeness.usci.clone(),
+            region: likeness.region.clone(),
+            members: Vec::new(),
+        };
+        identity::seed(&cx, &[organization]).await?;
+        let clients = clients(&cx, &cx.with_service("catalog"), &cx.with_service("financing"));
+        let wanted = v1::ListOrganizationsRequest { search: Some(likeness.usci.clone()), ..Default::default() };
+        let found = clients.identity.clone().list_organizations(as_exchange(wanted)).await?.into_inner().items;
+        let found = found.into_iter().next().ok_or_else(|| Error::not_found("organization"))?;
+        Ok(Scratch { clients, organization_id: found.id, db, _folder: folder })
+    }
+
+    /// Lets go of the files before their folder goes.
+    pub async fn close(self) -> Result<()> {
+        self.db.close().await
+    }
+}

@@ -1,0 +1,25 @@
+//! The exchange as one program: which roles live in this process, where the others are, and how it all starts and
+//! stops. The only crate that knows every service; it holds no rule of the exchange.
+
+/// What an operator sets.
+pub mod config;
+pub mod demo;
+/// What a process can be.
+pub mod roles;
+/// The verb `schema`.
+pub mod schema;
+pub mod serve;
+/// When to stop.
+pub mod stop;
+
+mod bus;
+mod database;
+mod drill;
+mod listen;
+mod measure;
+mod peers;
+
+pub use database::migrate;
+
+/// What goes wrong while starting or stopping; told to the operator as it is.
+pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

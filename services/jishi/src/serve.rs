@@ -1,0 +1,246 @@
+//! Starts this process's roles and stops them.
+
+use std::{
+    io::{Write, stdout},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use axum::Router;
+use gateway::{DemoAccount, Edge, Probes};
+use kernel::{Clock, Db};
+use tokio::{
+    net::TcpListener,
+    time::{interval, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use wire::Clients;
+
+use crate::{
+    Result, bus,
+    config::Config,
+    database::Databases,
+    drill::Drill,
+    listen, measure,
+    peers::{self, Here},
+    roles::{Role, Roles},
+    stop::StopSignals,
+};
+
+/// What was begun may take this long after a stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// An exchange, or a part of one, at work in this process.
+pub struct Running {
+    /// Where HTTP answers, such as `http://127.0.0.1:8080`.
+    pub http: String,
+    /// Where gRPC answers, if other processes may call.
+    pub grpc: Option<String>,
+    /// The time of the exchange.
+    pub clock: Clock,
+    /// All services.
+    pub clients: Clients,
+    life: Life,
+    databases: Databases,
+    drain: Duration,
+}
+
+/// The tasks of a running process, and what ends them.
+#[derive(Clone, Default)]
+struct Life {
+    ready: Arc<AtomicBool>,
+    /// Ends what takes work from outside.
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    /// Ends the event dispatchers, after the last work was done.
+    flush: CancellationToken,
+    dispatchers: TaskTracker,
+}
+
+/// Starts the roles of this process: the given ones, or all.
+pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
+    let roles = Roles::new(only);
+    config.suits(&roles)?;
+    let (clock, life) = (Clock::system(), Life::default());
+    let databases = Databases::open(&config, &roles, &clock).await?;
+    let drill = match config.is_development() {
+        true => Some(Drill::resume(&config, &databases, &clock).await?),
+        false => None,
+    };
+    let here = Here::default();
+    let clients = peers::clients(&config, &roles, &here)?;
+    let consumers = bus::consumers(&roles, &databases)?;
+    let mut routes = services(&roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
+    if let Some(drill) = &drill {
+        routes = routes.add_service(drill.clone().serve());
+    }
+    here.open(routes);
+    let delivery = bus::delivery(&config, &roles, consumers, &life.tasks, &life.stop)?;
+    for ground in databases.grounds() {
+        let dispatcher = ground.context.clone().dispatch(ground.services.clone(), delivery.clone(), life.flush.clone());
+        life.dispatchers.spawn(dispatcher);
+    }
+    if let Some(authority) = databases.time_authority() {
+        life.tasks.spawn(anchor(clock.clone(), authority, life.stop.clone()));
+    }
+
+    let grpc = match roles.are_split() {
+        true => Some(serve_grpc(&config, here, &life).await?),
+        false => None,
+    };
+    let listener = bind(&config.http_listen).await?;
+    let http = address(&listener)?;
+    let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
+    if roles.has(Role::Gateway) {
+        app = app.merge(front_door(&config, &clients, &clock, &life));
+    }
+    life.tasks.spawn(listen::serve(listener, gateway::framed(app), life.stop.clone(), life.tasks.clone()));
+    life.ready.store(true, Relaxed);
+    let drain = config.drain_millis.unwrap_or(if config.is_development() { 0 } else { 3_000 });
+    Ok(Running { http, grpc, clock, clients, life, databases, drain: Duration::from_millis(drain) })
+}
+
+impl Running {
+    /// Stops: says so to the load balancer, ends what was begun, delivers the last events, closes the databases.
+    pub async fn shutdown(self) {
+        let Running { life, databases, drain, .. } = self;
+        life.ready.store(false, Relaxed);
+        sleep(drain).await;
+        life.stop.cancel();
+        life.tasks.close();
+        if timeout(GRACE, life.tasks.wait()).await.is_err() {
+            tracing::warn!(tasks = life.tasks.len(), "what was begun did not end in time");
+        }
+        life.flush.cancel();
+        life.dispatchers.close();
+        if timeout(GRACE, life.dispatchers.wait()).await.is_err() {
+            tracing::warn!("the last events stay in the outbox");
+        }
+        databases.close().await;
+    }
+}
+
+/// The services that live here.
+fn services(roles: &Roles, databases: &Databases, clients: &Clients, life: &Life) -> Result<Routes> {
+    let mut routes = Routes::default();
+    for role in roles.services() {
+        let context = databases.context(role)?;
+        routes = match role {
+            Role::Gateway => routes,
+            Role::Identity => routes.add_service(identity::serve(context)),
+            Role::Catalog => routes.add_service(catalog::serve(context, clients.clone())),
+            Role::Auction => {
+                let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
+                routes.add_service(auction::serve(context, clients.clone(), tasks, stop))
+            }
+            Role::Ledger => routes.add_service(ledger::serve(context, clients.clone())),
+            Role::Contract => routes.add_service(contract::serve(context)),
+            Role::Financing => routes.add_service(financing::serve(context)),
+        };
+    }
+    Ok(routes)
+}
+
+fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life) -> Router {
+    gateway::router(Edge {
+        schema: gateway::schema(config.mode),
+        clients: clients.clone(),
+        clock: clock.clone(),
+        demo_accounts: demo_accounts(config),
+        allowed_origins: config.allowed_origins.clone(),
+        stop: life.stop.clone(),
+        tasks: life.tasks.clone(),
+    })
+}
+
+/// The accounts that GraphiQL names; none without demo data.
+fn demo_accounts(_: &Config) -> Vec<DemoAccount> {
+    Vec::new()
+}
+
+fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {
+    let metrics = measure::metrics()?;
+    life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
+    let (ready, connections) = (life.ready.clone(), databases.connections());
+    let everywhere = drill.map(|drill| drill.everywhere(config, roles)).transpose()?.map(Arc::new);
+    Ok(Probes {
+        ready: Arc::new(move |()| {
+            let (ready, connections) = (ready.clone(), connections.clone());
+            Box::pin(async move { ready.load(Relaxed) && answer(&connections).await })
+        }),
+        metrics: Arc::new(move || metrics.render()),
+        move_clock: everywhere.map(|everywhere| -> gateway::MoveClock {
+            Arc::new(move |to| {
+                let everywhere = everywhere.clone();
+                Box::pin(async move { everywhere.move_clock(to).await })
+            })
+        }),
+    })
+}
+
+/// Whether all databases answer at once.
+async fn answer(databases: &[Db]) -> bool {
+    for db in databases {
+        if !matches!(timeout(Duration::from_secs(2), db.read().ping()).await, Ok(Ok(()))) {
+            return false;
+        }
+    }
+    true
+}
+
+/// On PostgreSQL the database's clock is the authority: follows it until stopped.
+async fn anchor(clock: Clock, authority: Db, stop: CancellationToken) {
+    let mut ticks = interval(Duration::from_secs(1));
+    while !stop.is_cancelled() {
+        tokio::select! {
+            _ = ticks.tick() => if let Err(error) = clock.anchor(&authority).await {
+                tracing::warn!(%error, "the database's clock could not be read");
+            },
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+async fn serve_grpc(config: &Config, here: Here, life: &Life) -> Result<String> {
+    let listener = bind(&config.grpc_listen).await?;
+    let grpc = address(&listener)?;
+    life.tasks.spawn(peers::serve(listener, here, config.peer_secret.clone(), life.stop.clone()));
+    Ok(grpc)
+}
+
+async fn bind(address: &str) -> Result<TcpListener> {
+    Ok(TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?)
+}
+
+fn address(listener: &TcpListener) -> Result<String> {
+    Ok(format!("http://{}", listener.local_addr()?))
+}
+
+/// The verb `serve`: runs until a signal comes. A second signal does not wait for what was begun.
+pub async fn serve(config: Config, only: Option<Vec<Role>>) -> Result<()> {
+    measure::log(&config)?;
+    let mut signals = StopSignals::listen()?;
+    let running = start(config, only).await?;
+    announce(&running)?;
+    signals.next().await;
+    tracing::info!("stopping");
+    tokio::select! {
+        () = running.shutdown() => tracing::info!("stopped"),
+        () = signals.next() => tracing::warn!("a second signal: leaving at once"),
+    }
+    Ok(())
+}
+
+/// Tells where it runs: a line for people, and one that programs read.
+fn announce(running: &Running) -> Result<()> {
+    let Running { http, grpc, .. } = running;
+    let grpc = grpc.as_ref().map(|grpc| format!(" grpc={grpc}")).unwrap_or_default();
+    let mut out = stdout().lock();
+    writeln!(out, "Jishi is ready at {http}/ (GraphiQL at {http}/graphiql, GraphQL at {http}/graphql)")?;
+    writeln!(out, "ready http={http}{grpc}")?;
+    Ok(out.flush()?)
+}

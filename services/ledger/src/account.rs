@@ -1,0 +1,135 @@
+//! Whose account is which, and who may look at it.
+
+use kernel::{Actor, Context, Error, ErrorCode, Id, Money, Refusal, Result, Role};
+use uuid::Uuid;
+use wire::{
+    id::{AccountId, OrganizationId},
+    v1::{self, AccountKind},
+};
+
+use crate::{book::Refused, store};
+
+/// The parent of the exchange's own accounts, fixed for ever: their ids are derived from it.
+const EXCHANGE: Uuid = Uuid::from_u128(0x019a_b4c2_6d00_7000_8000_6a69_7368_6921);
+
+/// Who holds an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The exchange's money at the bank.
+    Bank,
+    /// The exchange's fee income.
+    Fees,
+    /// An organization.
+    Organization(OrganizationId),
+}
+
+impl Holder {
+    /// The one account of this holder.
+    pub fn account_id(self) -> AccountId {
+        match self {
+            Holder::Bank => AccountId::derived(EXCHANGE, "bank"),
+            Holder::Fees => AccountId::derived(EXCHANGE, "fees"),
+            Holder::Organization(organization) => AccountId::derived(organization.0, "account"),
+        }
+    }
+
+    /// What the account is for.
+    pub fn kind(self) -> AccountKind {
+        match self {
+            Holder::Bank => AccountKind::Bank,
+            Holder::Fees => AccountKind::Fees,
+            Holder::Organization(_) => AccountKind::Organization,
+        }
+    }
+
+    /// The organization, if it is one's.
+    pub fn organization(self) -> Option<OrganizationId> {
+        match self {
+            Holder::Organization(organization) => Some(organization),
+            Holder::Bank | Holder::Fees => None,
+        }
+    }
+
+    /// The account before its first entry.
+    fn unused(self) -> v1::LedgerAccount {
+        v1::LedgerAccount {
+            id: self.account_id().text(),
+            kind: self.kind().into(),
+            organization_id: self.organization().map(Id::text),
+            balance: Some(Money::ZERO),
+            held: Some(Money::ZERO),
+            available: Some(Money::ZERO),
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    /// What the core refuses as a matter of business is told; the rest is a broken invariant of ours.
+    fn from(refused: Refused) -> Error {
+        match refused {
+            Refused::InsufficientFunds { missing } => {
+                Refusal::new(ErrorCode::InsufficientFunds).accepting(missing.to_string()).into()
+            }
+            Refused::Overflow => ErrorCode::AmountOutOfRange.into(),
+            other => Error::Internal(format!("the book refused: {other:?}")),
+        }
+    }
+}
+
+fn sees_all(actor: &Actor) -> bool {
+    *actor == Actor::exchange() || actor.is_staff(Role::Cashier) || actor.is_staff(Role::Auditor)
+}
+
+/// One account by its id or its organization. A foreign one answers as a missing one (promise P-6).
+pub async fn get(cx: &Context, actor: &Actor, wanted: v1::GetLedgerAccountRequest) -> Result<v1::LedgerAccountReply> {
+    actor.require_known()?;
+    let account = match (wanted.id, wanted.organization_id) {
+        (Some(id), None) => by_id(cx, actor, AccountId::parse(&id, "id")?).await?,
+        (None, Some(id)) => by_organization(cx, actor, OrganizationId::parse(&id, "organizationId")?).await?,
+        _ => return Err(Refusal::new(ErrorCode::InvalidInput).accepting("id | organizationId").into()),
+    };
+    Ok(v1::LedgerAccountReply { account })
+}
+
+async fn by_organization(
+    cx: &Context,
+    actor: &Actor,
+    organization: OrganizationId,
+) -> Result<Option<v1::LedgerAccount>> {
+    if !sees_all(actor) && !actor.is_member(&organization.text()) {
+        return Ok(None);
+    }
+    let holder = Holder::Organization(organization);
+    let account = store::account(cx.db.read(), holder.account_id()).await?;
+    Ok(Some(account.unwrap_or_else(|| holder.unused())))
+}
+
+async fn by_id(cx: &Context, actor: &Actor, id: AccountId) -> Result<Option<v1::LedgerAccount>> {
+    // An own account can be named before its first entry, so it must be found then as well.
+    let own = actor.memberships.iter().filter_map(|m| OrganizationId::parse(&m.organization_id, "id").ok());
+    let own = own.map(Holder::Organization).find(|holder| holder.account_id() == id);
+    if own.is_none() && !sees_all(actor) {
+        return Ok(None);
+    }
+    let unused = own.or_else(|| [Holder::Bank, Holder::Fees].into_iter().find(|holder| holder.account_id() == id));
+    Ok(store::account(cx.db.read(), id).await?.or_else(|| unused.map(Holder::unused)))
+}
+
+/// Adds up the whole ledger anew (promise P-4).
+pub async fn trial_balance(cx: &Context, actor: &Actor) -> Result<v1::TrialBalance> {
+    if *actor != Actor::exchange() {
+        actor.require_staff(&[Role::Cashier, Role::Auditor])?;
+    }
+    let accounts = store::audited(cx.db.read()).await?;
+    let sum = |amount: fn(&crate::book::Account) -> Money| {
+        let sum: i128 = accounts.iter().map(|audited| i128::from(amount(&audited.account).0)).sum();
+        i64::try_from(sum).map(Money).map_err(|_| Error::Internal("the ledger's sum is out of range".into()))
+    };
+    Ok(v1::TrialBalance {
+        total: Some(sum(|account| account.balance)?),
+        accounts: i64::try_from(accounts.len()).unwrap_or(i64::MAX),
+        transfers: store::transfer_count(cx.db.read()).await?,
+        held: Some(sum(|account| account.held)?),
+        faulty_accounts: accounts.iter().filter(|audited| !audited.is_sound()).map(|_| 1).sum(),
+    })
+}

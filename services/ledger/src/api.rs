@@ -1,0 +1,73 @@
+//! The gRPC trait: unpack, call, pack.
+
+use kernel::{Context, query};
+use tonic::{Request, Response, Status, async_trait};
+use wire::{
+    Clients,
+    v1::{self, ledger_server::Ledger},
+};
+
+use crate::{account, deposit, receipt, settlement};
+
+/// The ledger's calls.
+pub struct Accounts {
+    pub(crate) cx: Context,
+    pub(crate) clients: Clients,
+}
+
+#[async_trait]
+impl Ledger for Accounts {
+    async fn record_bank_receipt(
+        &self,
+        request: Request<v1::RecordBankReceiptInput>,
+    ) -> Result<Response<v1::RecordBankReceiptPayload>, Status> {
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "RecordBankReceipt", |call, input| {
+                Box::pin(async move { receipt::record(call, &clients, input).await })
+            })
+            .await
+    }
+
+    async fn pay_deposit(
+        &self,
+        request: Request<v1::PayDepositInput>,
+    ) -> Result<Response<v1::PayDepositPayload>, Status> {
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "PayDeposit", |call, input| {
+                Box::pin(async move { deposit::pay(call, &clients, input).await })
+            })
+            .await
+    }
+
+    async fn settle(&self, request: Request<v1::SettleInput>) -> Result<Response<v1::SettlePayload>, Status> {
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "Settle", |call, input| {
+                Box::pin(async move { settlement::settle(call, &clients, input).await })
+            })
+            .await
+    }
+
+    async fn get_ledger_account(
+        &self,
+        request: Request<v1::GetLedgerAccountRequest>,
+    ) -> Result<Response<v1::LedgerAccountReply>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(account::get(&self.cx, &actor, wanted).await?))
+    }
+
+    async fn get_trial_balance(&self, request: Request<v1::Nothing>) -> Result<Response<v1::TrialBalance>, Status> {
+        let (actor, _) = query(request);
+        Ok(Response::new(account::trial_balance(&self.cx, &actor).await?))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<v1::ListAuditRequest>,
+    ) -> Result<Response<v1::AuditRecordPage>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))
+    }
+}

@@ -1,0 +1,166 @@
+//! A bidder's deposit: a pending transfer from the bidder to the transferor, so that posting it pays the
+//! price, and resolved exactly once (SM-4).
+
+use kernel::{Call, Error, ErrorCode, Id, Money, Refusal, Result, Role};
+use serde_json::json;
+use wire::{
+    Clients,
+    id::{DepositId, ListingId, OrganizationId, TransferApplicationId, TransferId},
+    v1::{self, ListingStatus, TransferApplicationStatus},
+};
+
+use crate::{
+    account::Holder,
+    book::Movement,
+    foreign,
+    store::{self, Purpose},
+};
+
+/// A deposit that is to be put on hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// For which application.
+    pub application: TransferApplicationId,
+    /// For which listing.
+    pub listing: ListingId,
+    /// Who pays.
+    pub bidder: OrganizationId,
+    /// Who would get it as part of the price.
+    pub transferor: OrganizationId,
+    /// How much.
+    pub amount: Money,
+}
+
+impl Due {
+    /// The one deposit of this application.
+    pub fn deposit_id(&self) -> DepositId {
+        DepositId::derived(self.application.0, "deposit")
+    }
+
+    /// The one pending transfer of this deposit.
+    pub fn transfer_id(&self) -> TransferId {
+        TransferId::derived(self.deposit_id().0, "hold")
+    }
+}
+
+/// Puts the deposit on hold from the bidder's available balance.
+pub async fn pay(call: &Call, clients: &Clients, input: v1::PayDepositInput) -> Result<v1::Deposit> {
+    const FIELD: &str = "transferApplicationId";
+    call.actor.require_known()?;
+    let id = TransferApplicationId::parse(&input.transfer_application_id, FIELD)?;
+    let application = foreign::application(clients, &call.actor, &id.text()).await?;
+    let application = application.ok_or_else(|| Error::not_found(FIELD))?;
+    call.actor.require_role(&application.organization_id, &[Role::Bidder, Role::Administrator], FIELD)?;
+    let listing = foreign::listing(clients, &application.listing_id).await?;
+    hold(call, due(&application, &listing)?).await
+}
+
+/// What is due on this application, or why nothing is.
+fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<Due> {
+    use TransferApplicationStatus as Status;
+    match application.status() {
+        Status::DepositDue => {}
+        Status::Eligible | Status::Won => return Err(refusal(ErrorCode::DepositPaid)),
+        Status::Applied | Status::Rejected | Status::Lost | Status::Refunded => {
+            return Err(refusal(ErrorCode::DepositNotDue));
+        }
+    }
+    // Once the transferee is fixed, or nobody bought, a deposit would qualify for nothing.
+    let open = [ListingStatus::Disclosed, ListingStatus::PeriodEnded, ListingStatus::Bidding];
+    let amount = application.deposit.unwrap_or_default();
+    if !open.contains(&listing.status()) || amount <= Money::ZERO {
+        return Err(refusal(ErrorCode::DepositNotDue));
+    }
+    Ok(Due {
+        application: TransferApplicationId::parse(&application.id, "transferApplicationId")?,
+        listing: ListingId::parse(&listing.id, "transferApplicationId")?,
+        bidder: OrganizationId::parse(&application.organization_id, "transferApplicationId")?,
+        transferor: OrganizationId::parse(&listing.organization_id, "transferApplicationId")?,
+        amount,
+    })
+}
+
+fn refusal(code: ErrorCode) -> Error {
+    Refusal::new(code).at_field("transferApplicationId").by_rule("SM-4").into()
+}
+
+/// Decides on locked accounts, so that racing holds see each other (trust.md, trap 6).
+pub async fn hold(call: &Call, due: Due) -> Result<v1::Deposit> {
+    let (bidder, transferor) = (Holder::Organization(due.bidder), Holder::Organization(due.transferor));
+    let transfer = due.transfer_id();
+    let mut opened = store::open(&call.tx, &[bidder, transferor], &[transfer]).await?;
+    if store::deposit_exists(&call.tx, due.application).await? {
+        return Err(refusal(ErrorCode::DepositPaid));
+    }
+    // Settlement locks the transferor's account too: from then on no deposit can slip in unreleased.
+    if store::is_settled(&call.tx, due.listing).await? {
+        return Err(refusal(ErrorCode::DepositNotDue));
+    }
+    let movement = Movement { debit: bidder.account_id(), credit: transferor.account_id(), amount: due.amount };
+    opened.book.hold(transfer, movement).map_err(|refused| match Error::from(refused) {
+        Error::Refused(refusal) => refusal.at_field("transferApplicationId").by_rule("SM-4").into(),
+        fault => fault,
+    })?;
+    opened.label(transfer, Purpose::Deposit, due.deposit_id().text());
+    opened.save(&call.tx, call.now).await?;
+    let Some(deposit) = store::add_deposit(&call.tx, &due, call.now).await? else {
+        return Err(refusal(ErrorCode::DepositPaid));
+    };
+    let facts = json!({
+        "organization": deposit.organization_id,
+        "amount": due.amount.to_string(),
+        "transfer": transfer.text(),
+        "rules": call.cx.rules.version(),
+    });
+    call.record("DepositPaid", &deposit.id, facts).await?;
+    let held = v1::DepositHeld {
+        transfer_application_id: deposit.transfer_application_id.clone(),
+        listing_id: deposit.listing_id.clone(),
+    };
+    call.announce(&deposit.id, &held).await?;
+    Ok(deposit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deposit_is_due_once_and_in_time() {
+        use TransferApplicationStatus as Status;
+        let listing = v1::Listing {
+            id: ListingId::fresh().text(),
+            organization_id: OrganizationId::fresh().text(),
+            ..v1::Listing::default()
+        };
+        let application = v1::TransferApplication {
+            id: TransferApplicationId::fresh().text(),
+            organization_id: OrganizationId::fresh().text(),
+            deposit: Some(Money(1)),
+            ..v1::TransferApplication::default()
+        };
+        let outcome = |status: Status, at: ListingStatus| {
+            let application = v1::TransferApplication { status: status.into(), ..application.clone() };
+            due(&application, &v1::Listing { status: at.into(), ..listing.clone() }).map_err(|error| error.code())
+        };
+        for at in [ListingStatus::Disclosed, ListingStatus::PeriodEnded, ListingStatus::Bidding] {
+            assert!(outcome(Status::DepositDue, at).is_ok());
+        }
+        for at in [ListingStatus::TransfereeFixed, ListingStatus::Settled, ListingStatus::Unsold] {
+            assert_eq!(outcome(Status::DepositDue, at), Err(ErrorCode::DepositNotDue));
+        }
+        for (status, code) in [
+            (Status::Applied, ErrorCode::DepositNotDue),
+            (Status::Rejected, ErrorCode::DepositNotDue),
+            (Status::Eligible, ErrorCode::DepositPaid),
+            (Status::Won, ErrorCode::DepositPaid),
+            (Status::Lost, ErrorCode::DepositNotDue),
+            (Status::Refunded, ErrorCode::DepositNotDue),
+        ] {
+            assert_eq!(outcome(status, ListingStatus::Disclosed), Err(code), "{status:?}");
+        }
+        let free = v1::TransferApplication { deposit: None, status: Status::DepositDue.into(), ..application };
+        let open = v1::Listing { status: ListingStatus::Disclosed.into(), ..listing };
+        assert_eq!(due(&free, &open).unwrap_err().code(), ErrorCode::DepositNotDue);
+    }
+}

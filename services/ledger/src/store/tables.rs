@@ -1,0 +1,115 @@
+//! Tables of the ledger.
+
+use kernel::{Instant, Money};
+use wire::{
+    id::{
+        AccountId, BankReceiptId, DealId, DepositId, ListingId, OrganizationId, SettlementId, TransferApplicationId,
+        TransferId,
+    },
+    v1::{AccountKind, DepositStatus},
+};
+
+pub mod account {
+    use super::{AccountId, AccountKind, Money, OrganizationId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "account")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: AccountId,
+        pub kind: AccountKind,
+        pub organization_id: Option<OrganizationId>,
+        pub balance: Money,
+        pub held: Money,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod transfer {
+    use super::{AccountId, Instant, Money, TransferId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "transfer")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: TransferId,
+        pub debit_id: AccountId,
+        pub credit_id: AccountId,
+        pub amount: Money,
+        pub posted_amount: Money,
+        pub state: String,
+        pub purpose: String,
+        pub reference: String,
+        pub at: Instant,
+        pub resolved_at: Option<Instant>,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod bank_receipt {
+    use super::{BankReceiptId, Instant, Money, OrganizationId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "bank_receipt")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: BankReceiptId,
+        pub organization_id: OrganizationId,
+        pub amount: Money,
+        pub bank_reference: String,
+        pub received_at: Instant,
+        pub recorded_at: Instant,
+        pub cashier_id: String,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod deposit {
+    use super::{
+        DepositId, DepositStatus, Instant, ListingId, Money, OrganizationId, TransferApplicationId, TransferId,
+    };
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "deposit")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: DepositId,
+        pub transfer_application_id: TransferApplicationId,
+        pub listing_id: ListingId,
+        pub organization_id: OrganizationId,
+        pub transfer_id: TransferId,
+        pub amount: Money,
+        pub status: DepositStatus,
+        pub held_at: Instant,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod settlement {
+    use super::{DealId, Instant, ListingId, Money, SettlementId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "settlement")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: SettlementId,
+        pub deal_id: DealId,
+        pub listing_id: ListingId,
+        pub price: Money,
+        pub fee: Money,
+        pub deposit_applied: Money,
+        pub deposits_released: i32,
+        pub settled_at: Instant,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
