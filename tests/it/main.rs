@@ -2,4 +2,41 @@
 //! a story once per way of running the exchange.
 #![cfg(test)]
 
+/// Tells `story(exchange)` in every lane.
+macro_rules! lanes {
+    ($($story:ident)*) => {$(
+        mod $story {
+            use exchange_tests::{Exchange, Lane};
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                tell(Lane::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                tell(Lane::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres_with_redis() {
+                tell(Lane::Redis).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_networked_roles() {
+                tell(Lane::Networked).await;
+            }
+
+            async fn tell(lane: Lane) {
+                if let Some(exchange) = Exchange::start(lane).await {
+                    super::$story(exchange).await;
+                }
+            }
+        }
+    )*};
+}
+
+mod deal;
+mod kills;
 mod tidy;

@@ -38,6 +38,7 @@ enum Step {
     MakeEligible(TransferApplicationId),
     Move(ListingId, ListingStatus),
     Award { listing: ListingId, winner: TransferApplicationId },
+    Refund(ListingId),
 }
 
 impl Step {
@@ -51,6 +52,8 @@ impl Step {
             Step::Move(listing(&e.listing_id)?, Bidding)
         } else if let Some(e) = event.read::<v1::BiddingUnsold>()? {
             Step::Move(listing(&e.listing_id)?, Unsold)
+        } else if let Some(e) = event.read::<v1::DepositsReleased>()? {
+            Step::Refund(listing(&e.listing_id)?)
         } else if let Some(e) = event.read::<v1::AwardConfirmed>()? {
             Step::Award { listing: listing(&e.listing_id)?, winner: application(&e.transfer_application_id)? }
         } else if let Some(e) = event.read::<v1::ContractSigned>()? {
@@ -67,6 +70,7 @@ impl Step {
             Step::MakeEligible(id) => make_eligible(tx, id).await,
             Step::Move(id, to) => move_listing(tx, id, to, now).await,
             Step::Award { listing, winner } => award(tx, listing, winner, now).await,
+            Step::Refund(id) => refund(tx, id).await,
         }
     }
 }
@@ -98,6 +102,15 @@ async fn move_listing(tx: &DatabaseTransaction, id: ListingId, to: ListingStatus
         ListingStatus::Settled => store::move_applications(tx, id, Lost, Refunded).await,
         _ => Ok(()),
     }
+}
+
+/// The deposits of an unsold listing are free again. Before the listing is UNSOLD nobody has lost yet.
+async fn refund(tx: &DatabaseTransaction, id: ListingId) -> Result<()> {
+    let row = store::locked_listing(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))?;
+    if row.status != ListingStatus::Unsold {
+        return Err(early(&id.text(), row.status.stored()));
+    }
+    store::move_applications(tx, id, TransferApplicationStatus::Lost, TransferApplicationStatus::Refunded).await
 }
 
 /// One bidder acquires the listing, all others have lost (promise P-2). A sole bidder gets it without

@@ -265,6 +265,12 @@ mod tests {
             assert!(judge(&format!("{{ x(y: {} ) }}", open.repeat(60_000))).is_err());
         }
         assert!(judge(&"{a".repeat(100_000)).is_err());
+        // As deep as is let through, the parser ends in good order.
+        for (open, close) in [("{a", "}"), ("[", "]"), ("{a:", "}")] {
+            let value = format!("{}1{}", open.repeat(95), close.repeat(95));
+            drop(judge(&format!("{{ x(y: {value}) }}")));
+            drop(judge(&value));
+        }
     }
 
     #[test]

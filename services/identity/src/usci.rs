@@ -59,7 +59,7 @@ mod tests {
         }
     }
 
-    /// All vectors, where the shared data is at hand: `TEST_DATA=/work/shared/data`.
+    /// All vectors, where the shared data is at hand: `TEST_DATA` names its folder.
     #[test]
     fn all_vectors_agree() {
         let Ok(folder) = std::env::var("TEST_DATA") else { return };

@@ -29,6 +29,9 @@ pub fn consumers(roles: &Roles, databases: &Databases) -> Result<Consumers> {
     if roles.has(Role::Contract) {
         here.push(contract::consumer(databases.context(Role::Contract)?));
     }
+    if roles.has(Role::Ledger) {
+        here.push(ledger::consumer(databases.context(Role::Ledger)?));
+    }
     Ok(here)
 }
 

@@ -14,6 +14,8 @@ use crate::{
 
 const DEFAULT: &str = include_str!("default.toml");
 const PREFIX: &str = "JISHI_";
+/// Read by the verb `seed` itself, so that the first administrator's password stands in no file.
+const NO_KEY: &str = "bootstrap_password";
 const WELL_KNOWN_SECRET: &str = "development-only";
 
 /// The configuration, described key by key in `default.toml`.
@@ -59,7 +61,7 @@ impl Config {
         let environment = std::env::vars_os().filter_map(|(key, value)| {
             Some((key.to_str()?.strip_prefix(PREFIX)?.to_ascii_lowercase(), value.to_str()?.to_owned()))
         });
-        Self::from_sources(file, Environment(environment.collect()))
+        Self::from_sources(file, Environment(environment.filter(|(key, _)| key != NO_KEY).collect()))
     }
 
     /// An exchange of its own below `data_dir`, on free ports: for the demo and for tests. It heeds no file and no

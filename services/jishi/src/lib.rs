@@ -4,10 +4,12 @@
 /// What an operator sets.
 pub mod config;
 pub mod demo;
+pub mod import;
 /// What a process can be.
 pub mod roles;
 /// The verb `schema`.
 pub mod schema;
+pub mod seed;
 pub mod serve;
 /// When to stop.
 pub mod stop;
@@ -17,6 +19,7 @@ mod database;
 mod drill;
 mod listen;
 mod measure;
+mod offline;
 mod peers;
 
 pub use database::migrate;

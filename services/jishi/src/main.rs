@@ -26,6 +26,10 @@ enum Verb {
     },
     /// Bring all databases to the newest schema.
     Migrate,
+    /// Put demo data in place (development), or the first exchange centre and its administrator.
+    Seed(jishi::seed::Arguments),
+    /// Take achievements and draft listings from files of others.
+    Import(jishi::import::Arguments),
     /// Print the GraphQL schema.
     Schema,
     /// Play one deal and one financing on an exchange of its own, and check what came of them.
@@ -48,6 +52,8 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
     match verb.unwrap_or(Verb::Serve { only: None }) {
         Verb::Serve { only } => jishi::serve::serve(read()?, only).await,
         Verb::Migrate => jishi::migrate(&read()?).await,
+        Verb::Seed(arguments) => jishi::seed::run(&read()?, arguments).await,
+        Verb::Import(arguments) => jishi::import::import(&read()?, &arguments).await,
         Verb::Schema => jishi::schema::print(),
         Verb::Demo(demo) => jishi::demo::show(demo, std::io::stdout()).await,
     }

@@ -28,6 +28,7 @@ use crate::{
     listen, measure,
     peers::{self, Here},
     roles::{Role, Roles},
+    seed,
     stop::StopSignals,
 };
 
@@ -92,6 +93,11 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         true => Some(serve_grpc(&config, here, &life).await?),
         false => None,
     };
+    if config.demo_data && roles.has(Role::Identity) {
+        let seeding = seed::when_started(databases.context(Role::Identity)?, clients.clone());
+        // The other processes of a split exchange may need this one first.
+        if roles.are_split() { drop(life.tasks.spawn(seeding)) } else { seeding.await }
+    }
     let listener = bind(&config.http_listen).await?;
     let http = address(&listener)?;
     let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
@@ -158,8 +164,8 @@ fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life) ->
 }
 
 /// The accounts that GraphiQL names; none without demo data.
-fn demo_accounts(_: &Config) -> Vec<DemoAccount> {
-    Vec::new()
+fn demo_accounts(config: &Config) -> Vec<DemoAccount> {
+    if config.demo_data { seed::demo_accounts().unwrap_or_default() } else { Vec::new() }
 }
 
 fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {

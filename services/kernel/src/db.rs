@@ -11,8 +11,9 @@ use crate::Result;
 /// One service's database: a writer and readers.
 ///
 /// SQLite has one writer: every write transaction is `BEGIN IMMEDIATE` on a pool of one connection,
-/// since deferred ones fail with "database is locked" whatever the busy timeout. On PostgreSQL both
-/// are the same pool.
+/// since deferred ones fail with "database is locked" whatever the busy timeout. On PostgreSQL there are
+/// two pools as well: a mutation holds a writer while it reads in other services, and with one pool
+/// enough of them starve each other.
 #[derive(Clone)]
 pub struct Db {
     write: DatabaseConnection,
@@ -25,9 +26,8 @@ impl Db {
         let mut options = ConnectOptions::new(url);
         options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
         if !url.starts_with("sqlite") {
-            options.max_connections(24).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            let pool = Database::connect(options).await?;
-            return Ok(Db { write: pool.clone(), read: pool });
+            options.max_connections(20).test_before_acquire_if_idle_for(Duration::from_secs(30));
+            return Ok(Db { write: Database::connect(options.clone()).await?, read: Database::connect(options).await? });
         }
         let mut writer = options.clone();
         writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);

@@ -11,6 +11,7 @@ mod api;
 mod book;
 mod deposit;
 mod fee;
+mod feed;
 mod foreign;
 #[cfg(test)]
 mod race_tests;
@@ -22,7 +23,9 @@ mod story_tests;
 #[cfg(test)]
 mod stub;
 
-use kernel::Context;
+use std::sync::Arc;
+
+use kernel::{Consumer, Context};
 use wire::{Clients, v1::ledger_server::LedgerServer};
 
 pub use api::Accounts;
@@ -30,4 +33,9 @@ pub use api::Accounts;
 /// The service. It reads organizations, applications, listings and deals through `clients`.
 pub fn serve(cx: Context, clients: Clients) -> LedgerServer<Accounts> {
     LedgerServer::new(Accounts { cx, clients })
+}
+
+/// Takes the events that free deposits.
+pub fn consumer(cx: Context) -> Arc<dyn Consumer> {
+    Arc::new(feed::Releases(cx.with_service("ledger")))
 }

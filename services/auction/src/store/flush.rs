@@ -188,7 +188,11 @@ SELECT count(*) AS moved FROM lot";
 async fn close(cx: &Context, tx: &DatabaseTransaction, row: &session::Model, bidders: &[bidder::Model]) -> Result<()> {
     let winner = bidders.iter().find(|bidder| Some(&bidder.code) == row.leading_code.as_ref());
     let (Some(winner), Some(price)) = (winner, row.current_price) else {
-        let unsold = v1::BiddingUnsold { listing_id: row.listing_id.text(), session_id: row.id.text() };
+        let unsold = v1::BiddingUnsold {
+            listing_id: row.listing_id.text(),
+            session_id: row.id.text(),
+            transferor_id: row.transferor_id.text(),
+        };
         return cx.announce(tx, row.last_at, &row.id.text(), &unsold).await;
     };
     let award = award::Model {

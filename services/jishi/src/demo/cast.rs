@@ -12,9 +12,7 @@ use super::{
     stage::Stage,
     timeline::{EXCHANGE, Who},
 };
-
-/// What everybody's password is.
-pub const PASSWORD: &str = "jishi-demo-2026";
+use crate::seed::DEMO_PASSWORD;
 
 /// The exchange's staff.
 pub struct Staff {
@@ -56,7 +54,7 @@ pub struct Plan {
 impl Staff {
     /// The seeded staff, signed in.
     pub async fn gather(stage: &Stage<'_>) -> Result<Staff> {
-        let person = |zh, en| Person::new(&stage.client, Who { zh, en }, en, PASSWORD);
+        let person = |zh, en| Person::new(&stage.client, Who { zh, en }, en, DEMO_PASSWORD);
         let staff = Staff {
             reviewer: person("审核员", "reviewer"),
             qualifier: person("资格审查员", "qualifier"),
@@ -73,7 +71,12 @@ impl Staff {
     pub async fn admit(&self, stage: &Stage<'_>, plans: &[Plan]) -> Result<Vec<House>> {
         let houses = try_join_all(plans.iter().map(|plan| register(&stage.client, *plan))).await?;
         for house in &houses {
-            stage.tell(house.person.who, "注册账号，提交机构入驻申请", "signs up and registers the organization", &house.name);
+            stage.tell(
+                house.person.who,
+                "注册账号，提交机构入驻申请",
+                "signs up and registers the organization",
+                &house.name,
+            );
         }
         for (house, plan) in houses.iter().zip(plans) {
             let input = json!({ "organizationId": house.id, "approve": true, "evidence": "营业执照与代码证书核对一致 papers match" });
@@ -83,7 +86,12 @@ impl Staff {
         }
         // Roles are part of who a token stands for; another gateway may remember the old ones for two seconds.
         try_join_all(houses.iter().map(|house| house.person.refresh_login())).await?;
-        stage.tell(self.reviewer.who, "核验代码，批准入驻", "verifies the organizations", format!("{} 家 VERIFIED", houses.len()));
+        stage.tell(
+            self.reviewer.who,
+            "核验代码，批准入驻",
+            "verifies the organizations",
+            format!("{} 家 VERIFIED", houses.len()),
+        );
         Ok(houses)
     }
 
@@ -105,17 +113,22 @@ impl Staff {
 impl House {
     /// Adds another person of the organization, who signs up for it.
     pub async fn hire(&self, stage: &Stage<'_>, who: Who, roles: &[&str]) -> Result<Person> {
-        let person = Person::new(&stage.client, who, fresh_login(), PASSWORD);
+        let person = Person::new(&stage.client, who, fresh_login(), DEMO_PASSWORD);
         person.sign_up(who.zh).await?;
         let input = json!({ "organizationId": self.id, "login": person.login, "roles": roles });
         try_join(self.person.act("addMember", "person { id memberships { roles } }", input), person.sign_in()).await?;
-        stage.tell(self.person.who, format!("添加成员：{}", who.zh), format!("adds a member: {}", who.en), roles.join(" "));
+        stage.tell(
+            self.person.who,
+            format!("添加成员：{}", who.zh),
+            format!("adds a member: {}", who.en),
+            roles.join(" "),
+        );
         Ok(person)
     }
 }
 
 async fn register(client: &Client, plan: Plan) -> Result<House> {
-    let person = Person::new(client, plan.who, fresh_login(), PASSWORD);
+    let person = Person::new(client, plan.who, fresh_login(), DEMO_PASSWORD);
     person.sign_up(plan.who.zh).await?;
     let usci = fresh_usci(plan.authority);
     let ending: String = usci.chars().skip(12).take(5).collect();
@@ -130,7 +143,7 @@ fn fresh_login() -> String {
 }
 
 /// A unified social credit code that nobody holds, with a right check character (GB 32100-2015).
-pub fn fresh_usci(authority: &str) -> String {
+fn fresh_usci(authority: &str) -> String {
     const ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRTUWXY";
     let mut random = kernel::fresh_uuid().as_u128() & ((1 << 62) - 1);
     let mut code = format!("{authority}510100");
@@ -140,7 +153,8 @@ pub fn fresh_usci(authority: &str) -> String {
         code.extend(ALPHABET.chars().nth(value));
     }
     let weights = std::iter::successors(Some(1), |weight| Some(weight * 3 % 31));
-    let sum: usize = code.chars().filter_map(|c| ALPHABET.find(c)).zip(weights).map(|(value, weight)| value * weight).sum();
+    let sum: usize =
+        code.chars().filter_map(|c| ALPHABET.find(c)).zip(weights).map(|(value, weight)| value * weight).sum();
     code.extend(ALPHABET.chars().nth((31 - sum % 31) % 31));
     code
 }
@@ -171,7 +185,7 @@ mod tests {
             let values = code.chars().map(|c| "0123456789ABCDEFGHJKLMNPQRTUWXY".find(c).unwrap());
             let weights = [1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28, 1];
             let sum: usize = values.zip(weights).map(|(value, weight)| value * weight).sum();
-            assert!(code.len() == 18 && sum % 31 == 0, "{code}");
+            assert!(code.len() == 18 && sum.is_multiple_of(31), "{code}");
         }
     }
 

@@ -32,7 +32,7 @@ impl Check {
 /// The published terms of a session, enough to recompute its outcome.
 pub const SESSION: &str = "query Session($id: ID!) {
   biddingSession(id: $id) {
-    status startingPrice increment startsAt freeEndsAt timedSeconds currentPrice leadingCode bidCount seq
+    status startingPrice increment startsAt freeEndsAt timedSeconds closesAt currentPrice leadingCode bidCount seq
   }
 }";
 

@@ -153,7 +153,11 @@ impl Client {
         let response = self.0.http.post(format!("{}/dev/clock", self.door().http)).json(&wanted).send().await?;
         let (status, text) = (response.status(), response.text().await?);
         let told: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status == StatusCode::OK { told.instant_at("/now") } else { Err(Error::Line(format!("/dev/clock: {status} {text}"))) }
+        if status == StatusCode::OK {
+            told.instant_at("/now")
+        } else {
+            Err(Error::Line(format!("/dev/clock: {status} {text}")))
+        }
     }
 
     /// Says one operation as the bearer of `token`. While the exchange is away it is said again, which is harmless

@@ -105,7 +105,12 @@ async fn enter(stage: &Stage<'_>, staff: &Staff, house: &House, eager_for: Optio
     if let Some(project_id) = eager_for {
         let input = json!({ "financingProjectId": project_id, "investorId": investor_id, "acceptNda": true });
         let refused = house.person.refused("expressInterest", input, "INVESTOR_NOT_VERIFIED").await?;
-        stage.tell(house.person.who, "未经核验即表达意向", "expresses interest before verification", refused.to_string());
+        stage.tell(
+            house.person.who,
+            "未经核验即表达意向",
+            "expresses interest before verification",
+            refused.to_string(),
+        );
     }
     let evidence = "合格投资者证明材料齐备 proof of qualification";
     let input = json!({ "investorId": investor_id, "approve": true, "evidence": evidence });
@@ -125,7 +130,12 @@ async fn suggested(stage: &Stage<'_>, investor: &House, investor_id: &str, proje
     let reasons: Vec<&str> = reasons.iter().filter_map(Value::as_str).collect();
     let found = format!("{score} 分：{}", reasons.join(" "));
     stage.tell(investor.person.who, "查看推荐项目及理由", "reads the suggestions and their reasons", &found);
-    Ok(Check { zh: "推荐附理由", en: "the suggestion tells its reasons", passed: score > 0 && reasons.len() == 4, found })
+    Ok(Check {
+        zh: "推荐附理由",
+        en: "the suggestion tells its reasons",
+        passed: score > 0 && reasons.len() == 4,
+        found,
+    })
 }
 
 async fn details(house: &House, project_id: &str) -> Result<Value> {

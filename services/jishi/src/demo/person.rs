@@ -132,7 +132,7 @@ impl Person {
     /// The access token, good for the next request.
     pub async fn token(&self) -> Result<String> {
         let good_until = self.client.now().plus_seconds(MARGIN_SECONDS);
-        if !self.session().is_some_and(|session| session.expires_at > good_until) {
+        if self.session().is_none_or(|session| session.expires_at <= good_until) {
             self.refresh_login().await?;
         }
         self.session().map(|session| session.access_token).ok_or_else(|| Error::Line("no session".into()))

@@ -7,14 +7,7 @@ use std::{
     time::Instant as Moment,
 };
 
-use super::{
-    check::Check,
-    client::Door,
-    deal, financing,
-    stage::Stage,
-    timeline::Printed,
-    transcript::Transcript,
-};
+use super::{check::Check, client::Door, deal, financing, stage::Stage, timeline::Printed, transcript::Transcript};
 use crate::{Result, config::Config, serve::Running};
 
 /// What the demo may be told.
@@ -32,8 +25,7 @@ pub struct Demo {
 pub async fn show(demo: Demo, out: impl Write + Send) -> Result<()> {
     let began = Moment::now();
     let folder = Folder::fresh()?;
-    let config = Config::embedded(&folder.0)?;
-    staff(&config).await?;
+    let config = Config { demo_data: true, ..Config::embedded(&folder.0)? };
     let running = crate::serve::start(config, None).await?;
     let printed = Printed::new(out);
     printed.line("技市演示：一次成果转化，从挂牌到结算 · Jishi demo: one deal from listing to settlement");
@@ -47,8 +39,12 @@ pub async fn show(demo: Demo, out: impl Write + Send) -> Result<()> {
         printed.line(&format!("{mark} {} · {}: {}", check.zh, check.en, check.found));
     }
     let failed = checks.iter().filter(|check| !check.passed).count();
-    let seconds = began.elapsed().as_millis();
-    printed.line(&format!("\n{} 项核对，{failed} 项不符，用时 {seconds} 毫秒 · {} checks, {failed} failed, {seconds} ms", checks.len(), checks.len()));
+    let millis = began.elapsed().as_millis();
+    printed.line(&format!(
+        "\n{} 项核对，{failed} 项不符，用时 {millis} 毫秒 · {} checks, {failed} failed, {millis} ms",
+        checks.len(),
+        checks.len()
+    ));
     if failed == 0 { Ok(()) } else { Err(format!("{failed} checks failed").into()) }
 }
 
@@ -89,16 +85,4 @@ impl Drop for Folder {
         // What cannot be removed is left to the system: the demo has shown what it was to show.
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-async fn staff(config: &Config) -> Result<()> {
-    use crate::{database::Databases, roles::{Role, Roles}};
-    use kernel::Role as R;
-    let databases = Databases::open(config, &Roles::new(Some(vec![Role::Identity])), &kernel::Clock::system()).await?;
-    let person = |login: &str, role| identity::SeedPerson { login: login.into(), password: super::cast::PASSWORD.into(), name: login.into(), roles: vec![role] };
-    let members = vec![person("reviewer", R::Reviewer), person("qualifier", R::Qualifier), person("cashier", R::Cashier), person("registrar", R::Registrar), person("auditor", R::Auditor)];
-    let seed = identity::SeedOrganization { name: "国家技术转移西南中心".into(), kind: wire::v1::OrganizationKind::ExchangeCentre, usci: super::cast::fresh_usci("12"), region: "510100".into(), members };
-    identity::seed(&databases.context(Role::Identity)?, &[seed]).await?;
-    databases.close().await;
-    Ok(())
 }

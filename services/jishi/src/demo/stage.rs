@@ -20,7 +20,7 @@ use super::{
 /// How long something that the exchange does by itself may take.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Happens while a bid is under way in the middle of the bidding, such as the kill and the restart of a process.
+/// Happens while bids are under way in the middle of the bidding, such as the kill and the restart of a process.
 /// Returns the new door if the exchange is found elsewhere afterwards.
 pub type Interruption<'a> = Box<dyn Fn() -> BoxFuture<'a, Result<Option<Door>>> + Send + Sync + 'a>;
 
@@ -43,7 +43,11 @@ impl<'a> Stage<'a> {
     }
 
     /// The same, with everything that is said taken down.
-    pub async fn transcribed(door: Door, timeline: &'a dyn Timeline, transcript: Option<Transcript>) -> Result<Stage<'a>> {
+    pub async fn transcribed(
+        door: Door,
+        timeline: &'a dyn Timeline,
+        transcript: Option<Transcript>,
+    ) -> Result<Stage<'a>> {
         Ok(Stage { client: Client::new(door, transcript).await?, timeline, raises: 6, interruption: None })
     }
 
@@ -63,7 +67,12 @@ impl<'a> Stage<'a> {
     /// Renews every login whose token ran out, of which `witness` has one.
     pub async fn refresh_logins(&self, witness: &Person, others: &[&Person]) -> Result<()> {
         let believed = witness.is_believed().await?;
-        self.tell(witness.who, "以十分钟前的令牌请求", "asks with a token of before", if believed { "ok" } else { "✗ UNAUTHENTICATED" });
+        self.tell(
+            witness.who,
+            "以十分钟前的令牌请求",
+            "asks with a token of before",
+            if believed { "ok" } else { "✗ UNAUTHENTICATED" },
+        );
         try_join_all(others.iter().chain([&witness]).map(|person| person.refresh_login())).await?;
         let result = format!("{} 人", others.len() + 1);
         self.tell(EXCHANGE, "会话续期，换发令牌", "sessions are refreshed, new tokens issued", result);

@@ -60,7 +60,6 @@ macro_rules! fields {
         /// Our fields, spelled as in GraphQL.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
         #[serde(rename_all = "camelCase")]
-        #[expect(missing_docs, reason = "described at v1::ImportRecord")]
         pub enum Field { $($name,)* }
 
         impl Field {
@@ -85,7 +84,7 @@ const TERMS: [Field; 4] = [Field::FloorPrice, Field::Deposit, Field::Increment, 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfit {
     /// Why.
-    pub refusal: Refusal,
+    pub refusal: Box<Refusal>,
     /// What stood there.
     pub value: String,
 }
@@ -265,7 +264,7 @@ pub fn shown(record: &ImportRecord, field: &str) -> String {
 }
 
 fn unfit(code: ErrorCode, field: Field, value: &str) -> Unfit {
-    Unfit { refusal: Refusal::new(code).at_field(field.name()), value: value.to_owned() }
+    Unfit { refusal: Box::new(Refusal::new(code).at_field(field.name())), value: value.to_owned() }
 }
 
 fn said(field: Field, value: &str, zh: &str, en: &str) -> Unfit {

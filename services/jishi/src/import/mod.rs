@@ -27,6 +27,7 @@ use tonic::Request;
 use wire::{Clients, id::OrganizationId, v1};
 
 use batch::{Batch, Pending};
+use crate::{config::Config, offline::Offline};
 use mapping::Mapping;
 pub use report::Summary;
 use report::{Entry, Report};
@@ -52,6 +53,14 @@ pub struct Arguments {
     /// The files to read.
     #[arg(required = true)]
     pub data: Vec<PathBuf>,
+}
+
+/// The verb: imports into the configured databases; a server may be at work there.
+pub async fn import(config: &Config, arguments: &Arguments) -> Result<(), Failure> {
+    let offline = Offline::open(config).await?;
+    let summary = run(arguments, &offline.clients, &mut std::io::stdout()).await;
+    offline.close().await;
+    summary.map(|_| ())
 }
 
 /// Imports all files through `clients`, in the exchange's own name, and prints the summary to `out`.

@@ -43,19 +43,19 @@ fn csv_rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, Str
         return Err(format!("there are two columns {name:?}"));
     }
     let mut line = 1;
-    Ok(Box::new(reader.into_records().filter_map(move |record| match record {
+    Ok(Box::new(reader.into_records().map(move |record| match record {
         Ok(record) => {
             line = record.position().map_or(line + 1, csv::Position::line);
             let cells = header.iter().zip(&record).map(|(name, cell)| (name.clone(), Value::from(cell)));
             let value = Ok(Value::Object(cells.collect::<Map<_, _>>()));
-            Some(Ok(Row { line, size: record.as_slice().len(), value }))
+            Ok(Row { line, size: record.as_slice().len(), value })
         }
         Err(error) => {
             line = error.position().map_or(line + 1, csv::Position::line);
             let why = error.to_string();
             match error.into_kind() {
-                csv::ErrorKind::Io(error) => Some(Err(error)),
-                _ => Some(Ok(Row { line, size: 0, value: Err(why) })),
+                csv::ErrorKind::Io(error) => Err(error),
+                _ => Ok(Row { line, size: 0, value: Err(why) }),
             }
         }
     })))
@@ -111,7 +111,9 @@ mod tests {
 
     use super::*;
 
-    fn read(format: &str, text: &[u8]) -> Result<Vec<(u64, Result<Value, String>)>, String> {
+    type Found = (u64, Result<Value, String>);
+
+    fn read(format: &str, text: &[u8]) -> Result<Vec<Found>, String> {
         let mapping = format!(
             "format = \"{format}\"\ntarget = \"achievement\"\nsource = \"t\"\n[fields]\nsourceId = {{ from = \"id\" }}\ntitle = {{ from = \"t\" }}"
         );

@@ -56,7 +56,6 @@ pub struct Member {
 /// One achievement with its listing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "named like the fields of v1::CreateListingInput")]
 pub struct Listing {
     /// Marks the item for good.
     pub key: String,
@@ -88,7 +87,6 @@ pub struct Listing {
 /// What the investor looks for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "named like the fields of v1::RegisterInvestorInput")]
 pub struct Investor {
     pub key: String,
     #[serde(deserialize_with = "all_named")]
@@ -107,7 +105,6 @@ pub struct Investor {
 /// One financing project.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "named like the fields of v1::CreateFinancingProjectInput")]
 pub struct Project {
     pub key: String,
     pub title: String,

@@ -4,7 +4,10 @@
 mod content;
 mod data;
 
-use std::io::{BufRead, stdin};
+use std::{
+    io::{BufRead, stdin},
+    time::Duration,
+};
 
 use gateway::DemoAccount;
 use identity::{SeedOrganization, SeedPerson};
@@ -19,6 +22,9 @@ pub const DEMO_PASSWORD: &str = "jishi-demo-2026";
 
 /// Where the first administrator's password may stand, so that it shows in no list of processes.
 const BOOTSTRAP_PASSWORD: &str = "JISHI_BOOTSTRAP_PASSWORD";
+
+/// How often a start tries to put the demo's data in place.
+const TRIES: u32 = 20;
 
 /// What `jishi seed` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,6 +65,17 @@ pub async fn demo(identity: &Context, clients: &Clients) -> Result<()> {
     let demo = Demo::read()?;
     identity::seed(identity, &demo.organizations()?).await?;
     content::put(&demo, clients).await
+}
+
+/// The same on a start. A process that it needs may start later; an exchange without demo data is an exchange.
+pub async fn when_started(identity: Context, clients: Clients) {
+    for tries in 1..=TRIES {
+        match demo(&identity, &clients).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, tries, "the demo data is not in place"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// The demo's accounts, for the page that offers them. Development only.

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use futures::future::try_join;
 use kernel::{Instant, Money};
 use serde_json::{Value, json};
@@ -32,6 +34,9 @@ const BID: &str = "bid { sessionId seq bidderCode amount at closesAt }";
 
 /// Seconds between two raises of the timed period; less than its cycle.
 const BETWEEN_RAISES: i64 = 40;
+
+/// Bids that the spectator misses at least.
+const MISSED: usize = 2;
 
 /// The session under way.
 struct Hall<'a, 's> {
@@ -129,8 +134,10 @@ impl Hall<'_, '_> {
         self.bid(a, floor, ("以起始价首次出价", "bids the starting price")).await?;
         let half = Money(self.increment.0 / 2);
         let (below, between) = (self.price.plus(half)?, self.steps(1).plus(half)?);
-        self.try_bid(b, below, "BELOW_MIN_INCREMENT", ("加价不足一个幅度", "raises by less than the increment")).await?;
-        self.try_bid(b, between, "NOT_STEP_MULTIPLE", ("加价不是整数倍", "raises by one and a half increments")).await?;
+        self.try_bid(b, below, "BELOW_MIN_INCREMENT", ("加价不足一个幅度", "raises by less than the increment"))
+            .await?;
+        self.try_bid(b, between, "NOT_STEP_MULTIPLE", ("加价不是整数倍", "raises by one and a half increments"))
+            .await?;
         self.bid(b, self.steps(1), ("加价一个幅度", "raises by one increment")).await?;
         self.try_bid(b, self.steps(1), "ALREADY_LEADING", ("领先时再加价", "raises while leading")).await?;
         self.try_bid(unqualified, self.steps(1), "NOT_ELIGIBLE", ("无资格出价", "bids without being eligible")).await?;
@@ -144,39 +151,55 @@ impl Hall<'_, '_> {
         let result = format!("#{} 同一回执", again.number_at("/seq")?);
         self.stage.tell(c.person.who, "以同一幂等键重发", "sends it again under the same key", result);
         let found = format!("#{} {}", again.number_at("/seq")?, again.text_at("/amount")?);
-        Ok(Check { zh: "同键重发得到同一回执", en: "a retry gets the same receipt", passed: again == receipt, found })
+        Ok(Check {
+            zh: "同键重发得到同一回执", en: "a retry gets the same receipt", passed: again == receipt, found
+        })
     }
 
-    /// The timed period: each raise restarts the cycle; in the middle the spectator loses the line, and whatever the
-    /// stage has planned happens while a bid is under way.
+    /// The timed period: each raise restarts the cycle. In the middle the spectator loses the line.
     async fn timed(&mut self) -> Result<()> {
-        let raises = self.stage.raises;
-        for (raise, house) in (0..raises).zip(self.parties.bidders.iter().cycle()) {
+        let mut turns = self.parties.bidders.iter().cycle();
+        for raise in 0..self.stage.raises {
             let soon = self.stage.client.now().plus_seconds(BETWEEN_RAISES);
             self.stage.client.move_clock(soon).await?;
-            if raise == raises / 2 {
-                self.interrupted(house).await?;
-            } else {
-                self.bid(house, self.steps(1), ("加价，限时周期重新计时", "raises; the cycle restarts")).await?;
+            if raise == self.stage.raises / 2 {
+                self.interrupted(&mut turns).await?;
             }
+            let Some(house) = turns.next() else { return Ok(()) };
+            self.bid(house, self.steps(1), ("加价，限时周期重新计时", "raises; the cycle restarts")).await?;
         }
         Ok(())
     }
 
-    async fn interrupted(&mut self, house: &House) -> Result<()> {
+    /// Without a line the spectator misses some bids, and whatever the stage has planned happens while bids are under
+    /// way: they go on until it is over.
+    async fn interrupted<'h>(&mut self, turns: &mut impl Iterator<Item = &'h House>) -> Result<()> {
         self.feed.hang_up();
         self.stage.tell(SPECTATOR, "直播断线", "loses the line", "");
-        let (key, amount) = (fresh_key(), self.steps(1));
+        let over = AtomicBool::new(false);
         let interruption = async {
-            let Some(interrupt) = &self.stage.interruption else { return Ok(()) };
-            if let Some(door) = interrupt().await? {
-                self.stage.client.move_to(door);
+            if let Some(interrupt) = &self.stage.interruption {
+                if let Some(door) = interrupt().await? {
+                    self.stage.client.move_to(door);
+                }
+                self.stage.tell(EXCHANGE, "中途打断已结束", "the interruption is over", "");
             }
-            self.stage.tell(EXCHANGE, "中途打断已结束", "the interruption is over", "");
+            over.store(true, Relaxed);
             Ok(())
         };
-        let (receipt, ()) = try_join(self.place(house, amount, &key), interruption).await?;
-        self.accepted(house, receipt, ("断线期间加价", "raises while the line is down")).await?;
+        let bids = async {
+            let mut missed = Vec::new();
+            while missed.len() < MISSED || !over.load(Relaxed) {
+                let Some(house) = turns.next() else { break };
+                let steps = i64::try_from(missed.len() + 1).unwrap_or(i64::MAX);
+                missed.push((house, self.place(house, self.steps(steps), &fresh_key()).await?));
+            }
+            Ok(missed)
+        };
+        let (missed, ()) = try_join(bids, interruption).await?;
+        for (house, receipt) in missed {
+            self.accepted(house, receipt, ("断线期间加价", "raises while the line is down")).await?;
+        }
         let last = self.feed.events.last().map_or(Ok(0), |event| event.number_at("/seq"))?;
         let result = format!("第 {} 条线路，补到 #{last}", self.feed.lines);
         self.stage.tell(SPECTATOR, "按序号续订，补齐漏掉的事件", "resumes by number and gets what it missed", result);

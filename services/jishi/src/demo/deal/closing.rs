@@ -71,7 +71,8 @@ pub async fn close(
 async fn award(stage: &Stage<'_>, parties: &Parties, offer: &Offer, winner: &House) -> Result<Agreed> {
     stage.timeline.chapter("确定受让方", "the award");
     let (reviewer, qualifier) = (&parties.staff.reviewer, &parties.staff.qualifier);
-    let query = "query Award($id: ID!) { award(listingId: $id) { id status price winnerId decidedAt winner { name } } }";
+    let query =
+        "query Award($id: ID!) { award(listingId: $id) { id status price winnerId decidedAt winner { name } } }";
     let ask = || async {
         let read = reviewer.glance(query, json!({ "id": offer.listing_id })).await?;
         Ok(Some(read.at("/award")?.clone()).filter(|award| !award.is_null()))
@@ -115,7 +116,8 @@ async fn contract(stage: &Stage<'_>, parties: &Parties, winner: &House, agreed: 
     stage.tell(registrar.who, "登记未签署的合同", "registers before the signatures", early.to_string());
     let sides = [(&parties.signatory, &parties.university), (&winner.person, winner)];
     let [(signatory, university), _] = sides;
-    let wrong = json!({ "contractId": agreed.contract_id, "organizationId": university.id, "documentHash": "0".repeat(64) });
+    let wrong =
+        json!({ "contractId": agreed.contract_id, "organizationId": university.id, "documentHash": "0".repeat(64) });
     let refused = signatory.refused("signContract", wrong, "DOCUMENT_CHANGED").await?;
     stage.tell(signatory.who, "签署另一份文本的摘要", "signs the hash of another text", refused.to_string());
     for (person, house) in sides {
@@ -143,7 +145,12 @@ async fn sign(stage: &Stage<'_>, person: &Person, house: &House, contract_id: &s
 }
 
 /// The rest of the price arrives, and everything moves in one transaction.
-async fn settle(stage: &Stage<'_>, parties: &Parties, offer: &Offer, (winner, agreed): (&House, &Agreed)) -> Result<Value> {
+async fn settle(
+    stage: &Stage<'_>,
+    parties: &Parties,
+    offer: &Offer,
+    (winner, agreed): (&House, &Agreed),
+) -> Result<Value> {
     stage.timeline.chapter("价款结算", "settlement");
     let cashier = &parties.staff.cashier;
     let input = json!({ "dealId": agreed.deal_id });
@@ -161,7 +168,8 @@ async fn settle(stage: &Stage<'_>, parties: &Parties, offer: &Offer, (winner, ag
     let query = "query Listing($id: ID!) { listing(id: $id) { id title status award { status price } deal { status contract { status certificate { number } } } } }";
     let ask = || async {
         let read = cashier.glance(query, json!({ "id": offer.listing_id })).await?;
-        let settled = ["/listing/status", "/listing/deal/status"].iter().all(|at| read.text_at(at).ok() == Some("SETTLED"));
+        let settled =
+            ["/listing/status", "/listing/deal/status"].iter().all(|at| read.text_at(at).ok() == Some("SETTLED"));
         Ok(settled.then_some(()))
     };
     stage.until("the listing to be SETTLED", ask).await?;
@@ -192,13 +200,19 @@ async fn in_order(parties: &Parties, sale: &Sale) -> Result<[Check; 2]> {
     let holes = watched.iter().zip(1..).filter(|(seq, expected)| *seq != expected).count();
     let complete = holes == 0 && watched == check::numbers(&log);
     let found = format!("1–{}，{} 条线路", watched.len(), sale.feed.lines);
-    let feed = Check { zh: "直播序号连续，与日志一致", en: "the feed has no hole and equals the log", passed: complete, found };
+    let feed = Check {
+        zh: "直播序号连续，与日志一致",
+        en: "the feed has no hole and equals the log",
+        passed: complete,
+        found,
+    };
     let same = |receipt: &Value, event: &Value| {
         event.get("kind") == Some(&json!("BID"))
             && ["seq", "bidderCode", "amount", "at", "closesAt"].iter().all(|name| receipt.get(name) == event.get(name))
     };
     let bids = log.iter().filter(|event| event.get("kind") == Some(&json!("BID"))).count();
-    let kept = sale.receipts.iter().filter(|receipt| log.iter().filter(|event| same(receipt, event)).count() == 1).count();
+    let kept =
+        sale.receipts.iter().filter(|receipt| log.iter().filter(|event| same(receipt, event)).count() == 1).count();
     let passed = kept == sale.receipts.len() && bids == kept;
     let found = format!("{kept} / {}", sale.receipts.len());
     Ok([feed, Check { zh: "每个回执在日志中恰有一条", en: "each receipt stands in the log once", passed, found }])
@@ -219,7 +233,12 @@ async fn money(
     let applied = settlement.money_at("/depositApplied")?;
     Ok([
         Check::equal("结算价等于成交价", "settled at the award's price", price, agreed.price),
-        Check::equal("转让方实得 = 价款 − 服务费", "the transferor has price less fee", transferor, format!("{expected} / 0.00")),
+        Check::equal(
+            "转让方实得 = 价款 − 服务费",
+            "the transferor has price less fee",
+            transferor,
+            format!("{expected} / 0.00"),
+        ),
         Check::equal("受让方余额用尽", "nothing is left with the winner", transferee, "0.00 / 0.00"),
         Check::equal("保证金抵作价款", "the deposit went into the price", applied, offer.deposit),
     ])

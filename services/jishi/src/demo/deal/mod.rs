@@ -3,10 +3,13 @@
 
 mod bidding;
 mod closing;
+mod lot;
 mod offer;
 
 use kernel::{Instant, Money};
 use serde_json::Value;
+
+pub use lot::{OpenLot, open};
 
 use super::{
     Error, Result,

@@ -32,8 +32,7 @@ const ABOVE_CAP: Money = Money(30_000_000);
 const INCREMENT: Money = Money(1_000_000);
 const FREE_SECONDS: i64 = 600;
 
-const LISTING: &str =
-    "listing { id title status availableTransitions floorPrice deposit increment disclosedAt disclosureEndsAt rulesVersion }";
+const LISTING: &str = "listing { id title status availableTransitions floorPrice deposit increment disclosedAt disclosureEndsAt rulesVersion }";
 const APPLICATION: &str = "transferApplication { id status availableTransitions deposit bidderCode reviewNote }";
 
 fn draft(parties: &Parties, deposit: Money) -> Value {
@@ -111,7 +110,12 @@ pub async fn qualify(stage: &Stage<'_>, parties: &Parties, offer: &Offer) -> Res
         stage.tell(house.person.who, "冻结保证金，取得竞买资格", "deposit on hold, eligible to bid", result);
     }
     let not_due = parties.unqualified.person.refused("payDeposit", due(&fourth), "DEPOSIT_NOT_DUE").await?;
-    stage.tell(parties.unqualified.person.who, "未获资格仍缴保证金", "pays although not qualified", not_due.to_string());
+    stage.tell(
+        parties.unqualified.person.who,
+        "未获资格仍缴保证金",
+        "pays although not qualified",
+        not_due.to_string(),
+    );
     eligible.try_into().map_err(|_| Error::Line("three are eligible".into()))
 }
 
