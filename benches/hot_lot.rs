@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use exchange_benches::{OpenLot, Run, context, database, drive, load, median, open_lot, ratio};
-use kernel::{ActingFor, Actor, Context, Id, Money, Peer, Result, Role, local};
+use exchange_benches::{OpenLot, Run, bidder, context, database, drive, load, median, open_lot, ratio};
+use kernel::{Actor, Context, Id, Money, Peer, Result, local};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
@@ -126,12 +126,6 @@ async fn measure_sequencer(cx: &Context, lot: &OpenLot, (tasks, stop): (TaskTrac
         }
     })
     .await
-}
-
-fn bidder(organization_id: &str) -> Actor {
-    let acting =
-        ActingFor { organization_id: organization_id.to_owned(), roles: vec![Role::Bidder as i32], centre: false, verified: true };
-    Actor { person_id: format!("person_{organization_id}"), memberships: vec![acting], session_id: String::new() }
 }
 
 fn print(line: &str) {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{Clock, Context, Db, Id, Result, load_reference};
+use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Result, Role, load_reference};
 use sea_orm::ConnectionTrait;
 use tokio::sync::Notify;
 use wire::id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId};
@@ -28,16 +28,25 @@ pub async fn context(db: Db) -> Result<Context> {
     })
 }
 
-/// A fresh schema on the server, or the URL itself for SQLite; migrated.
+/// The URL of a fresh schema on the PostgreSQL server.
+pub async fn schema(server: &str) -> Result<String> {
+    let schema = format!("bench_{}", kernel::fresh_uuid().simple());
+    let db = Db::connect(server).await?;
+    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await?;
+    Ok(format!("{server}?options[search_path]={schema}"))
+}
+
+/// A bidder of the organization, as the gateway would name it.
+#[must_use]
+pub fn bidder(organization_id: &str) -> Actor {
+    let organization_id = organization_id.to_owned();
+    let acting = ActingFor { organization_id, roles: vec![Role::Bidder as i32], centre: false, verified: true };
+    Actor { person_id: "bench".into(), memberships: vec![acting], session_id: String::new() }
+}
+
+/// A fresh, migrated database.
 pub async fn database(url: &str) -> Result<Db> {
-    let url = if url.starts_with("postgres") {
-        let schema = format!("bench_{}", kernel::fresh_uuid().simple());
-        let server = Db::connect(url).await?;
-        server.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await?;
-        format!("{url}?options[search_path]={schema}")
-    } else {
-        url.to_owned()
-    };
+    let url = if url.starts_with("postgres") { schema(url).await? } else { url.to_owned() };
     let db = Db::connect(&url).await?;
     migrations::migrate(&db).await?;
     Ok(db)

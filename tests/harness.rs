@@ -62,6 +62,7 @@ impl Exchange {
             ("JISHI_MODE".to_owned(), "development".to_owned()),
             ("JISHI_DATA_DIR".to_owned(), folder.path().display().to_string()),
             ("JISHI_DATABASE_URL".to_owned(), database_url.clone()),
+            ("JISHI_DEMO_DATA".to_owned(), "true".to_owned()),
             ("JISHI_LOG".to_owned(), "warn".to_owned()),
         ];
         if lane == Lane::Redis {
@@ -75,6 +76,7 @@ impl Exchange {
             vec![Jishi::start(None, environment)]
         };
         let http = processes.first().expect("a process").http.clone();
+        seeded(&http).await;
         Some(Exchange { http, lane, database_url, processes, _folder: folder })
     }
 
@@ -212,6 +214,22 @@ fn server(name: &str, lane: Lane) -> Option<String> {
             None
         }
     }
+}
+
+/// Waits for the demo's last item: split roles put the demo in place when they have found each other.
+async fn seeded(http: &str) {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let question = serde_json::json!({ "query": "{ financingProjects(first: 1) { edges { node { id } } } }" });
+    for _ in 0..6_000 {
+        if let Ok(response) = client.post(format!("{http}/graphql")).json(&question).send().await {
+            let answer: serde_json::Value = response.json().await.unwrap_or_default();
+            if answer.pointer("/data/financingProjects/edges/0").is_some() {
+                return;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the demo data did not come");
 }
 
 /// A schema of one's own on the PostgreSQL server.

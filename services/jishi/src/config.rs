@@ -47,7 +47,7 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     pub log: String,
     pub drain_millis: Option<u64>,
-    pub demo_data: bool,
+    pub demo_data: Option<bool>,
 }
 
 impl Config {
@@ -89,11 +89,17 @@ impl Config {
                     "production needs a peer_secret of its own (JISHI_PEER_SECRET), 16 characters or more".into()
                 );
             }
-            if self.demo_data {
+            if self.demo_data == Some(true) {
                 return Err("demo_data is for development only".into());
             }
         }
         Ok(self)
+    }
+
+    /// Whether made-up data and accounts are put in place on a start.
+    #[must_use]
+    pub fn plants_demo(&self) -> bool {
+        self.is_development() && self.demo_data.unwrap_or(true)
     }
 
     /// Requires an address for every role that does not live in this process.

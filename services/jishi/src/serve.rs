@@ -93,7 +93,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         true => Some(serve_grpc(&config, here, &life).await?),
         false => None,
     };
-    if config.demo_data && roles.has(Role::Identity) {
+    if config.plants_demo() && roles.has(Role::Identity) {
         let seeding = seed::when_started(databases.context(Role::Identity)?, clients.clone());
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(seeding)) } else { seeding.await }
@@ -165,7 +165,7 @@ fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life) ->
 
 /// The accounts that GraphiQL names; none without demo data.
 fn demo_accounts(config: &Config) -> Vec<DemoAccount> {
-    if config.demo_data { seed::demo_accounts().unwrap_or_default() } else { Vec::new() }
+    if config.plants_demo() { seed::demo_accounts().unwrap_or_default() } else { Vec::new() }
 }
 
 fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {

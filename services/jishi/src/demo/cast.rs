@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Fields, Result,
-    client::Client,
+    client::{Client, Operation},
     person::{Person, fresh_key},
     stage::Stage,
     timeline::{EXCHANGE, Who},
@@ -61,6 +61,15 @@ impl Staff {
             cashier: person("结算员", "cashier"),
             registrar: person("登记员", "registrar"),
         };
+        // A started exchange may still be planting its accounts, and nobody guesses at passwords until then. They come
+        // in one transaction with their organizations, which anybody may list.
+        let query = "{ organizations(first: 1) { edges { node { id } } } }";
+        let ask = || async {
+            let operation = Operation { query: query.into(), variables: json!({}), key: None };
+            let read = stage.client.ask(None, operation).await?.data()?;
+            Ok(read.pointer("/organizations/edges/0").map(|_| ()))
+        };
+        stage.until("the seeded staff", ask).await?;
         let Staff { reviewer, qualifier, cashier, registrar } = &staff;
         try_join_all([reviewer, qualifier, cashier, registrar].map(Person::sign_in)).await?;
         stage.tell(EXCHANGE, "中心四名工作人员登录", "four of the centre's staff sign in", "");

@@ -6,7 +6,6 @@ use serde_json::Value;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a story ended before its end.
-#[derive(Debug)]
 pub enum Error {
     /// The exchange could not be reached, or did not speak as agreed.
     Line(String),
@@ -35,6 +34,13 @@ impl fmt::Display for Error {
             Error::Answer { expected, said } => write!(f, "expected {expected}; said was {said:#}"),
             Error::Late(what) => write!(f, "waited in vain for {what}"),
         }
+    }
+}
+
+/// As a failed test shows it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

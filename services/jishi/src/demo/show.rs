@@ -25,7 +25,7 @@ pub struct Demo {
 pub async fn show(demo: Demo, out: impl Write + Send) -> Result<()> {
     let began = Moment::now();
     let folder = Folder::fresh()?;
-    let config = Config { demo_data: true, ..Config::embedded(&folder.0)? };
+    let config = Config::embedded(&folder.0)?;
     let running = crate::serve::start(config, None).await?;
     let printed = Printed::new(out);
     printed.line("技市演示：一次成果转化，从挂牌到结算 · Jishi demo: one deal from listing to settlement");

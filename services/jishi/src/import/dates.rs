@@ -72,7 +72,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused() {
         let formats = ["%d %B %Y", "%m/%d/%Y"];
-        for text in ["", "n/a", "06/16/24", "16/06/2024", "31 April 2015", "29 February 2023", "March 2015", "10 March 20155"] {
+        for text in
+            ["", "n/a", "06/16/24", "16/06/2024", "31 April 2015", "29 February 2023", "March 2015", "10 March 20155"]
+        {
             assert_eq!(read(text, &formats), Err(NoDay::Unreadable), "{text}");
         }
     }

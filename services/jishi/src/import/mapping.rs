@@ -26,13 +26,13 @@ pub struct Mapping {
     #[serde(default)]
     date_formats: Vec<String>,
     /// Where each of our fields comes from.
-    fields: BTreeMap<Field, Source>,
+    fields: BTreeMap<OurField, Source>,
     /// Foreign value → our value, per field. The empty text means: as if the data said nothing.
     #[serde(default)]
-    maps: BTreeMap<Field, BTreeMap<String, String>>,
+    maps: BTreeMap<OurField, BTreeMap<String, String>>,
     /// What a field is where the data says nothing.
     #[serde(default)]
-    defaults: BTreeMap<Field, String>,
+    defaults: BTreeMap<OurField, String>,
 }
 
 /// How the data is written.
@@ -60,13 +60,13 @@ macro_rules! fields {
         /// Our fields, spelled as in GraphQL.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
         #[serde(rename_all = "camelCase")]
-        pub enum Field { $($name,)* }
+        pub enum OurField { $($name,)* }
 
-        impl Field {
+        impl OurField {
             /// The spelling.
             #[must_use]
             pub fn name(self) -> &'static str {
-                match self { $(Field::$name => $text,)* }
+                match self { $(OurField::$name => $text,)* }
             }
         }
     };
@@ -78,7 +78,7 @@ fields! {
     FloorPrice "floorPrice" Deposit "deposit" Increment "increment" DisclosureDays "disclosureDays"
 }
 
-const TERMS: [Field; 4] = [Field::FloorPrice, Field::Deposit, Field::Increment, Field::DisclosureDays];
+const TERMS: [OurField; 4] = [OurField::FloorPrice, OurField::Deposit, OurField::Increment, OurField::DisclosureDays];
 
 /// A row that does not become a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +93,16 @@ impl Mapping {
     /// Reads and checks a mapping file; the error is for its author.
     pub fn read(text: &str) -> Result<Mapping, String> {
         let mapping: Mapping = toml::from_str(text).map_err(|error| error.to_string())?;
-        let wanted: &[Field] = match mapping.target {
-            Target::Achievement => &[Field::SourceId, Field::Title],
+        let wanted: &[OurField] = match mapping.target {
+            Target::Achievement => &[OurField::SourceId, OurField::Title],
             Target::Listing => &[
-                Field::SourceId, Field::Title, Field::Summary, Field::Field, Field::FloorPrice, Field::Deposit, Field::Increment,
+                OurField::SourceId,
+                OurField::Title,
+                OurField::Summary,
+                OurField::Field,
+                OurField::FloorPrice,
+                OurField::Deposit,
+                OurField::Increment,
             ],
         };
         if let Some(missing) = wanted.iter().find(|field| !mapping.knows(**field)) {
@@ -105,10 +111,11 @@ impl Mapping {
         if let Some((field, _)) = mapping.fields.iter().find(|(_, source)| !source.is_sound()) {
             return Err(format!("fields.{}: a brace has no partner", field.name()));
         }
-        if let Some(stray) = TERMS.iter().find(|field| mapping.target == Target::Achievement && mapping.knows(**field)) {
+        if let Some(stray) = TERMS.iter().find(|field| mapping.target == Target::Achievement && mapping.knows(**field))
+        {
             return Err(format!("{} belongs to target = \"listing\"", stray.name()));
         }
-        if mapping.knows(Field::IpExpiresOn) && mapping.date_formats.is_empty() {
+        if mapping.knows(OurField::IpExpiresOn) && mapping.date_formats.is_empty() {
             return Err("ipExpiresOn takes date_formats".into());
         }
         for format in &mapping.date_formats {
@@ -116,7 +123,7 @@ impl Mapping {
                 return Err(format!("date_formats: {format:?}: {fault}"));
             }
         }
-        if mapping.maps.contains_key(&Field::Keywords) || mapping.defaults.contains_key(&Field::Keywords) {
+        if mapping.maps.contains_key(&OurField::Keywords) || mapping.defaults.contains_key(&OurField::Keywords) {
             return Err("keywords take no map and no default".into());
         }
         let given = mapping.maps.iter().flat_map(|(field, map)| map.values().map(move |value| (field, value)));
@@ -128,7 +135,7 @@ impl Mapping {
         Ok(mapping)
     }
 
-    fn knows(&self, field: Field) -> bool {
+    fn knows(&self, field: OurField) -> bool {
         self.fields.contains_key(&field) || self.defaults.contains_key(&field)
     }
 
@@ -142,22 +149,22 @@ impl Mapping {
         let required = |field| self.text(row, field)?.ok_or_else(|| unfit(ErrorCode::Required, field, ""));
         Ok(ImportRecord {
             source: self.source.clone(),
-            source_id: required(Field::SourceId)?,
-            title: required(Field::Title)?,
-            summary: self.text(row, Field::Summary)?.unwrap_or_default(),
+            source_id: required(OurField::SourceId)?,
+            title: required(OurField::Title)?,
+            summary: self.text(row, OurField::Summary)?.unwrap_or_default(),
             keywords: self.keywords(row)?,
-            field: self.named(row, Field::Field, TechnologyField::from_str_name, TECHNOLOGY)?.map(i32::from),
-            stage: self.named(row, Field::Stage, Stage::from_str_name, STAGE)?.map(i32::from),
-            ip_kind: self.named(row, Field::IpKind, IpKind::from_str_name, IP)?.unwrap_or(IpKind::None).into(),
-            ip_number: self.text(row, Field::IpNumber)?,
-            ip_expires_on: self.day(row, Field::IpExpiresOn)?,
-            owner: self.text(row, Field::Owner)?.unwrap_or_default(),
+            field: self.named(row, OurField::Field, TechnologyField::from_str_name, TECHNOLOGY)?.map(i32::from),
+            stage: self.named(row, OurField::Stage, Stage::from_str_name, STAGE)?.map(i32::from),
+            ip_kind: self.named(row, OurField::IpKind, IpKind::from_str_name, IP)?.unwrap_or(IpKind::None).into(),
+            ip_number: self.text(row, OurField::IpNumber)?,
+            ip_expires_on: self.day(row, OurField::IpExpiresOn)?,
+            owner: self.text(row, OurField::Owner)?.unwrap_or_default(),
             terms: match self.target {
                 Target::Achievement => None,
                 Target::Listing => Some(ImportTerms {
-                    floor_price: self.money(row, Field::FloorPrice)?,
-                    deposit: self.money(row, Field::Deposit)?,
-                    increment: self.money(row, Field::Increment)?,
+                    floor_price: self.money(row, OurField::FloorPrice)?,
+                    deposit: self.money(row, OurField::Deposit)?,
+                    increment: self.money(row, OurField::Increment)?,
                     disclosure_days: self.days(row)?,
                 }),
             },
@@ -165,7 +172,7 @@ impl Mapping {
     }
 
     /// The field's text: trimmed, mapped, or the default; nothing where the data says nothing.
-    fn text(&self, row: &Value, field: Field) -> Result<Option<String>, Unfit> {
+    fn text(&self, row: &Value, field: OurField) -> Result<Option<String>, Unfit> {
         let found = match self.fields.get(&field) {
             None => None,
             Some(source) => source.text(row).map_err(|value| several(field, &value))?,
@@ -181,14 +188,14 @@ impl Mapping {
     }
 
     fn keywords(&self, row: &Value) -> Result<Vec<String>, Unfit> {
-        let Some(source) = self.fields.get(&Field::Keywords) else { return Ok(Vec::new()) };
-        source.list(row).map_err(|value| several(Field::Keywords, &value))
+        let Some(source) = self.fields.get(&OurField::Keywords) else { return Ok(Vec::new()) };
+        source.list(row).map_err(|value| several(OurField::Keywords, &value))
     }
 
     fn named<E>(
         &self,
         row: &Value,
-        field: Field,
+        field: OurField,
         read: impl Fn(&str) -> Option<E>,
         prefix: &str,
     ) -> Result<Option<E>, Unfit> {
@@ -196,7 +203,7 @@ impl Mapping {
         read(&format!("{prefix}{name}")).map(Some).ok_or_else(|| unmapped(field, &name))
     }
 
-    fn day(&self, row: &Value, field: Field) -> Result<Option<String>, Unfit> {
+    fn day(&self, row: &Value, field: OurField) -> Result<Option<String>, Unfit> {
         let Some(text) = self.text(row, field)? else { return Ok(None) };
         match dates::read_day(&text, &self.date_formats) {
             Ok(day) => Ok(Some(day.to_string())),
@@ -204,7 +211,7 @@ impl Mapping {
         }
     }
 
-    fn no_day(&self, field: Field, text: &str, why: NoDay) -> Unfit {
+    fn no_day(&self, field: OurField, text: &str, why: NoDay) -> Unfit {
         let (zh, en) = match why {
             NoDay::Unreadable => ("日期无法识别。", "The date cannot be read."),
             NoDay::Ambiguous => ("日期有歧义。", "The date can be read in two ways."),
@@ -214,17 +221,21 @@ impl Mapping {
         unfit
     }
 
-    fn money(&self, row: &Value, field: Field) -> Result<Option<Money>, Unfit> {
+    fn money(&self, row: &Value, field: OurField) -> Result<Option<Money>, Unfit> {
         let Some(text) = self.text(row, field)? else { return Ok(None) };
         let read = Money::parse_yuan(&text).map(Some);
-        read.ok_or_else(|| said(field, &text, "金额须以元为单位，最多两位小数。", "The amount must be yuan with at most two decimals."))
+        read.ok_or_else(|| {
+            said(field, &text, "金额须以元为单位，最多两位小数。", "The amount must be yuan with at most two decimals.")
+        })
     }
 
     /// Zero leaves the period to the rulebook.
     fn days(&self, row: &Value) -> Result<i32, Unfit> {
-        let Some(text) = self.text(row, Field::DisclosureDays)? else { return Ok(0) };
+        let Some(text) = self.text(row, OurField::DisclosureDays)? else { return Ok(0) };
         let read = text.parse().ok().filter(|days| *days > 0);
-        read.ok_or_else(|| said(Field::DisclosureDays, &text, "须为大于零的整数。", "It must be a whole number above zero."))
+        read.ok_or_else(|| {
+            said(OurField::DisclosureDays, &text, "须为大于零的整数。", "It must be a whole number above zero.")
+        })
     }
 }
 
@@ -233,11 +244,11 @@ const STAGE: &str = "STAGE_";
 const IP: &str = "IP_KIND_";
 
 /// Whether the value is one of the field's names; fields of free text have none.
-fn is_named(field: Field, value: &str) -> bool {
+fn is_named(field: OurField, value: &str) -> bool {
     match field {
-        Field::Field => TechnologyField::from_str_name(&format!("{TECHNOLOGY}{value}")).is_some(),
-        Field::Stage => Stage::from_str_name(&format!("{STAGE}{value}")).is_some(),
-        Field::IpKind => IpKind::from_str_name(&format!("{IP}{value}")).is_some(),
+        OurField::Field => TechnologyField::from_str_name(&format!("{TECHNOLOGY}{value}")).is_some(),
+        OurField::Stage => Stage::from_str_name(&format!("{STAGE}{value}")).is_some(),
+        OurField::IpKind => IpKind::from_str_name(&format!("{IP}{value}")).is_some(),
         _ => true,
     }
 }
@@ -245,7 +256,8 @@ fn is_named(field: Field, value: &str) -> bool {
 /// The value of a record's field, to be shown beside a refusal that names it.
 #[must_use]
 pub fn shown(record: &ImportRecord, field: &str) -> String {
-    let money = |read: fn(&ImportTerms) -> Option<Money>| record.terms.as_ref().and_then(read).map(|money| money.to_string());
+    let money =
+        |read: fn(&ImportTerms) -> Option<Money>| record.terms.as_ref().and_then(read).map(|money| money.to_string());
     let found = match field.rsplit('.').next().unwrap_or_default() {
         "sourceId" => Some(record.source_id.clone()),
         "title" => Some(record.title.clone()),
@@ -263,22 +275,22 @@ pub fn shown(record: &ImportRecord, field: &str) -> String {
     found.unwrap_or_default()
 }
 
-fn unfit(code: ErrorCode, field: Field, value: &str) -> Unfit {
+fn unfit(code: ErrorCode, field: OurField, value: &str) -> Unfit {
     Unfit { refusal: Box::new(Refusal::new(code).at_field(field.name())), value: value.to_owned() }
 }
 
-fn said(field: Field, value: &str, zh: &str, en: &str) -> Unfit {
+fn said(field: OurField, value: &str, zh: &str, en: &str) -> Unfit {
     let mut unfit = unfit(ErrorCode::InvalidInput, field, value);
     unfit.refusal.message_zh = zh.to_owned();
     unfit.refusal.message_en = en.to_owned();
     unfit
 }
 
-fn several(field: Field, value: &str) -> Unfit {
+fn several(field: OurField, value: &str) -> Unfit {
     said(field, value, "此处应为单个值。", "A single value is expected here.")
 }
 
-fn unmapped(field: Field, value: &str) -> Unfit {
+fn unmapped(field: OurField, value: &str) -> Unfit {
     said(field, value, "映射文件没有列出此值。", "The mapping file does not list this value.")
 }
 

@@ -26,8 +26,8 @@ use kernel::{Actor, ErrorCode, Id, Refusal};
 use tonic::Request;
 use wire::{Clients, id::OrganizationId, v1};
 
-use batch::{Batch, Pending};
 use crate::{config::Config, offline::Offline};
+use batch::{Batch, Pending};
 use mapping::Mapping;
 pub use report::Summary;
 use report::{Entry, Report};

@@ -33,7 +33,8 @@ pub fn rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, Str
 
 fn csv_rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, String> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
-    let header = reader.headers().map_err(|error| format!("the header cannot be read (is the file UTF-8?): {error}"))?;
+    let header =
+        reader.headers().map_err(|error| format!("the header cannot be read (is the file UTF-8?): {error}"))?;
     let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     if let Some(absent) = mapping.columns().find(|name| !header.iter().any(|column| column == name)) {
         return Err(format!("there is no column {absent:?}; there are: {}", header.join(", ")));

@@ -100,7 +100,11 @@ impl Report {
         let Some(path) = path else { return Ok(Report::Nowhere) };
         let file = File::create(path)?;
         let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-        Ok(if is_csv { Report::Csv(Box::new(csv::Writer::from_writer(file))) } else { Report::Jsonl(BufWriter::new(file)) })
+        Ok(if is_csv {
+            Report::Csv(Box::new(csv::Writer::from_writer(file)))
+        } else {
+            Report::Jsonl(BufWriter::new(file))
+        })
     }
 
     /// Writes one entry.

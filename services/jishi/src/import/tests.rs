@@ -76,7 +76,8 @@ async fn each_row_comes_to_one_end_and_a_second_run_changes_nothing() {
             })
             .collect();
         ends.sort();
-        let ends: Vec<(u64, &str, &str)> = ends.iter().map(|(line, field, value)| (*line, field.as_str(), value.as_str())).collect();
+        let ends: Vec<(u64, &str, &str)> =
+            ends.iter().map(|(line, field, value)| (*line, field.as_str(), value.as_str())).collect();
         assert_eq!(ends[0], (2, "terms.deposit", "9000.00"));
         assert_eq!(ends[1], (3, "title", "丙"));
         assert_eq!(ends[2], (4, "sourceId", "1"));

@@ -71,7 +71,9 @@ impl Source {
                 let texts: Result<Vec<_>, _> = items.iter().map(|item| single(Some(item))).collect();
                 Ok(texts?.into_iter().flatten().collect())
             }
-            (Some(Value::String(text)), Some(separator)) => Ok(text.split(separator.as_str()).filter_map(trimmed).collect()),
+            (Some(Value::String(text)), Some(separator)) => {
+                Ok(text.split(separator.as_str()).filter_map(trimmed).collect())
+            }
             (other, _) => Ok(single(other)?.into_iter().collect()),
         }
     }

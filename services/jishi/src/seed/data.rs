@@ -151,7 +151,8 @@ impl Organization {
 
 impl Member {
     fn seed(&self) -> Result<SeedPerson> {
-        let roles = self.roles.iter().map(|role| role.parse::<Role>().map_err(|_| format!("demo.toml: no role {role}")));
+        let roles =
+            self.roles.iter().map(|role| role.parse::<Role>().map_err(|_| format!("demo.toml: no role {role}")));
         Ok(SeedPerson {
             login: self.login.clone(),
             password: DEMO_PASSWORD.into(),
@@ -182,7 +183,8 @@ named! {
 }
 
 fn read<E: Named, D: serde::de::Error>(name: &str) -> Result<E, D> {
-    E::by_name(&format!("{}{name}", E::PREFIX)).ok_or_else(|| D::custom(format!("{name:?} is not one of {}…", E::PREFIX)))
+    E::by_name(&format!("{}{name}", E::PREFIX))
+        .ok_or_else(|| D::custom(format!("{name:?} is not one of {}…", E::PREFIX)))
 }
 
 fn named<'de, E: Named, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {

@@ -70,9 +70,10 @@ pub async fn demo(identity: &Context, clients: &Clients) -> Result<()> {
 /// The same on a start. A process that it needs may start later; an exchange without demo data is an exchange.
 pub async fn when_started(identity: Context, clients: Clients) {
     for tries in 1..=TRIES {
-        match demo(&identity, &clients).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(%error, tries, "the demo data is not in place"),
+        let Err(error) = demo(&identity, &clients).await else { return };
+        tracing::warn!(%error, tries, "the demo data is not in place");
+        if !error.is::<tonic::Status>() {
+            return;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

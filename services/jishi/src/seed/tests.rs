@@ -20,7 +20,8 @@ fn by_auditor<T>(message: T) -> Request<T> {
     let organization_id = OrganizationId::fresh().text();
     let auditor = ActingFor { organization_id, roles: vec![Role::Auditor.into()], centre: true, verified: true };
     let mut request = Request::new(message);
-    Actor { person_id: "auditor".into(), memberships: vec![auditor], ..Actor::default() }.write(None, request.metadata_mut());
+    Actor { person_id: "auditor".into(), memberships: vec![auditor], ..Actor::default() }
+        .write(None, request.metadata_mut());
     request
 }
 
@@ -63,7 +64,8 @@ async fn a_second_seeding_changes_nothing() {
         assert_eq!(count(ListingStatus::Submitted), 2);
         assert_eq!(count(ListingStatus::Disclosed), 8);
         let asked = v1::ListFinancingProjectsRequest { page: page.clone(), ..Default::default() };
-        let projects = clients.financing.clone().list_financing_projects(by_exchange(asked)).await.unwrap().into_inner();
+        let projects =
+            clients.financing.clone().list_financing_projects(by_exchange(asked)).await.unwrap().into_inner();
         assert_eq!(projects.items.len(), 2);
         let asked = || by_auditor(v1::ListAuditRequest { page: page.clone(), subject: None });
         let records = clients.identity.clone().list_audit(asked()).await.unwrap().into_inner().items.len()

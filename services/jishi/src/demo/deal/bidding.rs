@@ -160,11 +160,11 @@ impl Hall<'_, '_> {
     async fn timed(&mut self) -> Result<()> {
         let mut turns = self.parties.bidders.iter().cycle();
         for raise in 0..self.stage.raises {
-            let soon = self.stage.client.now().plus_seconds(BETWEEN_RAISES);
-            self.stage.client.move_clock(soon).await?;
             if raise == self.stage.raises / 2 {
                 self.interrupted(&mut turns).await?;
             }
+            let soon = self.stage.client.now().plus_seconds(BETWEEN_RAISES);
+            self.stage.client.move_clock(soon).await?;
             let Some(house) = turns.next() else { return Ok(()) };
             self.bid(house, self.steps(1), ("加价，限时周期重新计时", "raises; the cycle restarts")).await?;
         }
@@ -185,7 +185,7 @@ impl Hall<'_, '_> {
                 self.stage.tell(EXCHANGE, "中途打断已结束", "the interruption is over", "");
             }
             over.store(true, Relaxed);
-            Ok(())
+            Ok::<(), Error>(())
         };
         let bids = async {
             let mut missed = Vec::new();
@@ -194,7 +194,7 @@ impl Hall<'_, '_> {
                 let steps = i64::try_from(missed.len() + 1).unwrap_or(i64::MAX);
                 missed.push((house, self.place(house, self.steps(steps), &fresh_key()).await?));
             }
-            Ok(missed)
+            Ok::<_, Error>(missed)
         };
         let (missed, ()) = try_join(bids, interruption).await?;
         for (house, receipt) in missed {

@@ -1,0 +1,146 @@
+//! Bids through GraphQL over HTTP on one lot, 64 connections: rate, latency, and where the time goes.
+//!
+//! The parts are found by subtraction, each measured in this run: the engine alone, an in-process gRPC
+//! call, a durable bid through the auction's gRPC door (sequencer and store), the whole way.
+//!
+//! `cargo run --release -p exchange-benches --bin whole_way` (SQLite; PostgreSQL too where
+//! TEST_POSTGRES_URL is set)
+
+use std::{
+    io::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use auction::engine::{Lot, Terms};
+use exchange_benches::{Run, drive, load, median, schema};
+use jishi::{
+    Result,
+    config::Config,
+    demo::{client::Door, deal, stage::Stage, timeline::Silent},
+};
+use kernel::{Actor, Money};
+use wire::v1::{self, AuctionEventKind};
+
+const CALLERS: usize = 64;
+const ROUNDS: usize = 3;
+const SPAN: Duration = Duration::from_secs(3);
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    print(&format!("engine alone: {} ns a bid", engine_nanos()));
+    measure("SQLite", None).await?;
+    if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
+        measure("PostgreSQL", Some(schema(&url).await?)).await?;
+    }
+    Ok(())
+}
+
+async fn measure(title: &str, database_url: Option<String>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let config = Config { database_url, ..Config::embedded(folder.path())? };
+    let running = jishi::serve::start(config, None).await?;
+    let stage = Stage::new(Door::at(running.http.trim_start_matches("http://")), &Silent).await?;
+    let (mut http, mut grpc) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let lot = Arc::new(deal::open(&stage).await?);
+        grpc.push(over_grpc(&running, &lot).await?);
+        let lot = Arc::new(deal::open(&stage).await?);
+        http.push(over_http(&running.http, &lot).await?);
+    }
+    let call = grpc_call_nanos(&running).await;
+    let (http, grpc) = (median(http), median(grpc));
+    let each = |run: &Run| 1_000_000 / run.per_second.max(1);
+    print(&format!("\n{title}, {CALLERS} connections, median of {ROUNDS} rounds, load {}", load()));
+    print(&format!("  GraphQL over HTTP: {} bids/s, p50 {} µs, p99 {} µs", http.per_second, http.p50, http.p99));
+    print(&format!("  auction over gRPC in process: {} bids/s, p50 {} µs, p99 {} µs", grpc.per_second, grpc.p50, grpc.p99));
+    print(&format!("  one in-process gRPC call with an empty answer: {call} ns"));
+    let (whole, inner) = (each(&http), each(&grpc));
+    print(&format!(
+        "  a bid takes {whole} µs of the machine: gateway and HTTP (client included) {} µs, sequencer and store {} µs, \
+         gRPC {} µs, engine < 1 µs",
+        whole.saturating_sub(inner),
+        inner.saturating_sub(call / 1_000),
+        call / 1_000
+    ));
+    running.shutdown().await;
+    Ok(())
+}
+
+async fn over_http(http: &str, lot: &Arc<deal::OpenLot>) -> Result<Run> {
+    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(CALLERS).build()?;
+    let mut tokens = Vec::new();
+    for house in lot.bidders() {
+        tokens.push((house.person.token().await?, house.id.clone()));
+    }
+    let (tokens, url, lot) = (Arc::new(tokens), format!("{http}/graphql"), lot.clone());
+    Ok(drive(CALLERS, SPAN, move |caller, step| {
+        let (client, tokens, url, lot) = (client.clone(), tokens.clone(), url.clone(), lot.clone());
+        async move {
+            let Some((token, organization_id)) = tokens.get(caller % tokens.len()) else { return false };
+            let amount = Money(lot.floor().0 + lot.increment().0 * (step - 100)).to_string();
+            let input = serde_json::json!({ "sessionId": lot.session_id(), "organizationId": organization_id, "amount": amount });
+            let query = "mutation($i:PlaceBidInput!){placeBid(input:$i){bid{seq amount at closesAt} userErrors{code}}}";
+            let body = serde_json::json!({ "query": query, "variables": { "i": input } });
+            let Ok(reply) = client.post(url).bearer_auth(token).json(&body).send().await else { return false };
+            let answer: serde_json::Value = reply.json().await.unwrap_or_default();
+            answer.pointer("/data/placeBid/bid/seq").is_some()
+        }
+    })
+    .await)
+}
+
+async fn over_grpc(running: &jishi::serve::Running, lot: &Arc<deal::OpenLot>) -> Result<Run> {
+    let callers: Vec<(Actor, String)> = lot.bidders().iter().map(|house| (exchange_benches::bidder(&house.id), house.id.clone())).collect();
+    let (client, callers, lot) = (running.clients.auction.clone(), Arc::new(callers), lot.clone());
+    Ok(drive(CALLERS, SPAN, move |caller, step| {
+        let (mut client, callers, lot) = (client.clone(), callers.clone(), lot.clone());
+        async move {
+            let Some((actor, organization_id)) = callers.get(caller % callers.len()) else { return false };
+            let amount = Some(Money(lot.floor().0 + lot.increment().0 * (step - 100)));
+            let session_id = lot.session_id().to_owned();
+            let mut request = tonic::Request::new(v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount });
+            actor.write(None, request.metadata_mut());
+            client.place_bid(request).await.is_ok_and(|reply| reply.get_ref().bid.is_some())
+        }
+    })
+    .await)
+}
+
+async fn grpc_call_nanos(running: &jishi::serve::Running) -> u64 {
+    const CALLS: u32 = 20_000;
+    let mut client = running.clients.auction.clone();
+    let began = Instant::now();
+    for _ in 0..CALLS {
+        // Refused before any read: the call itself is what is measured.
+        drop(client.list_auction_events(v1::ListAuctionEventsRequest::default()).await);
+    }
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) / u64::from(CALLS)
+}
+
+fn engine_nanos() -> u64 {
+    const BIDS: u32 = 1_000_000;
+    let terms = Terms {
+        starting_price: Money(100),
+        increment: Money(1),
+        starts_at: kernel::Instant(0),
+        free_ends_at: kernel::Instant(i64::MAX),
+        timed_seconds: 300,
+    };
+    let mut lot = Lot::scheduled(terms, kernel::Instant(0));
+    let opened = lot.event(AuctionEventKind::Opened, kernel::Instant(0), Some(kernel::Instant(i64::MAX)));
+    lot.apply(&opened);
+    let began = Instant::now();
+    for n in 0..BIDS {
+        let code = if n % 2 == 0 { "B01" } else { "B02" };
+        if let Ok(event) = lot.bid(code, Money(100 + i64::from(n)), kernel::Instant(1)) {
+            lot.apply(&event);
+        }
+    }
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) / u64::from(BIDS)
+}
+
+fn print(line: &str) {
+    // A closed pipe ends the printing, not the measuring.
+    drop(writeln!(std::io::stdout(), "{line}"));
+}
