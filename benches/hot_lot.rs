@@ -4,11 +4,7 @@
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
 //! `cargo run --release -p exchange-benches --bin hot_lot`
 
-use std::{
-    io::Write,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use exchange_benches::{OpenLot, Run, bidder, context, database, drive, load, median, open_lot, ratio};
 use kernel::{Actor, Context, Id, Money, Peer, Result, local};
@@ -99,7 +95,8 @@ async fn naive_bid(pool: &DatabaseConnection, id: sea_orm::prelude::Uuid, caller
     let update = "UPDATE bidding_session SET seq = $1, bid_count = bid_count + 1, current_price = $2, leading_code = $3, version = version + 1 WHERE id = $4";
     let values: [sea_orm::Value; 4] = [(seq + 1).into(), amount.into(), code.clone().into(), id.into()];
     tx.execute_raw(Statement::from_sql_and_values(backend, update, values)).await?;
-    let insert = "INSERT INTO auction_event (session_id, seq, kind, at, bidder_code, amount) VALUES ($1, $2, 'BID', 0, $3, $4)";
+    let insert =
+        "INSERT INTO auction_event (session_id, seq, kind, at, bidder_code, amount) VALUES ($1, $2, 'BID', 0, $3, $4)";
     let values: [sea_orm::Value; 4] = [id.into(), (seq + 1).into(), code.into(), amount.into()];
     tx.execute_raw(Statement::from_sql_and_values(backend, insert, values)).await?;
     tx.commit().await?;
@@ -112,7 +109,8 @@ async fn measure_sequencer(cx: &Context, lot: &OpenLot, (tasks, stop): (TaskTrac
     let clients = Clients::new(|_| nobody.clone());
     let server = auction::serve(cx.clone(), clients, tasks, stop);
     let client = AuctionClient::new(local(Routes::new(server)));
-    let callers: Arc<Vec<(Actor, String)>> = Arc::new(lot.bidders.iter().map(|id| (bidder(&id.text()), id.text())).collect());
+    let callers: Arc<Vec<(Actor, String)>> =
+        Arc::new(lot.bidders.iter().map(|id| (bidder(&id.text()), id.text())).collect());
     let session_id = lot.id.text();
     drive(CALLERS, SPAN, move |caller, amount| {
         let (mut client, callers, session_id) = (client.clone(), callers.clone(), session_id.clone());

@@ -90,7 +90,11 @@ pub async fn open_lot(cx: &Context, bidders: usize) -> Result<OpenLot> {
     for n in 0..bidders {
         let organization = OrganizationId::fresh();
         let (organization_id, application) = (uuid(organization.uuid()), uuid(TransferApplicationId::fresh().uuid()));
-        write.execute_unprepared(&format!("INSERT INTO bidder VALUES ({session}, 'B{n:03}', {organization_id}, {application})")).await?;
+        write
+            .execute_unprepared(&format!(
+                "INSERT INTO bidder VALUES ({session}, 'B{n:03}', {organization_id}, {application})"
+            ))
+            .await?;
         ids.push(organization);
     }
     Ok(OpenLot { id, bidders: ids })
@@ -166,5 +170,6 @@ pub fn ratio(a: u64, b: u64) -> String {
 /// The machine's load averages.
 #[must_use]
 pub fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg").map_or_else(|_| "unknown".into(), |text| text.split(' ').take(3).collect::<Vec<_>>().join(" "))
+    std::fs::read_to_string("/proc/loadavg")
+        .map_or_else(|_| "unknown".into(), |text| text.split(' ').take(3).collect::<Vec<_>>().join(" "))
 }

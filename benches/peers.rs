@@ -41,7 +41,12 @@ async fn main() -> jishi::Result<()> {
     let middle = |all: &[u64]| all.get(ROUNDS / 2).copied().unwrap_or_default();
     let (here, there) = (middle(&here), middle(&there));
     let mut out = std::io::stdout();
-    writeln!(out, "in process {here} ns a call, over loopback {there} ns, {} slower, load {}", ratio(there, here), load())?;
+    writeln!(
+        out,
+        "in process {here} ns a call, over loopback {there} ns, {} slower, load {}",
+        ratio(there, here),
+        load()
+    )?;
     Ok(())
 }
 

@@ -35,7 +35,12 @@ async fn main() -> Result<()> {
     let median = waits.get(ROUNDS / 2).copied().unwrap_or_default();
     let mut out = std::io::stdout();
     writeln!(out, "first start with migrations and demo data: {} ms", planted.as_millis())?;
-    writeln!(out, "start to first correct answer: median {} ms of {ROUNDS} (wanted ≤ 150), load {}", median.as_millis(), load())?;
+    writeln!(
+        out,
+        "start to first correct answer: median {} ms of {ROUNDS} (wanted ≤ 150), load {}",
+        median.as_millis(),
+        load()
+    )?;
     writeln!(out, "idle memory: {} MiB resident (wanted ≤ 64)", memory / 1024)?;
     Ok(())
 }
@@ -51,7 +56,8 @@ async fn start(folder: &str) -> Result<(Child, Duration)> {
         .stdout(Stdio::null())
         .spawn()?;
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let query = serde_json::json!({ "query": "{ listings(first: 5, status: DISCLOSED) { edges { node { title } } } }" });
+    let query =
+        serde_json::json!({ "query": "{ listings(first: 5, status: DISCLOSED) { edges { node { title } } } }" });
     while began.elapsed() < Duration::from_secs(60) {
         if let Ok(reply) = client.post(format!("http://{HTTP}/graphql")).json(&query).send().await {
             let answer: serde_json::Value = reply.json().await?;

@@ -53,7 +53,10 @@ async fn measure(title: &str, database_url: Option<String>) -> Result<()> {
     let each = |run: &Run| 1_000_000 / run.per_second.max(1);
     print(&format!("\n{title}, {CALLERS} connections, median of {ROUNDS} rounds, load {}", load()));
     print(&format!("  GraphQL over HTTP: {} bids/s, p50 {} µs, p99 {} µs", http.per_second, http.p50, http.p99));
-    print(&format!("  auction over gRPC in process: {} bids/s, p50 {} µs, p99 {} µs", grpc.per_second, grpc.p50, grpc.p99));
+    print(&format!(
+        "  auction over gRPC in process: {} bids/s, p50 {} µs, p99 {} µs",
+        grpc.per_second, grpc.p50, grpc.p99
+    ));
     print(&format!("  one in-process gRPC call with an empty answer: {call} ns"));
     let (whole, inner) = (each(&http), each(&grpc));
     print(&format!(
@@ -91,7 +94,8 @@ async fn over_http(http: &str, lot: &Arc<deal::OpenLot>) -> Result<Run> {
 }
 
 async fn over_grpc(running: &jishi::serve::Running, lot: &Arc<deal::OpenLot>) -> Result<Run> {
-    let callers: Vec<(Actor, String)> = lot.bidders().iter().map(|house| (exchange_benches::bidder(&house.id), house.id.clone())).collect();
+    let callers: Vec<(Actor, String)> =
+        lot.bidders().iter().map(|house| (exchange_benches::bidder(&house.id), house.id.clone())).collect();
     let (client, callers, lot) = (running.clients.auction.clone(), Arc::new(callers), lot.clone());
     Ok(drive(CALLERS, SPAN, move |caller, step| {
         let (mut client, callers, lot) = (client.clone(), callers.clone(), lot.clone());
@@ -99,7 +103,8 @@ async fn over_grpc(running: &jishi::serve::Running, lot: &Arc<deal::OpenLot>) ->
             let Some((actor, organization_id)) = callers.get(caller % callers.len()) else { return false };
             let amount = Some(Money(lot.floor().0 + lot.increment().0 * (step - 100)));
             let session_id = lot.session_id().to_owned();
-            let mut request = tonic::Request::new(v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount });
+            let mut request =
+                tonic::Request::new(v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount });
             actor.write(None, request.metadata_mut());
             client.place_bid(request).await.is_ok_and(|reply| reply.get_ref().bid.is_some())
         }

@@ -3,6 +3,8 @@
 //! A lane is one way to run the exchange. The lanes with PostgreSQL and Redis need the servers that
 //! `./test` starts; without them they are skipped with a message, and under `./test` they must run.
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a harness that cannot go on fails its test")]
+
 use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
@@ -158,7 +160,8 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
     if let Some(only) = only {
         command.args(["--only", only]);
     }
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}; cargo build --workspace", binary().display()));
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("{}: {error}; cargo build --workspace", binary().display()));
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let (found, ready) = mpsc::channel();
     std::thread::spawn(move || {

@@ -59,10 +59,15 @@ async fn thirty_kills(lane: Lane) {
                 let amount = Money(lot.floor().0 + raise);
                 let key = fresh_key();
                 let act = Act { verb: "placeBid", selection: "bid { seq amount bidderCode }", key: &key };
-                let input = json!({ "sessionId": lot.session_id(), "organizationId": house.id, "amount": amount.to_string() });
+                let input =
+                    json!({ "sessionId": lot.session_id(), "organizationId": house.id, "amount": amount.to_string() });
                 // Overtaken bids are refused: that is no fault.
                 if let Ok(bid) = house.person.act_under(act, input).await {
-                    let receipt = (bid.number_at("/seq").unwrap(), bid.money_at("/amount").unwrap(), bid.text_at("/bidderCode").unwrap().to_owned());
+                    let receipt = (
+                        bid.number_at("/seq").unwrap(),
+                        bid.money_at("/amount").unwrap(),
+                        bid.text_at("/bidderCode").unwrap().to_owned(),
+                    );
                     let mut receipts = receipts.lock().unwrap();
                     receipts.push(receipt);
                     count.send_replace(receipts.len());

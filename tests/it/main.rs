@@ -39,4 +39,6 @@ macro_rules! lanes {
 
 mod deal;
 mod kills;
+mod market;
+mod refusals;
 mod tidy;

@@ -44,7 +44,9 @@ impl Auction for Auctions {
             })
             .await?;
         // Only to be early: `watch_over` would find the lot as well.
-        if let Some(id) = reply.get_ref().bidding_session.as_ref().and_then(|s| BiddingSessionId::parse(&s.id, "id").ok()) {
+        if let Some(id) =
+            reply.get_ref().bidding_session.as_ref().and_then(|s| BiddingSessionId::parse(&s.id, "id").ok())
+        {
             self.halls.hall(id).await?;
         }
         Ok(reply)
@@ -68,7 +70,10 @@ impl Auction for Auctions {
             .await
     }
 
-    async fn confirm_award(&self, request: Request<v1::ConfirmAwardInput>) -> Result<Response<v1::ConfirmAwardPayload>, Status> {
+    async fn confirm_award(
+        &self,
+        request: Request<v1::ConfirmAwardInput>,
+    ) -> Result<Response<v1::ConfirmAwardPayload>, Status> {
         let auctions = self.clone();
         self.cx
             .mutate(request, "ConfirmAward", |call, input| {
@@ -94,7 +99,8 @@ impl Auction for Auctions {
         let rows = store::awards(self.cx.db.read(), ids, listings).await?;
         let awards = rows.into_iter().map(v1::Award::from);
         let party = |award: &v1::Award| actor.is_member(&award.winner_id) || actor.is_member(&award.transferor_id);
-        let items = awards.filter(|award| actor.is_any_staff() || actor == kernel::Actor::exchange() || party(award)).collect();
+        let items =
+            awards.filter(|award| actor.is_any_staff() || actor == kernel::Actor::exchange() || party(award)).collect();
         Ok(Response::new(v1::Awards { items }))
     }
 
@@ -120,7 +126,10 @@ impl Auction for Auctions {
         Ok(Response::new(watch::watch(self, wanted, self.stop.clone()).await?))
     }
 
-    async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Result<Response<v1::AuditRecordPage>, Status> {
+    async fn list_audit(
+        &self,
+        request: Request<v1::ListAuditRequest>,
+    ) -> Result<Response<v1::AuditRecordPage>, Status> {
         let (actor, wanted) = query(request);
         Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))
     }

@@ -22,7 +22,11 @@ pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
 }
 
 /// One qualified bidder is no failure (trap 5): it takes the listing at no less than the floor, unsessioned.
-pub async fn quote_as_sole_bidder(auctions: &Auctions, call: &Call, input: v1::QuoteAsSoleBidderInput) -> Result<v1::Award> {
+pub async fn quote_as_sole_bidder(
+    auctions: &Auctions,
+    call: &Call,
+    input: v1::QuoteAsSoleBidderInput,
+) -> Result<v1::Award> {
     call.actor.require_known()?;
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
     let winner_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
@@ -37,7 +41,8 @@ pub async fn quote_as_sole_bidder(auctions: &Auctions, call: &Call, input: v1::Q
     }
     let floor = listing.floor_price.unwrap_or_default();
     if price < floor {
-        let refusal = Refusal::new(ErrorCode::BelowFloor).at_field("price").by_rule("SM-3").accepting(format!("≥ {floor}"));
+        let refusal =
+            Refusal::new(ErrorCode::BelowFloor).at_field("price").by_rule("SM-3").accepting(format!("≥ {floor}"));
         return Err(Refusal { minimum_amount: Some(floor), ..refusal }.into());
     }
     let row = award::Model {
@@ -72,7 +77,10 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
     }
     let Some(status) = next(row.status).first().copied() else {
-        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").accepting("PROPOSED | HALF_CONFIRMED").into());
+        return Err(Refusal::new(ErrorCode::IllegalTransition)
+            .at_field("awardId")
+            .accepting("PROPOSED | HALF_CONFIRMED")
+            .into());
     };
     if row.first_confirmer.as_ref() == Some(&call.actor.person_id) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").accepting("REVIEWER | QUALIFIER").into());

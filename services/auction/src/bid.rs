@@ -12,14 +12,24 @@ use kernel::Id;
 /// Hands a bid to its lot's writer and waits for the commit.
 ///
 /// This mutation keeps its own idempotency rows: they belong into the writer's transaction.
-pub async fn place(auctions: &Auctions, actor: Actor, key: Option<String>, input: PlaceBidInput) -> Result<PlaceBidPayload> {
+pub async fn place(
+    auctions: &Auctions,
+    actor: Actor,
+    key: Option<String>,
+    input: PlaceBidInput,
+) -> Result<PlaceBidPayload> {
     match place_or_refuse(auctions, &actor, key, input).await {
         Err(Error::Refused(refusal)) => Ok(PlaceBidPayload::of(Err(*refusal))),
         other => other,
     }
 }
 
-async fn place_or_refuse(auctions: &Auctions, actor: &Actor, key: Option<String>, input: PlaceBidInput) -> Result<PlaceBidPayload> {
+async fn place_or_refuse(
+    auctions: &Auctions,
+    actor: &Actor,
+    key: Option<String>,
+    input: PlaceBidInput,
+) -> Result<PlaceBidPayload> {
     actor.require_known()?;
     let session_id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;

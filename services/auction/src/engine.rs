@@ -105,8 +105,8 @@ impl Lot {
 
     /// Decides one bid. Expects that what was due by `now` is applied. The checks come in this order:
     /// open, in range, not leading already, start, increment, multiple.
-    pub fn bid(&self, code: &str, amount: Money, now: Instant) -> Result<AuctionEvent, Refusal> {
-        self.check(code, amount).map_err(|error_code| self.refuse(error_code, now))?;
+    pub fn bid(&self, code: &str, amount: Money, now: Instant) -> Result<AuctionEvent, Box<Refusal>> {
+        self.check(code, amount).map_err(|error_code| Box::new(self.refuse(error_code, now)))?;
         let closes_at = match self.status {
             Status::Timed => Some(self.cycle_from(now)),
             _ => self.closes_at,
@@ -149,7 +149,10 @@ impl Lot {
             current_price: self.lead.as_ref().map(|lead| lead.amount),
             minimum_amount: (!self.is_closed()).then(|| self.minimum()),
             server_time: Some(now),
-            ..Refusal::new(code).at_field("amount").by_rule("SM-5").accepting(format!("{} + k × {step}", self.minimum()))
+            ..Refusal::new(code)
+                .at_field("amount")
+                .by_rule("SM-5")
+                .accepting(format!("{} + k × {step}", self.minimum()))
         }
     }
 

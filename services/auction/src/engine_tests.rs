@@ -85,12 +85,10 @@ fn without_a_bid_there_is_no_sale() {
     let mut drive = Drive::new();
     drive.pass(Instant(i64::MAX));
     assert_eq!(drive.lot.status, Status::Unsold);
-    assert_eq!(drive.log.iter().map(AuctionEvent::kind).collect::<Vec<_>>(), [
-        Kind::Scheduled,
-        Kind::Opened,
-        Kind::Timed,
-        Kind::Unsold
-    ]);
+    assert_eq!(
+        drive.log.iter().map(AuctionEvent::kind).collect::<Vec<_>>(),
+        [Kind::Scheduled, Kind::Opened, Kind::Timed, Kind::Unsold]
+    );
 }
 
 #[test]

@@ -110,7 +110,13 @@ async fn ground(url: Option<String>) -> Ground {
     Ground { _folder: folder, url, id, terms, bidders }
 }
 
-async fn send(halls: &Halls, id: BiddingSessionId, organization_id: OrganizationId, amount: i64, key: &str) -> kernel::Result<PlaceBidPayload> {
+async fn send(
+    halls: &Halls,
+    id: BiddingSessionId,
+    organization_id: OrganizationId,
+    amount: i64,
+    key: &str,
+) -> kernel::Result<PlaceBidPayload> {
     let keyed = Some(Idempotency::new("tester", "PlaceBid", key, format!("{organization_id}{amount}").as_bytes()));
     let (answer, answered) = oneshot::channel();
     let command = BidCommand { organization_id, amount: Money(amount), keyed, answer };

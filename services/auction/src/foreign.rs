@@ -20,7 +20,11 @@ pub async fn listing(auctions: &Auctions, listing_id: &str) -> Result<Option<Lis
 }
 
 /// All applications for a listing, or one organization's.
-pub async fn applications(auctions: &Auctions, listing_id: &str, organization_id: Option<&str>) -> Result<Vec<TransferApplication>> {
+pub async fn applications(
+    auctions: &Auctions,
+    listing_id: &str,
+    organization_id: Option<&str>,
+) -> Result<Vec<TransferApplication>> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
@@ -30,7 +34,8 @@ pub async fn applications(auctions: &Auctions, listing_id: &str, organization_id
             listing_id: Some(listing_id.to_owned()),
             organization_id: organization_id.map(str::to_owned),
         };
-        let reply = auctions.clients.catalog.clone().list_transfer_applications(as_exchange(wanted)).await?.into_inner();
+        let reply =
+            auctions.clients.catalog.clone().list_transfer_applications(as_exchange(wanted)).await?.into_inner();
         after = reply.items.last().map(|application| application.id.clone());
         found.extend(reply.items);
         if !reply.end.unwrap_or_default().has_next {

@@ -11,9 +11,9 @@ mod bid;
 pub mod engine;
 #[cfg(test)]
 mod engine_tests;
-mod foreign;
 #[cfg(test)]
 mod fence_tests;
+mod foreign;
 mod halls;
 mod schedule;
 mod store;

@@ -22,10 +22,14 @@ const FARTHEST_DAYS: i64 = 60;
 pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddingInput) -> Result<v1::BiddingSession> {
     call.actor.require_staff(&[Role::Qualifier])?;
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
-    let starts_at = input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
+    let starts_at =
+        input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
     let (listing, eligible) = ended(auctions, call, &input.listing_id).await?;
     if listing.sale_method() != SaleMethod::OnlineBidding {
-        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").accepting("ONLINE_BIDDING").into());
+        return Err(Refusal::new(ErrorCode::IllegalTransition)
+            .at_field("listingId")
+            .accepting("ONLINE_BIDDING")
+            .into());
     }
     let least = call.cx.rule("bidding.min_competitors", call.now)?;
     if i64::try_from(eligible.len()).unwrap_or(i64::MAX) < least.value {
@@ -33,11 +37,18 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
         return Err(refusal.accepting(format!("≥ {}; 1: quoteAsSoleBidder", least.value)).into());
     }
     if starts_at < call.now {
-        return Err(Refusal { server_time: Some(call.now), ..Refusal::new(ErrorCode::StartInPast).at_field("startsAt") }.into());
+        return Err(Refusal {
+            server_time: Some(call.now),
+            ..Refusal::new(ErrorCode::StartInPast).at_field("startsAt")
+        }
+        .into());
     }
     let farthest = call.now.plus_seconds(FARTHEST_DAYS * 86_400);
     if starts_at > farthest {
-        return Err(Refusal::new(ErrorCode::PeriodOutOfRange).at_field("startsAt").accepting(format!("≤ {farthest}")).into());
+        return Err(Refusal::new(ErrorCode::PeriodOutOfRange)
+            .at_field("startsAt")
+            .accepting(format!("≤ {farthest}"))
+            .into());
     }
     let id = BiddingSessionId::fresh();
     let terms = Terms {
@@ -62,7 +73,9 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
 
 /// The listing, whose disclosure must have ended, and its eligible bidders.
 pub async fn ended(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<(Listing, Vec<TransferApplication>)> {
-    let Some(listing) = foreign::listing(auctions, listing_id).await? else { return Err(Error::not_found("listingId")) };
+    let Some(listing) = foreign::listing(auctions, listing_id).await? else {
+        return Err(Error::not_found("listingId"));
+    };
     match listing.status() {
         ListingStatus::PeriodEnded => {}
         ListingStatus::Disclosed => {
@@ -81,7 +94,13 @@ pub async fn ended(auctions: &Auctions, call: &Call, listing_id: &str) -> Result
     Ok((listing, applications))
 }
 
-fn row(call: &Call, id: BiddingSessionId, listing_id: ListingId, listing: &Listing, (lot, bidders): (&Lot, usize)) -> Result<session::Model> {
+fn row(
+    call: &Call,
+    id: BiddingSessionId,
+    listing_id: ListingId,
+    listing: &Listing,
+    (lot, bidders): (&Lot, usize),
+) -> Result<session::Model> {
     let mut row = session::Model {
         id,
         listing_id,
@@ -112,7 +131,10 @@ fn row(call: &Call, id: BiddingSessionId, listing_id: ListingId, listing: &Listi
 fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -> Result<bidder::Model> {
     Ok(bidder::Model {
         session_id,
-        code: application.bidder_code.clone().ok_or_else(|| Error::Internal(format!("{} has no code", application.id)))?,
+        code: application
+            .bidder_code
+            .clone()
+            .ok_or_else(|| Error::Internal(format!("{} has no code", application.id)))?,
         organization_id: OrganizationId::parse(&application.organization_id, "listingId")?,
         transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
     })

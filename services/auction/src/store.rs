@@ -4,8 +4,11 @@ pub mod flush;
 
 use kernel::{Error, Id, Instant, Money, Result};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::{ExprTrait, OnConflict},
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
     id::{AwardId, BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
@@ -88,7 +91,9 @@ pub mod event {
 }
 
 pub mod award {
-    use super::{AwardId, AwardStatus, BiddingSessionId, Instant, ListingId, Money, OrganizationId, TransferApplicationId};
+    use super::{
+        AwardId, AwardStatus, BiddingSessionId, Instant, ListingId, Money, OrganizationId, TransferApplicationId,
+    };
     use sea_orm::entity::prelude::*;
 
     #[sea_orm::model]
@@ -218,13 +223,20 @@ impl From<award::Model> for v1::Award {
 }
 
 /// A session with its bidders, in two reads.
-pub async fn load(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<Option<(session::Model, Vec<bidder::Model>)>> {
+pub async fn load(
+    db: &impl ConnectionTrait,
+    id: BiddingSessionId,
+) -> Result<Option<(session::Model, Vec<bidder::Model>)>> {
     let Some(session) = session::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
     let bidders = bidder::Entity::find().filter(bidder::Column::SessionId.eq(id)).all(db).await?;
     Ok(Some((session, bidders)))
 }
 
-pub async fn sessions(db: &impl ConnectionTrait, ids: Vec<BiddingSessionId>, listings: Vec<ListingId>) -> Result<Vec<session::Model>> {
+pub async fn sessions(
+    db: &impl ConnectionTrait,
+    ids: Vec<BiddingSessionId>,
+    listings: Vec<ListingId>,
+) -> Result<Vec<session::Model>> {
     let wanted = session::Column::Id.is_in(ids).or(session::Column::ListingId.is_in(listings));
     Ok(session::Entity::find().filter(wanted).all(db).await?)
 }
@@ -237,7 +249,12 @@ pub async fn open_sessions(db: &impl ConnectionTrait) -> Result<Vec<BiddingSessi
 }
 
 /// Inserts a session with its bidders and its first event; false if the listing has one already.
-pub async fn insert_session(tx: &DatabaseTransaction, row: session::Model, bidders: Vec<bidder::Model>, first: event::Model) -> Result<bool> {
+pub async fn insert_session(
+    tx: &DatabaseTransaction,
+    row: session::Model,
+    bidders: Vec<bidder::Model>,
+    first: event::Model,
+) -> Result<bool> {
     let inserted = session::Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::column(session::Column::ListingId).do_nothing().to_owned())
         .exec_without_returning(tx)
@@ -251,7 +268,12 @@ pub async fn insert_session(tx: &DatabaseTransaction, row: session::Model, bidde
     Ok(true)
 }
 
-pub async fn events(db: &impl ConnectionTrait, id: BiddingSessionId, after_seq: i64, limit: u64) -> Result<Vec<v1::AuctionEvent>> {
+pub async fn events(
+    db: &impl ConnectionTrait,
+    id: BiddingSessionId,
+    after_seq: i64,
+    limit: u64,
+) -> Result<Vec<v1::AuctionEvent>> {
     let rows = event::Entity::find()
         .filter(event::Column::SessionId.eq(id))
         .filter(event::Column::Seq.gt(after_seq))
@@ -271,7 +293,11 @@ pub async fn insert_award(tx: &DatabaseTransaction, row: award::Model) -> Result
     Ok(inserted == 1)
 }
 
-pub async fn awards(db: &impl ConnectionTrait, ids: Vec<AwardId>, listings: Vec<ListingId>) -> Result<Vec<award::Model>> {
+pub async fn awards(
+    db: &impl ConnectionTrait,
+    ids: Vec<AwardId>,
+    listings: Vec<ListingId>,
+) -> Result<Vec<award::Model>> {
     let wanted = award::Column::Id.is_in(ids).or(award::Column::ListingId.is_in(listings));
     Ok(award::Entity::find().filter(wanted).all(db).await?)
 }
@@ -281,7 +307,12 @@ pub async fn award_for_update(tx: &DatabaseTransaction, id: AwardId) -> Result<O
     Ok(award::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
-pub async fn confirm(tx: &DatabaseTransaction, row: award::Model, status: AwardStatus, confirmer: &str) -> Result<award::Model> {
+pub async fn confirm(
+    tx: &DatabaseTransaction,
+    row: award::Model,
+    status: AwardStatus,
+    confirmer: &str,
+) -> Result<award::Model> {
     let first = row.first_confirmer.is_none();
     let mut change = row.into_active_model();
     change.status = Set(status);

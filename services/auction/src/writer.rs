@@ -58,7 +58,11 @@ pub struct Writer {
 
 impl Writer {
     /// Reads the lot; nothing if there is no such session.
-    pub async fn load(cx: Context, id: BiddingSessionId, feed: broadcast::Sender<Arc<AuctionEvent>>) -> Result<Option<Writer>> {
+    pub async fn load(
+        cx: Context,
+        id: BiddingSessionId,
+        feed: broadcast::Sender<Arc<AuctionEvent>>,
+    ) -> Result<Option<Writer>> {
         let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         Ok(Some(Writer { lot: row.lot(), cx, row, bidders, codes, feed, stale: false }))
@@ -150,7 +154,8 @@ impl Writer {
         let mut decided = Decided::new(self.lot.clone(), known(&self.cx, commands).await?);
         decided.pass(now);
         let session_id = self.row.id.to_string();
-        let answers: Vec<_> = commands.iter().map(|c| decided.take(c, self.codes.get(&c.organization_id), &session_id, now)).collect();
+        let answers: Vec<_> =
+            commands.iter().map(|c| decided.take(c, self.codes.get(&c.organization_id), &session_id, now)).collect();
         let Decided { lot, events, replies, .. } = decided;
         if events.is_empty() && replies.is_empty() {
             return Ok(Some(answers));
@@ -224,7 +229,13 @@ impl Decided {
         }
     }
 
-    fn take(&mut self, command: &BidCommand, code: Option<&String>, session_id: &str, now: Instant) -> Result<PlaceBidPayload> {
+    fn take(
+        &mut self,
+        command: &BidCommand,
+        code: Option<&String>,
+        session_id: &str,
+        now: Instant,
+    ) -> Result<PlaceBidPayload> {
         let Some(keyed) = &command.keyed else { return Ok(self.bid(command, code, session_id, now)) };
         if let Some(earlier) = self.earlier(keyed) {
             return earlier;
@@ -254,7 +265,7 @@ impl Decided {
             return PlaceBidPayload::of(Err(self.lot.refuse(ErrorCode::NotEligible, now).at_field("organizationId")));
         };
         match self.lot.bid(code, command.amount, now) {
-            Err(refusal) => PlaceBidPayload::of(Err(refusal)),
+            Err(refusal) => PlaceBidPayload::of(Err(*refusal)),
             Ok(event) => {
                 self.lot.apply(&event);
                 let bid = v1::Bid {

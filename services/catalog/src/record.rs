@@ -20,7 +20,7 @@ pub struct Origin {
 pub struct Fit {
     /// Where it comes from.
     pub origin: Origin,
-    /// The title, 2–200 characters.
+    /// The title, 2–300 characters; at most 200 if a listing is wanted too.
     pub title: String,
     /// The summary, at most 20000 characters.
     pub summary: String,
@@ -63,7 +63,7 @@ pub fn judge(record: ImportRecord, limits: &Limits<'_>) -> Result<Fit> {
             source: text(&record.source, "source", 1, 200)?,
             source_id: text(&record.source_id, "sourceId", 1, 200)?,
         },
-        title: text(&record.title, "title", 2, 200)?,
+        title: text(&record.title, "title", 2, if wants_listing { 200 } else { 300 })?,
         summary: text(&record.summary, "summary", usize::from(wants_listing), 20_000)?,
         keywords: keywords(&record.keywords)?,
         field,

@@ -1,10 +1,14 @@
 use async_graphql::{Context, ID, Object, Result};
 use futures::{Stream, StreamExt};
 use kernel::Error;
-use wire::{Caller, answer, fault, v1};
+use wire::{
+    Caller, answer, fault,
+    id::{AwardId, BiddingSessionId, ListingId},
+    v1,
+};
 
 use crate::{
-    fault::exactly_one,
+    fault::{exactly_one, valid},
     list::{Log, log},
 };
 
@@ -25,9 +29,10 @@ impl AuctionQuery {
     ) -> Result<Option<v1::BiddingSession>> {
         exactly_one(&id, &listing_id, "id | listingId")?;
         let loaders = &Caller::of(ctx)?.loaders;
-        match listing_id {
-            Some(listing) => loaders.session_of_listing.link(Some(listing.0)).await,
-            None => loaders.session.link(id.map(|id| id.0)).await,
+        match (id, listing_id) {
+            (Some(id), _) => loaders.session.link(valid::<BiddingSessionId>(id, "id")?).await,
+            (None, Some(listing)) => loaders.session_of_listing.link(valid::<ListingId>(listing, "listingId")?).await,
+            (None, None) => Ok(None),
         }
     }
 
@@ -42,9 +47,10 @@ impl AuctionQuery {
     ) -> Result<Option<v1::Award>> {
         exactly_one(&id, &listing_id, "id | listingId")?;
         let loaders = &Caller::of(ctx)?.loaders;
-        match listing_id {
-            Some(listing) => loaders.award_of_listing.link(Some(listing.0)).await,
-            None => loaders.award.link(id.map(|id| id.0)).await,
+        match (id, listing_id) {
+            (Some(id), _) => loaders.award.link(valid::<AwardId>(id, "id")?).await,
+            (None, Some(listing)) => loaders.award_of_listing.link(valid::<ListingId>(listing, "listingId")?).await,
+            (None, None) => Ok(None),
         }
     }
 

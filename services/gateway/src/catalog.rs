@@ -1,9 +1,16 @@
 #![expect(clippy::too_many_arguments, reason = "they are arguments of GraphQL fields")]
 
 use async_graphql::{Context, ID, Object, Result};
-use wire::{Caller, answer, v1};
+use wire::{
+    Caller, answer,
+    id::{AchievementId, ListingId, TransferApplicationId},
+    v1,
+};
 
-use crate::list::{List, cost, list, wanted};
+use crate::{
+    fault::valid,
+    list::{List, cost, list, wanted},
+};
 
 /// Achievements, listings and transfer applications.
 #[derive(Default)]
@@ -12,9 +19,9 @@ pub struct CatalogQuery;
 #[Object]
 impl CatalogQuery {
     /// One listing; null if there is none, or if it is not public yet and the caller is neither the transferor's
-    /// member nor centre staff. Open to anyone.
+    /// member nor centre staff. Open to anyone. Errors: INVALID_ID.
     async fn listing(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Listing>> {
-        Caller::of(ctx)?.loaders.listing.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.listing.link(valid::<ListingId>(id, "id")?).await
     }
 
     /// Listings that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.
@@ -42,9 +49,9 @@ impl CatalogQuery {
         Ok(list(continued, page.items, page.end, |item| item.id.clone()))
     }
 
-    /// One research result; null if the caller may not see it. Open to anyone.
+    /// One research result; null if the caller may not see it. Open to anyone. Errors: INVALID_ID.
     async fn achievement(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Achievement>> {
-        Caller::of(ctx)?.loaders.achievement.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.achievement.link(valid::<AchievementId>(id, "id")?).await
     }
 
     /// Research results that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.
@@ -68,9 +75,10 @@ impl CatalogQuery {
         Ok(list(continued, page.items, page.end, |item| item.id.clone()))
     }
 
-    /// One transfer application; null unless the caller is the applicant's member or centre staff.
+    /// One transfer application; null unless the caller is the applicant's member or centre staff. Errors:
+    /// INVALID_ID.
     async fn transfer_application(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::TransferApplication>> {
-        Caller::of(ctx)?.loaders.transfer_application.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.transfer_application.link(valid::<TransferApplicationId>(id, "id")?).await
     }
 
     /// Transfer applications of the caller's organizations, newest first; all of them for centre staff.

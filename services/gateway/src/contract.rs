@@ -1,7 +1,11 @@
 use async_graphql::{Context, ID, Object, Result};
-use wire::{Caller, v1};
+use wire::{
+    Caller,
+    id::{ContractId, DealId, ListingId},
+    v1,
+};
 
-use crate::fault::exactly_one;
+use crate::fault::{exactly_one, valid};
 
 /// Deals and contracts.
 #[derive(Default)]
@@ -20,15 +24,16 @@ impl ContractQuery {
     ) -> Result<Option<v1::Deal>> {
         exactly_one(&id, &listing_id, "id | listingId")?;
         let loaders = &Caller::of(ctx)?.loaders;
-        match listing_id {
-            Some(listing) => loaders.deal_of_listing.link(Some(listing.0)).await,
-            None => loaders.deal.link(id.map(|id| id.0)).await,
+        match (id, listing_id) {
+            (Some(id), _) => loaders.deal.link(valid::<DealId>(id, "id")?).await,
+            (None, Some(listing)) => loaders.deal_of_listing.link(valid::<ListingId>(listing, "listingId")?).await,
+            (None, None) => Ok(None),
         }
     }
 
     /// One contract; null unless the caller belongs to one of its sides or is centre staff. Errors: INVALID_ID.
     #[graphql(complexity = "5 + child_complexity")]
     async fn contract(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Contract>> {
-        Caller::of(ctx)?.loaders.contract.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.contract.link(valid::<ContractId>(id, "id")?).await
     }
 }

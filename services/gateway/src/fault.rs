@@ -1,8 +1,8 @@
 //! Top-level errors: a stable code and a trace id, never internal text. Refusals by the rules are data in the
 //! payloads and do not pass here.
 
-use async_graphql::{ErrorExtensionValues, Name, PathSegment, Response, ServerError, Value};
-use kernel::{Error, ErrorCode, Refusal};
+use async_graphql::{ErrorExtensionValues, ID, Name, PathSegment, Response, ServerError, Value};
+use kernel::{Error, ErrorCode, Id, Refusal};
 use wire::fault;
 
 /// The code of a document that asks for too much.
@@ -85,6 +85,12 @@ pub fn exactly_one<A, B>(a: &Option<A>, b: &Option<B>, names: &str) -> async_gra
         return Ok(());
     }
     Err(fault(&Refusal::new(ErrorCode::InvalidInput).accepting(names).into()))
+}
+
+/// The id, if it is of that kind. Ids are judged before they are looked up: a bad one would spoil its whole batch.
+pub fn valid<I: Id>(id: ID, field: &str) -> async_graphql::Result<Option<String>> {
+    I::parse(&id, field).map_err(|error| fault(&error))?;
+    Ok(Some(id.0))
 }
 
 #[cfg(test)]

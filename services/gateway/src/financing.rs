@@ -1,10 +1,14 @@
 #![expect(clippy::too_many_arguments, reason = "they are arguments of GraphQL fields")]
 
 use async_graphql::{Context, ID, Object, Result};
-use wire::{Caller, answer, v1};
+use wire::{
+    Caller, answer,
+    id::{FinancingProjectId, InvestorId},
+    v1,
+};
 
 use crate::{
-    fault::exactly_one,
+    fault::{exactly_one, valid},
     list::{List, cost, list, wanted},
 };
 
@@ -16,13 +20,13 @@ pub struct FinancingQuery;
 impl FinancingQuery {
     /// One investor; null unless the caller may see it. Errors: INVALID_ID.
     async fn investor(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Investor>> {
-        Caller::of(ctx)?.loaders.investor.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.investor.link(valid::<InvestorId>(id, "id")?).await
     }
 
     /// One financing project; null if it is not open and the caller is neither its member nor a centre reviewer.
     /// `details` are confidential (rule F5). Errors: INVALID_ID.
     async fn financing_project(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::FinancingProject>> {
-        Caller::of(ctx)?.loaders.financing_project.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.financing_project.link(valid::<FinancingProjectId>(id, "id")?).await
     }
 
     /// Financing projects that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.

@@ -84,9 +84,7 @@ where
             get(async move || fresh(page))
         }
     };
-    Router::new()
-        .route("/graphiql", page)
-        .route("/graphiql/{file}", get(file))
+    Router::new().route("/graphiql", page).route("/graphiql/{file}", get(file))
 }
 
 /// One file of the page. Its name has a hash of its content in it, so browsers may keep it for ever.
@@ -113,13 +111,7 @@ async fn file(Path(name): Path<String>) -> Response {
 
 /// A page that browsers ask for again each time: it names the files of this very build.
 fn fresh(page: Bytes) -> impl IntoResponse {
-    (
-        [
-            (CACHE_CONTROL, "no-cache"),
-            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        ],
-        Html(page),
-    )
+    ([(CACHE_CONTROL, "no-cache"), (X_CONTENT_TYPE_OPTIONS, "nosniff")], Html(page))
 }
 
 /// The library's own GraphiQL page, whose scripts come from a public CDN.
@@ -163,10 +155,7 @@ mod tests {
             .ok_or("not one block")?;
         assert!(!json.contains('<'));
         let read: serde_json::Value = serde_json::from_str(json)?;
-        assert_eq!(
-            read.pointer("/demoAccounts/0"),
-            Some(&serde_json::to_value(&hostile)?)
-        );
+        assert_eq!(read.pointer("/demoAccounts/0"), Some(&serde_json::to_value(&hostile)?));
         Ok(())
     }
 
@@ -183,11 +172,7 @@ mod tests {
         };
         let index = String::from_utf8_lossy(&index.data);
         assert_eq!(index.matches(MARK).count(), 1);
-        let names: Vec<_> = index
-            .split("\"/graphiql/")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
+        let names: Vec<_> = index.split("\"/graphiql/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert_eq!(names.len(), 4);
         for name in names {
             assert!(Assets::get(name).is_some(), "{name} is not embedded");

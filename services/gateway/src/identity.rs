@@ -1,9 +1,12 @@
 #![expect(clippy::too_many_arguments, reason = "they are arguments of GraphQL fields")]
 
 use async_graphql::{Context, ID, Object, Result};
-use wire::{Caller, answer, v1};
+use wire::{Caller, answer, id::OrganizationId, v1};
 
-use crate::list::{List, cost, list, wanted};
+use crate::{
+    fault::valid,
+    list::{List, cost, list, wanted},
+};
 
 /// Who is who.
 #[derive(Default)]
@@ -22,9 +25,9 @@ impl IdentityQuery {
     }
 
     /// One organization; null if there is none, or if it is not verified and the caller is neither its member nor
-    /// centre staff. Open to anyone.
+    /// centre staff. Open to anyone. Errors: INVALID_ID.
     async fn organization(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Organization>> {
-        Caller::of(ctx)?.loaders.organization.link(Some(id.0)).await
+        Caller::of(ctx)?.loaders.organization.link(valid::<OrganizationId>(id, "id")?).await
     }
 
     /// Organizations that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT.

@@ -94,9 +94,10 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         false => None,
     };
     if config.plants_demo() && roles.has(Role::Identity) {
-        let seeding = seed::when_started(databases.context(Role::Identity)?, clients.clone());
+        seed::accounts(&databases.context(Role::Identity)?).await?;
+        let content = seed::content_when_possible(clients.clone());
         // The other processes of a split exchange may need this one first.
-        if roles.are_split() { drop(life.tasks.spawn(seeding)) } else { seeding.await }
+        if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
     let listener = bind(&config.http_listen).await?;
     let http = address(&listener)?;

@@ -269,9 +269,7 @@ impl Calendar {
     }
 
     fn works(&self, date: NaiveDate) -> bool {
-        self.days
-            .get(&date)
-            .map_or(!is_weekend(date), |day| day.kind == DayKind::MakeupWorkday)
+        self.days.get(&date).map_or(!is_weekend(date), |day| day.kind == DayKind::MakeupWorkday)
     }
 
     fn check(&self, date: NaiveDate) -> Result<(), OutsideCalendar> {
@@ -331,19 +329,10 @@ fn published_day(date: NaiveDate) -> Option<CalendarDay> {
         Published::NationalDayHoliday | Published::NationalDayWorkday => "国庆节",
         Published::OtherHoliday | Published::OtherWorkday => "其他",
     };
-    let kind = if published.is_workday() {
-        DayKind::MakeupWorkday
-    } else {
-        DayKind::Holiday
-    };
+    let kind = if published.is_workday() { DayKind::MakeupWorkday } else { DayKind::Holiday };
     let (_, notice) = NOTICES.into_iter().find(|(year, _)| *year == notice_year(date))?;
     let (name, source) = (name.to_owned(), notice.to_owned());
-    Some(CalendarDay {
-        date,
-        kind,
-        name,
-        source,
-    })
+    Some(CalendarDay { date, kind, name, source })
 }
 
 /// The days off that 放假办法 art. 2 gives: New Year 1, Spring Festival 4 (with the Eve), Qingming 1, Labour 2, Dragon Boat
@@ -368,12 +357,7 @@ fn statutory_days([eve, qingming, dragon_boat, mid_autumn]: [NaiveDate; 4]) -> i
     }
     days.into_iter().map(|(date, name)| {
         let (kind, name, source) = (DayKind::StatutoryHoliday, name.to_owned(), STATUTE.to_owned());
-        CalendarDay {
-            date,
-            kind,
-            name,
-            source,
-        }
+        CalendarDay { date, kind, name, source }
     })
 }
 

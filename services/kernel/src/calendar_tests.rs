@@ -20,20 +20,11 @@ fn five_pm() -> NaiveTime {
 
 /// An instant given in China Standard Time.
 fn at(text: &str) -> Instant {
-    Instant(
-        DateTime::parse_from_rfc3339(&format!("{text}+08:00"))
-            .unwrap()
-            .timestamp_millis(),
-    )
+    Instant(DateTime::parse_from_rfc3339(&format!("{text}+08:00")).unwrap().timestamp_millis())
 }
 
 fn row(date: &str, kind: DayKind) -> CalendarDay {
-    CalendarDay {
-        date: day(date),
-        kind,
-        name: "测试".into(),
-        source: "测试".into(),
-    }
+    CalendarDay { date: day(date), kind, name: "测试".into(), source: "测试".into() }
 }
 
 fn rows() -> Vec<CalendarDay> {
@@ -44,22 +35,8 @@ fn rows() -> Vec<CalendarDay> {
 fn make_up_days_are_worked_and_holidays_are_not() {
     let calendar = calendar();
     let works = |text| calendar.is_working_day(day(text)).unwrap();
-    assert_eq!(
-        works("2026-09-20"),
-        Reckoned {
-            value: true,
-            provisional: false
-        },
-        "Sunday, made up"
-    );
-    assert_eq!(
-        works("2026-10-07"),
-        Reckoned {
-            value: false,
-            provisional: false
-        },
-        "Wednesday, off"
-    );
+    assert_eq!(works("2026-09-20"), Reckoned { value: true, provisional: false }, "Sunday, made up");
+    assert_eq!(works("2026-10-07"), Reckoned { value: false, provisional: false }, "Wednesday, off");
     assert!(!works("2020-02-01").value, "the Spring Festival of 2020 was lengthened");
     assert!(works("2019-05-05").value, "Labour Day of 2019 was amended");
     assert!(works("2018-12-29").value, "made up for New Year 2019");
@@ -68,30 +45,14 @@ fn make_up_days_are_worked_and_holidays_are_not() {
 
 #[test]
 fn a_disclosure_started_now_ends_this_year_and_is_settled() {
-    let end = calendar()
-        .deadline_working_days(at("2026-11-24T10:00:00"), 20, five_pm())
-        .unwrap();
-    assert_eq!(
-        end,
-        Reckoned {
-            value: at("2026-12-22T17:00:00"),
-            provisional: false
-        }
-    );
+    let end = calendar().deadline_working_days(at("2026-11-24T10:00:00"), 20, five_pm()).unwrap();
+    assert_eq!(end, Reckoned { value: at("2026-12-22T17:00:00"), provisional: false });
 }
 
 #[test]
 fn a_disclosure_reaching_a_year_without_notice_works_and_says_so() {
-    let end = calendar()
-        .deadline_working_days(at("2026-12-10T10:00:00"), 20, five_pm())
-        .unwrap();
-    assert_eq!(
-        end,
-        Reckoned {
-            value: at("2027-01-08T17:00:00"),
-            provisional: true
-        }
-    );
+    let end = calendar().deadline_working_days(at("2026-12-10T10:00:00"), 20, five_pm()).unwrap();
+    assert_eq!(end, Reckoned { value: at("2027-01-08T17:00:00"), provisional: true });
 }
 
 #[test]
@@ -101,21 +62,14 @@ fn the_last_days_of_december_wait_for_the_next_notice() {
     assert!(!calendar.is_working_day(day("2026-12-28")).unwrap().provisional);
     assert!(calendar.is_working_day(day("2026-12-29")).unwrap().provisional);
     let mut december = calendar.days().filter(|d| d.date.month() == 12);
-    assert!(
-        december.all(|d| d.date.day() >= 29),
-        "the bound that settled_until rests on"
-    );
+    assert!(december.all(|d| d.date.day() >= 29), "the bound that settled_until rests on");
 }
 
 #[test]
 fn a_start_late_at_night_counts_by_the_day_in_china() {
     let calendar = calendar();
     // 16:30 UTC on Monday is Tuesday in China, so the first working day after it is Wednesday.
-    let start = Instant(
-        DateTime::parse_from_rfc3339("2026-11-23T16:30:00Z")
-            .unwrap()
-            .timestamp_millis(),
-    );
+    let start = Instant(DateTime::parse_from_rfc3339("2026-11-23T16:30:00Z").unwrap().timestamp_millis());
     let end = calendar.deadline_working_days(start, 1, five_pm()).unwrap();
     assert_eq!(end.value, at("2026-11-25T17:00:00"));
 }
@@ -125,13 +79,7 @@ fn calendar_days_end_on_a_working_day_unless_asked_not_to() {
     let calendar = calendar();
     let start = at("2026-09-16T09:00:00"); // 15 days later is 1 October; work resumes on the 8th.
     let end = calendar.deadline_calendar_days(start, 15, five_pm()).unwrap();
-    assert_eq!(
-        end,
-        Reckoned {
-            value: at("2026-10-08T17:00:00"),
-            provisional: false
-        }
-    );
+    assert_eq!(end, Reckoned { value: at("2026-10-08T17:00:00"), provisional: false });
     assert_eq!(calendar_days_after(start, 15, five_pm()), at("2026-10-01T17:00:00"));
 }
 
@@ -139,50 +87,25 @@ fn calendar_days_end_on_a_working_day_unless_asked_not_to() {
 fn beyond_the_table_it_refuses() {
     let calendar = calendar();
     assert_eq!(*calendar.loaded(), day("2018-01-01")..=day("2030-12-31"));
-    let refused = calendar
-        .deadline_working_days(at("2030-12-20T10:00:00"), 20, five_pm())
-        .unwrap_err();
-    assert_eq!(
-        refused,
-        OutsideCalendar {
-            date: day("2031-01-01"),
-            loaded: day("2018-01-01")..=day("2030-12-31")
-        }
-    );
-    assert_eq!(
-        refused.to_string(),
-        "2031-01-01 is outside the loaded calendar, 2018-01-01 to 2030-12-31"
-    );
+    let refused = calendar.deadline_working_days(at("2030-12-20T10:00:00"), 20, five_pm()).unwrap_err();
+    assert_eq!(refused, OutsideCalendar { date: day("2031-01-01"), loaded: day("2018-01-01")..=day("2030-12-31") });
+    assert_eq!(refused.to_string(), "2031-01-01 is outside the loaded calendar, 2018-01-01 to 2030-12-31");
     assert!(calendar.is_working_day(day("2017-12-31")).is_err());
     for extreme in [i64::MIN, i64::MAX] {
         assert!(calendar.deadline_working_days(Instant(extreme), 1, five_pm()).is_err());
-        assert!(
-            calendar
-                .deadline_calendar_days(Instant(extreme), u32::MAX, five_pm())
-                .is_err()
-        );
+        assert!(calendar.deadline_calendar_days(Instant(extreme), u32::MAX, five_pm()).is_err());
     }
-    assert!(
-        calendar
-            .deadline_working_days(at("2026-11-24T10:00:00"), u32::MAX, five_pm())
-            .is_err()
-    );
+    assert!(calendar.deadline_working_days(at("2026-11-24T10:00:00"), u32::MAX, five_pm()).is_err());
 }
 
 #[test]
 fn the_law_gives_thirteen_days_and_fewer_when_two_meet() {
     let count = |year| {
         let calendar = calendar();
-        calendar
-            .days()
-            .filter(|d| d.kind == DayKind::StatutoryHoliday && d.date.year() == year)
-            .count()
+        calendar.days().filter(|d| d.kind == DayKind::StatutoryHoliday && d.date.year() == year).count()
     };
     assert_eq!([2026, 2027, 2028, 2029, 2030].map(count), [0, 13, 12, 13, 13]);
-    assert!(
-        !calendar().is_working_day(day("2027-02-08")).unwrap().value,
-        "third day of the Spring Festival"
-    );
+    assert!(!calendar().is_working_day(day("2027-02-08")).unwrap().value, "third day of the Spring Festival");
 }
 
 #[test]
@@ -200,17 +123,8 @@ fn a_notice_loaded_beside_the_statutory_rows_replaces_them() {
     with_notice.push(row("2027-01-16", DayKind::MakeupWorkday));
     let calendar = Calendar::from_days(with_notice).unwrap();
     assert_eq!(calendar.settled_until(), day("2027-12-28"));
-    assert_eq!(
-        calendar.is_working_day(day("2027-01-16")).unwrap(),
-        Reckoned {
-            value: true,
-            provisional: false
-        }
-    );
-    assert!(
-        calendar.is_working_day(day("2027-04-05")).unwrap().value,
-        "this made-up notice omits Qingming"
-    );
+    assert_eq!(calendar.is_working_day(day("2027-01-16")).unwrap(), Reckoned { value: true, provisional: false });
+    assert!(calendar.is_working_day(day("2027-04-05")).unwrap().value, "this made-up notice omits Qingming");
     assert!(calendar.is_working_day(day("2028-01-03")).unwrap().provisional);
 }
 
@@ -235,23 +149,12 @@ fn a_year_known_only_by_law_ends_what_is_settled() {
     assert!(calendar.is_working_day(day("2027-01-04")).unwrap().provisional);
 
     let in_2025 = |row: &CalendarDay| notice_year(row.date) == 2025;
-    let with_gap = rows()
-        .into_iter()
-        .filter(|row| !in_2025(row) || row.kind == DayKind::Holiday)
-        .map(|mut row| {
-            row.kind = if in_2025(&row) {
-                DayKind::StatutoryHoliday
-            } else {
-                row.kind
-            };
-            row
-        });
+    let with_gap = rows().into_iter().filter(|row| !in_2025(row) || row.kind == DayKind::Holiday).map(|mut row| {
+        row.kind = if in_2025(&row) { DayKind::StatutoryHoliday } else { row.kind };
+        row
+    });
     let calendar = Calendar::from_days(with_gap).unwrap();
-    assert_eq!(
-        calendar.settled_until(),
-        day("2024-12-28"),
-        "the notice of 2026 settles nothing across 2025"
-    );
+    assert_eq!(calendar.settled_until(), day("2024-12-28"), "the notice of 2026 settles nothing across 2025");
 }
 
 #[test]
@@ -288,9 +191,7 @@ fn agrees_with_the_shared_table_on_every_day() {
         })
         .collect();
     let calendar = calendar();
-    let days = day("2018-01-01")
-        .iter_days()
-        .take_while(|date| *date <= day("2026-12-31"));
+    let days = day("2018-01-01").iter_days().take_while(|date| *date <= day("2026-12-31"));
     let mut compared = 0;
     for date in days {
         let expected = table.get(&date).copied().unwrap_or(!is_weekend(date));

@@ -28,8 +28,14 @@ pub trait Payload: Message + Default {
 impl Call {
     /// Writes an audit record that no other service acts on.
     pub async fn record(&self, kind: &str, subject: &str, facts: serde_json::Value) -> Result<()> {
-        outbox::append(&self.tx, &self.cx, &self.actor, self.now, outbox::Draft { kind, subject, facts, announce: false })
-            .await
+        outbox::append(
+            &self.tx,
+            &self.cx,
+            &self.actor,
+            self.now,
+            outbox::Draft { kind, subject, facts, announce: false },
+        )
+        .await
     }
 
     /// Writes an event that other services act on; it leaves with the commit.
@@ -83,7 +89,12 @@ impl Context {
     }
 
     /// Stores a refusal under its key, unless a concurrent copy got there first: then that one counts.
-    async fn refuse<P: Payload>(&self, keyed: Option<Idempotency>, reply: P, now: Instant) -> Result<Response<P>, Status> {
+    async fn refuse<P: Payload>(
+        &self,
+        keyed: Option<Idempotency>,
+        reply: P,
+        now: Instant,
+    ) -> Result<Response<P>, Status> {
         let Some(keyed) = keyed else { return Ok(Response::new(reply)) };
         let tx = self.db.begin().await?;
         if let Claim::Done(earlier) = keyed.claim(&tx, now).await? {

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -27,7 +27,10 @@ impl Db {
         options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
         if !url.starts_with("sqlite") {
             options.max_connections(20).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            return Ok(Db { write: Database::connect(options.clone()).await?, read: Database::connect(options).await? });
+            return Ok(Db {
+                write: Database::connect(options.clone()).await?,
+                read: Database::connect(options).await?,
+            });
         }
         let mut writer = options.clone();
         writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);

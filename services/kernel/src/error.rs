@@ -196,11 +196,9 @@ impl Error {
 impl From<Error> for Status {
     fn from(error: Error) -> Status {
         match error {
-            Error::Refused(refusal) => Status::with_details(
-                Code::FailedPrecondition,
-                refusal.code.clone(),
-                refusal.encode_to_vec().into(),
-            ),
+            Error::Refused(refusal) => {
+                Status::with_details(Code::FailedPrecondition, refusal.code.clone(), refusal.encode_to_vec().into())
+            }
             Error::Unauthenticated => Status::unauthenticated("unauthenticated"),
             Error::Unavailable(why) => {
                 tracing::warn!(why, "unavailable");

@@ -2,7 +2,8 @@
 //! transaction of the effect, refusals included.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
     sea_query::{Expr, OnConflict},
 };
 use sha2::{Digest, Sha256};
@@ -102,7 +103,11 @@ impl Idempotency {
 
     /// Inserts many finished replies at once (group commit). False if a key is taken: then the caller
     /// rolls back and decides again.
-    pub async fn store_all(tx: &impl ConnectionTrait, replies: Vec<(Idempotency, Vec<u8>)>, now: Instant) -> Result<bool> {
+    pub async fn store_all(
+        tx: &impl ConnectionTrait,
+        replies: Vec<(Idempotency, Vec<u8>)>,
+        now: Instant,
+    ) -> Result<bool> {
         if replies.is_empty() {
             return Ok(true);
         }

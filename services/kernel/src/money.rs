@@ -75,7 +75,9 @@ impl ScalarType for Money {
             return Err(InputValueError::custom("Money must be a string of yuan such as \"1234.50\""));
         };
         Money::parse_yuan(text).ok_or_else(|| {
-            InputValueError::custom("Money takes yuan with at most two decimals, such as \"1234.50\"; 金额为元，最多两位小数")
+            InputValueError::custom(
+                "Money takes yuan with at most two decimals, such as \"1234.50\"; 金额为元，最多两位小数",
+            )
         })
     }
 

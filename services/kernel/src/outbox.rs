@@ -1,8 +1,9 @@
 //! The append-only event table: outbox, audit trail and public history at once.
 
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::{Expr, LockBehavior, LockType, OnConflict},
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockBehavior, LockType, OnConflict},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
@@ -120,7 +121,13 @@ pub(crate) async fn append(
 
 impl Context {
     /// Writes an event of the exchange itself inside the caller's transaction (time, sequencer, feed).
-    pub async fn announce<A: Announcement>(&self, tx: &DatabaseTransaction, now: Instant, subject: &str, a: &A) -> Result<()> {
+    pub async fn announce<A: Announcement>(
+        &self,
+        tx: &DatabaseTransaction,
+        now: Instant,
+        subject: &str,
+        a: &A,
+    ) -> Result<()> {
         let facts = serde_json::to_value(a).map_err(|error| Error::Internal(error.to_string()))?;
         let draft = Draft { kind: A::KIND, subject, facts, announce: true };
         append(tx, self, &Actor::exchange(), now, draft).await
@@ -129,7 +136,13 @@ impl Context {
 
 impl Context {
     /// Writes an audit record of the exchange itself inside the caller's transaction.
-    pub async fn record(&self, tx: &DatabaseTransaction, now: Instant, subject: &str, (kind, facts): (&str, serde_json::Value)) -> Result<()> {
+    pub async fn record(
+        &self,
+        tx: &DatabaseTransaction,
+        now: Instant,
+        subject: &str,
+        (kind, facts): (&str, serde_json::Value),
+    ) -> Result<()> {
         append(tx, self, &Actor::exchange(), now, Draft { kind, subject, facts, announce: false }).await
     }
 }
@@ -202,6 +215,12 @@ pub async fn audit_page(
     if let Some(subject) = subject {
         select = select.filter(row::Column::Subject.eq(subject));
     }
-    let slice = page(db.read(), select, row::Column::Id, crate::page::Paging { first, after, newest_first: false, count: false }).await?;
+    let slice = page(
+        db.read(),
+        select,
+        row::Column::Id,
+        crate::page::Paging { first, after, newest_first: false, count: false },
+    )
+    .await?;
     Ok(slice.map(Event::from))
 }

@@ -4,7 +4,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{AsyncCommands, aio::ConnectionManager, streams::{StreamReadOptions, StreamReadReply}};
+use redis::{
+    AsyncCommands,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    streams::{StreamReadOptions, StreamReadReply},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Consumer, Delivery, Error, Event, Result};
@@ -44,7 +48,9 @@ impl RedisBus {
 
     async fn consume_some(&self, consumer: &dyn Consumer, stop: &CancellationToken) -> Result<()> {
         // A blocking read holds its connection, so it has its own.
-        let mut own = ConnectionManager::new(self.client.clone()).await?;
+        // Its answers may take as long as the read blocks, which is longer than the default limit on a busy machine.
+        let patient = ConnectionManagerConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+        let mut own = ConnectionManager::new_with_config(self.client.clone(), patient).await?;
         let made: redis::RedisResult<()> = own.xgroup_create_mkstream(&self.stream, consumer.name(), "0").await;
         if let Err(error) = made
             && error.code() != Some("BUSYGROUP")
@@ -59,7 +65,7 @@ impl RedisBus {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            let wait = if failed { 200 } else { 400 };
+            let wait = if failed { 200 } else { 1_000 };
             let fresh: Option<StreamReadReply> =
                 own.xread_options(&[&self.stream], &[">"], &options().block(wait)).await?;
             if let Some(fresh) = fresh {

@@ -25,7 +25,17 @@ const SECONDS_OF_DAY: i64 = 86_400;
 
 /// What a value counts. As text, in TOML and in the database: `working_days`, `bp` and so on.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, serde::Serialize, strum::Display, strum::EnumString, strum::IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Deserialize,
+    serde::Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -52,7 +62,17 @@ pub enum Unit {
 
 /// How sure a figure is. As text: the letter.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, serde::Serialize, strum::Display, strum::EnumString, strum::IntoStaticStr,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Deserialize,
+    serde::Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
 )]
 pub enum Mark {
     /// A statute or judicial interpretation, read in full.
@@ -101,11 +121,7 @@ impl RuleParameter {
     /// figures are never printed as law.
     #[must_use]
     pub fn citation(&self) -> String {
-        if self.confirmed {
-            format!("{}（{}）", self.id, self.source)
-        } else {
-            self.id.clone()
-        }
+        if self.confirmed { format!("{}（{}）", self.id, self.source) } else { self.id.clone() }
     }
 
     /// The value as the count that periods take. Loading bounds every unit but fen to fit; an amount too large
@@ -144,22 +160,10 @@ impl RuleParameter {
             (self.id.trim().is_empty(), "it has no rule id"),
             (self.source.trim().is_empty(), "it has no source"),
             (!is_key(&self.key), "the key is not dotted lower case"),
-            (
-                !is_jurisdiction(&self.jurisdiction),
-                "the jurisdiction is not CN or a part of it",
-            ),
-            (
-                !(0..=largest).contains(&self.value),
-                "the value is out of range for its unit",
-            ),
-            (
-                self.effective_to.is_some_and(|last| last < self.effective_from),
-                "it ends before it begins",
-            ),
-            (
-                self.confirmed && self.mark != Mark::S,
-                "only a statute can be confirmed",
-            ),
+            (!is_jurisdiction(&self.jurisdiction), "the jurisdiction is not CN or a part of it"),
+            (!(0..=largest).contains(&self.value), "the value is out of range for its unit"),
+            (self.effective_to.is_some_and(|last| last < self.effective_from), "it ends before it begins"),
+            (self.confirmed && self.mark != Mark::S, "only a statute can be confirmed"),
         ];
         checks.into_iter().find_map(|(wrong, why)| wrong.then_some(why))
     }
@@ -261,11 +265,7 @@ impl Rulebook {
         let mut rules: BTreeMap<String, Vec<RuleParameter>> = BTreeMap::new();
         for rule in parameters {
             if let Some(fault) = rule.fault() {
-                return Err(RulebookError::Faulty {
-                    key: rule.key,
-                    jurisdiction: rule.jurisdiction,
-                    fault,
-                });
+                return Err(RulebookError::Faulty { key: rule.key, jurisdiction: rule.jurisdiction, fault });
             }
             rules.entry(rule.key.clone()).or_default().push(rule);
         }
@@ -278,11 +278,7 @@ impl Rulebook {
                 }
                 if earlier.overlaps(later) {
                     let (key, jurisdiction) = (key.clone(), later.jurisdiction.clone());
-                    return Err(RulebookError::Overlap {
-                        key,
-                        jurisdiction,
-                        date: later.effective_from,
-                    });
+                    return Err(RulebookError::Overlap { key, jurisdiction, date: later.effective_from });
                 }
             }
             figures.iter().for_each(|figure| hash.update(figure.canonical()));
@@ -298,19 +294,9 @@ impl Rulebook {
     /// [`RuleMissing`] if none holds: the key is unknown, or the figure has not begun, has ended or is not known.
     pub fn at(&self, key: &str, jurisdiction: &str, date: NaiveDate) -> Result<&RuleParameter, RuleMissing> {
         let figures = self.rules.get(key).map(Vec::as_slice).unwrap_or_default();
-        iter::successors(Some(jurisdiction), |place| {
-            place.rsplit_once('-').map(|(around, _)| around)
-        })
-        .find_map(|place| {
-            figures
-                .iter()
-                .find(|rule| rule.jurisdiction == place && rule.in_force(date))
-        })
-        .ok_or_else(|| RuleMissing {
-            key: key.to_owned(),
-            jurisdiction: jurisdiction.to_owned(),
-            date,
-        })
+        iter::successors(Some(jurisdiction), |place| place.rsplit_once('-').map(|(around, _)| around))
+            .find_map(|place| figures.iter().find(|rule| rule.jurisdiction == place && rule.in_force(date)))
+            .ok_or_else(|| RuleMissing { key: key.to_owned(), jurisdiction: jurisdiction.to_owned(), date })
     }
 
     /// The fingerprint of the whole content, 12 hexadecimal digits, recorded on each record decided under it. It

@@ -84,10 +84,7 @@ fn a_place_takes_its_own_figure_or_the_nations() {
     let book = book();
     let today = day("2026-11-24");
     let floor = |place| book.at("reward.transfer.min_bp", place, today).unwrap().value;
-    assert_eq!(
-        [floor("CN"), floor("CN-SC"), floor("CN-SC-5101"), floor("CN-YN")],
-        [5_000, 7_000, 7_000, 5_000]
-    );
+    assert_eq!([floor("CN"), floor("CN-SC"), floor("CN-SC-5101"), floor("CN-YN")], [5_000, 7_000, 7_000, 5_000]);
     assert!(book.at("reward.transfer.min_bp", "US", today).is_err());
 }
 
@@ -95,18 +92,10 @@ fn a_place_takes_its_own_figure_or_the_nations() {
 fn a_figure_not_in_force_is_missing_not_guessed() {
     let book = book();
     assert!(book.at("tax.vat.technology_exempt", "CN", day("2025-12-31")).is_ok());
-    let missing = book
-        .at("tax.vat.technology_exempt", "CN-SC", day("2026-01-01"))
-        .unwrap_err();
-    assert_eq!(
-        missing.to_string(),
-        "no rule tax.vat.technology_exempt is in force in CN-SC on 2026-01-01"
-    );
+    let missing = book.at("tax.vat.technology_exempt", "CN-SC", day("2026-01-01")).unwrap_err();
+    assert_eq!(missing.to_string(), "no rule tax.vat.technology_exempt is in force in CN-SC on 2026-01-01");
     assert!(book.at("loan.tianfu.max_fen", "CN-SC", day("2025-06-29")).is_err());
-    assert!(
-        book.at("loan.tianfu.max_fen", "CN", day("2026-11-24")).is_err(),
-        "a provincial product"
-    );
+    assert!(book.at("loan.tianfu.max_fen", "CN", day("2026-11-24")).is_err(), "a provincial product");
     assert!(book.at("no.such_key", "CN", day("2026-11-24")).is_err());
 }
 
@@ -114,21 +103,10 @@ fn a_figure_not_in_force_is_missing_not_guessed() {
 fn only_confirmed_statutes_are_cited_as_law() {
     let book = book();
     let cite = |key| book.at(key, "CN-SC", day("2026-11-24")).unwrap().citation();
-    assert_eq!(
-        cite("reward.own_use.min_bp"),
-        "P5（促进科技成果转化法第45条：自行实施的营业利润）"
-    );
-    assert_eq!(
-        cite("reward.transfer.min_bp"),
-        "P6",
-        "Sichuan's floor is a recollection"
-    );
+    assert_eq!(cite("reward.own_use.min_bp"), "P5（促进科技成果转化法第45条：自行实施的营业利润）");
+    assert_eq!(cite("reward.transfer.min_bp"), "P6", "Sichuan's floor is a recollection");
     assert_eq!(cite("deposit.max_bp_of_floor"), "G10");
-    assert_eq!(
-        cite("bidding.soft_close.window_seconds"),
-        "SM-5",
-        "a statute, but of judicial auctions"
-    );
+    assert_eq!(cite("bidding.soft_close.window_seconds"), "SM-5", "a statute, but of judicial auctions");
     assert!(book.parameters().all(|rule| !rule.confirmed || rule.mark == Mark::S));
 }
 
@@ -154,23 +132,11 @@ fn the_version_is_computed_alike_for_ever() {
 #[test]
 fn faulty_parameters_are_refused() {
     assert_eq!(fault_of(|r| r.value = -1), "the value is out of range for its unit");
-    assert_eq!(
-        fault_of(|r| r.value = LARGEST_COUNT + 1),
-        "the value is out of range for its unit"
-    );
+    assert_eq!(fault_of(|r| r.value = LARGEST_COUNT + 1), "the value is out of range for its unit");
     assert_eq!(fault_of(|r| r.confirmed = true), "only a statute can be confirmed");
-    assert_eq!(
-        fault_of(|r| r.effective_to = Some(day("2017-12-31"))),
-        "it ends before it begins"
-    );
-    assert_eq!(
-        fault_of(|r| r.jurisdiction = "cn".into()),
-        "the jurisdiction is not CN or a part of it"
-    );
-    assert_eq!(
-        fault_of(|r| r.jurisdiction = "CN-".into()),
-        "the jurisdiction is not CN or a part of it"
-    );
+    assert_eq!(fault_of(|r| r.effective_to = Some(day("2017-12-31"))), "it ends before it begins");
+    assert_eq!(fault_of(|r| r.jurisdiction = "cn".into()), "the jurisdiction is not CN or a part of it");
+    assert_eq!(fault_of(|r| r.jurisdiction = "CN-".into()), "the jurisdiction is not CN or a part of it");
     assert_eq!(fault_of(|r| r.key = "a..b".into()), "the key is not dotted lower case");
     assert_eq!(fault_of(|r| r.source = " ".into()), "it has no source");
     assert_eq!(fault_of(|r| r.id.clear()), "it has no rule id");
@@ -185,17 +151,11 @@ fn contradicting_parameters_are_refused() {
     let next = rule("CN", 3_000, "2020-07-01", None);
     let place = rule("CN-SC", 3_000, "2019-01-01", None);
     let refused = Rulebook::from_parameters([overlap, old.clone()]).unwrap_err();
-    assert_eq!(
-        refused.to_string(),
-        "rule deposit.max_bp of CN has two values on 2020-06-30"
-    );
+    assert_eq!(refused.to_string(), "rule deposit.max_bp of CN has two values on 2020-06-30");
     let book = Rulebook::from_parameters([next.clone(), place, old.clone()]).unwrap();
     assert_eq!(book.at("deposit.max_bp", "CN", day("2020-06-30")).unwrap().value, 2_000);
     assert_eq!(book.at("deposit.max_bp", "CN", day("2020-07-01")).unwrap().value, 3_000);
-    let other_unit = RuleParameter {
-        unit: Unit::Fen,
-        ..next
-    };
+    let other_unit = RuleParameter { unit: Unit::Fen, ..next };
     let refused = Rulebook::from_parameters([old, other_unit]).unwrap_err();
     assert_eq!(refused, RulebookError::MixedUnits("deposit.max_bp".into()));
 }
@@ -209,17 +169,11 @@ fn unknown_and_missing_fields_are_refused() {
         format!("rules = [{{ {entry}, mark = \"X\" }}]"),
         format!("rules = [{{ {entry}, mark = \"D\", law = true }}]"),
         format!("rules = [{{ {entry}, mark = \"D\", jurisdiction = 1 }}]"),
-        format!(
-            "rules = [{{ {}, mark = \"D\" }}]",
-            entry.replace("value = 1,", "value = 1.5,")
-        ),
+        format!("rules = [{{ {}, mark = \"D\" }}]", entry.replace("value = 1,", "value = 1.5,")),
         "more = 1\nrules = []".to_owned(),
         String::new(),
     ] {
-        assert!(
-            matches!(Rulebook::parse(&bad), Err(RulebookError::Unreadable(_))),
-            "{bad}"
-        );
+        assert!(matches!(Rulebook::parse(&bad), Err(RulebookError::Unreadable(_))), "{bad}");
     }
 }
 

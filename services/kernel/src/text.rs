@@ -7,7 +7,10 @@ pub fn text(value: &str, field: &str, min: usize, max: usize) -> Result<String> 
     let trimmed = value.trim();
     let length = trimmed.chars().count();
     if length < min {
-        return Err(Refusal::new(ErrorCode::Required).at_field(field).accepting(format!("{min}–{max} 字 / characters")).into());
+        return Err(Refusal::new(ErrorCode::Required)
+            .at_field(field)
+            .accepting(format!("{min}–{max} 字 / characters"))
+            .into());
     }
     if length > max {
         let refusal = Refusal::new(ErrorCode::TextTooLong).at_field(field);

@@ -34,7 +34,8 @@ pub fn objects(files: &Files) -> String {
             let (r#type, value) = output(field);
             let (f, gql) = (&field.name, camel(&field.name));
             let doc = doc(&field.comment);
-            writeln!(body, "{doc}#[graphql(name = \"{gql}\")] async fn gql_{f}(&self) -> {type} {{ {value} }}").unwrap();
+            writeln!(body, "{doc}#[graphql(name = \"{gql}\")] async fn gql_{f}(&self) -> {type} {{ {value} }}")
+                .unwrap();
             for link in LINKS.iter().filter(|link| (link.0 == "*" || link.0 == name) && link.1 == f) {
                 body += &self::link(field, link);
             }

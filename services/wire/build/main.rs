@@ -31,7 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("objects.rs"), graphql::objects(&files))?;
     fs::write(out.join("inputs.rs"), graphql::inputs(&files))?;
     fs::write(out.join("mutations.rs"), graphql::mutations(&files))?;
-    fs::write(out.join("stored.rs"), stored::enums(&files) + &stored::payloads(&files) + &stored::announcements(&files))?;
+    fs::write(
+        out.join("stored.rs"),
+        stored::enums(&files) + &stored::payloads(&files) + &stored::announcements(&files),
+    )?;
 
     let mut build = tonic_prost_build::configure().enum_attribute(".", "#[derive(async_graphql::Enum)]");
     for mapped in ["Money", "Instant", "Role"] {
@@ -39,7 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     build = build.extern_path(".jishi.v1.UserError", "::kernel::Refusal");
     for message in files.announcements() {
-        build = build.message_attribute(format!(".jishi.v1.{}", message.name), "#[derive(serde::Serialize, serde::Deserialize)]");
+        build = build.message_attribute(
+            format!(".jishi.v1.{}", message.name),
+            "#[derive(serde::Serialize, serde::Deserialize)]",
+        );
     }
     build.compile_fds(descriptors)?;
     Ok(())

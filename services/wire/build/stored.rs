@@ -43,6 +43,7 @@ pub fn payloads(files: &Files) -> String {
 }
 
 pub fn announcements(files: &Files) -> String {
-    let implement = |name: &str| format!("impl kernel::Announcement for {name} {{ const KIND: &'static str = {name:?}; }}\n");
+    let implement =
+        |name: &str| format!("impl kernel::Announcement for {name} {{ const KIND: &'static str = {name:?}; }}\n");
     files.announcements().map(|message| implement(&message.name)).collect()
 }

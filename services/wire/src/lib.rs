@@ -66,10 +66,16 @@ pub mod v1 {
             }
 
             impl sea_orm::TryGetable for $name {
-                fn try_get_by<I: sea_orm::ColIdx>(row: &sea_orm::QueryResult, index: I) -> Result<Self, sea_orm::TryGetError> {
+                fn try_get_by<I: sea_orm::ColIdx>(
+                    row: &sea_orm::QueryResult,
+                    index: I,
+                ) -> Result<Self, sea_orm::TryGetError> {
                     let text = String::try_get_by(row, index)?;
                     Self::from_str_name(&format!("{}{text}", $prefix)).ok_or_else(|| {
-                        sea_orm::TryGetError::DbErr(sea_orm::DbErr::Type(format!("{text:?} is no {}", stringify!($name))))
+                        sea_orm::TryGetError::DbErr(sea_orm::DbErr::Type(format!(
+                            "{text:?} is no {}",
+                            stringify!($name)
+                        )))
                     })
                 }
             }

@@ -6,7 +6,11 @@ use async_graphql::dataloader::{DataLoader, Loader};
 use futures::future::BoxFuture;
 use kernel::{Actor, Error};
 
-use crate::{Clients, caller::{fault, request}, v1};
+use crate::{
+    Clients,
+    caller::{fault, request},
+    v1,
+};
 
 type Fetch<T> = fn(Clients, Arc<Actor>, Vec<String>) -> BoxFuture<'static, Result<Vec<(String, T)>, Error>>;
 

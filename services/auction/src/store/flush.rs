@@ -2,8 +2,8 @@
 
 use kernel::{Context, Error, Id, Idempotency, Instant, Money, Result};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr, Statement,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr,
+    Statement, sea_query::Expr,
 };
 use wire::{
     id::AwardId,

@@ -12,6 +12,8 @@ pub mod financing;
 pub mod person;
 mod show;
 pub mod stage;
+#[cfg(test)]
+mod story_tests;
 pub mod timeline;
 pub mod transcript;
 

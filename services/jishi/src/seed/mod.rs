@@ -62,15 +62,21 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<()> {
 /// Puts the demo's accounts and content in place. `identity` is the ground of that service, which must live in this
 /// process; the others are reached through `clients`.
 pub async fn demo(identity: &Context, clients: &Clients) -> Result<()> {
-    let demo = Demo::read()?;
-    identity::seed(identity, &demo.organizations()?).await?;
-    content::put(&demo, clients).await
+    accounts(identity).await?;
+    content::put(&Demo::read()?, clients).await
 }
 
-/// The same on a start. A process that it needs may start later; an exchange without demo data is an exchange.
-pub async fn when_started(identity: Context, clients: Clients) {
+/// The demo's organizations and people alone.
+pub async fn accounts(identity: &Context) -> Result<()> {
+    Ok(identity::seed(identity, &Demo::read()?.organizations()?).await?)
+}
+
+/// The demo's content on a start. A process that it needs may start later; an exchange without demo data is an
+/// exchange.
+pub async fn content_when_possible(clients: Clients) {
     for tries in 1..=TRIES {
-        let Err(error) = demo(&identity, &clients).await else { return };
+        let put = async { content::put(&Demo::read()?, &clients).await };
+        let Err(error) = put.await else { return };
         tracing::warn!(%error, tries, "the demo data is not in place");
         if !error.is::<tonic::Status>() {
             return;

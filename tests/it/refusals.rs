@@ -1,0 +1,375 @@
+//! Every refusal says why, in two languages, at which field and by which rule; it changes nothing, and it tells nothing
+//! that the caller may not know.
+
+use exchange_tests::Exchange;
+use jishi::demo::{
+    Fields,
+    client::Operation,
+    person::{Person, fresh_key},
+    timeline::Who,
+};
+use kernel::Money;
+use serde_json::{Value, json};
+
+use super::market::{
+    DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Market, TIMED_SECONDS, made, no, refused, refused_as_missing, tells_nothing_internal,
+    tried, unknown,
+};
+
+lanes! { coming_in listing applying bidding dealing }
+
+/// `value` with one field changed.
+fn with(value: &Value, field: &str, new: impl Into<Value>) -> Value {
+    let mut changed = value.clone();
+    changed[field] = new.into();
+    changed
+}
+
+async fn read(person: &Person, query: &str, id: &str) -> Value {
+    let answer = person.call(Operation { query: query.into(), variables: json!({ "id": id }), key: None }).await.unwrap().answer;
+    tells_nothing_internal(&answer);
+    answer
+}
+
+/// Who may not know of an object reads exactly what it would read of one that does not exist (promise P-6).
+async fn reads_as_missing(person: &Person, query: &str, id: &str) {
+    let (kind, _) = id.split_once('_').unwrap();
+    let answer = read(person, query, id).await;
+    assert!(answer.get("errors").is_none(), "{query}: {answer}");
+    assert!(answer["data"].as_object().unwrap().values().all(Value::is_null), "{query}: {answer}");
+    assert_eq!(answer, read(person, query, &unknown(kind)).await);
+    let node = "query N($id: ID!) { node(id: $id) { id } }";
+    assert_eq!(read(person, node, id).await, json!({ "data": { "node": null } }));
+}
+
+/// A value that is no value of its type is refused before anything is done.
+async fn refused_as_malformed(person: &Person, verb: &str, input: Value) {
+    let answer = tried(person, verb, input).await;
+    let code = answer.pointer("/errors/0/extensions/code").and_then(Value::as_str);
+    assert_eq!(code, Some("INVALID_INPUT"), "{answer}");
+    assert!(answer.get("data").is_none_or(Value::is_null), "{answer}");
+}
+
+async fn coming_in(exchange: Exchange) {
+    let market = Market::open(&exchange, 1).await;
+    let [buyer] = &market.buyers[..] else { panic!() };
+    let client = &market.stage.client;
+    let who = Who { zh: "新人", en: "newcomer" };
+    let newcomer = Person::new(client, who, format!("new-{}", fresh_key()), "correct horse battery");
+    newcomer.sign_up("王·小明").await.unwrap();
+
+    let sign_up = json!({ "login": newcomer.login, "password": "correct horse battery", "name": "王" });
+    refused(&newcomer, "signUp", sign_up.clone(), no("LOGIN_TAKEN", "login")).await;
+    let other = with(&sign_up, "login", format!("o-{}", fresh_key()));
+    refused(&newcomer, "signUp", with(&other, "password", "short"), no("WEAK_PASSWORD", "password").accepting("10")).await;
+    for (name, code) in [("a\u{0}b", "TEXT_UNSAFE"), ("a\u{202e}b", "TEXT_UNSAFE"), ("  ", "REQUIRED"), (&*"名".repeat(200), "TEXT_TOO_LONG")] {
+        refused(&newcomer, "signUp", with(&other, "name", name), no(code, "name")).await;
+    }
+    let wrong = json!({ "login": newcomer.login, "password": "wrong password" });
+    let absent = json!({ "login": "nobody-at-all", "password": "wrong password" });
+    let known = refused(&newcomer, "signIn", wrong, no("BAD_CREDENTIALS", "")).await;
+    assert_eq!(known, refused(&newcomer, "signIn", absent, no("BAD_CREDENTIALS", "")).await);
+
+    // The check character of a real code is wrong by one.
+    let organization = json!({ "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100" });
+    refused(&newcomer, "registerOrganization", organization.clone(), no("INVALID_USCI", "usci").by("GB 32100-2015")).await;
+    let sound = with(&organization, "usci", "91110000600037341L");
+    for (field, value, code) in [
+        ("name", "长".repeat(100_000 / 3), "TEXT_TOO_LONG"),
+        ("name", "巴山\u{0}新能源".into(), "TEXT_UNSAFE"),
+        ("name", "巴山\u{2067}新能源".into(), "TEXT_UNSAFE"),
+        ("name", "巴\u{200b}山".into(), "TEXT_UNSAFE"),
+        ("kind", "EXCHANGE_CENTRE".into(), "FORBIDDEN"),
+    ] {
+        refused(&newcomer, "registerOrganization", with(&sound, field, value), no(code, field)).await;
+    }
+    refused(&newcomer, "registerOrganization", with(&sound, "region", "51"), no("INVALID_INPUT", "region").by("GB/T 2260")).await;
+    let viewer = newcomer.glance("{ viewer { memberships { organizationId } } }", json!({})).await.unwrap();
+    assert_eq!(viewer["viewer"]["memberships"], json!([]), "a refused registration left something behind");
+
+    let made = newcomer.act("registerOrganization", "organization { id status }", sound.clone()).await.unwrap();
+    newcomer.refresh_login().await.unwrap();
+    refused(&newcomer, "registerOrganization", sound, no("ALREADY_EXISTS", "usci")).await;
+    let verify = json!({ "organizationId": made["id"], "approve": true, "evidence": "证照齐全" });
+    refused(&newcomer, "verifyOrganization", verify.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    refused_as_missing(&buyer.person, "verifyOrganization", verify, "organizationId").await;
+    let drafted = with(&market.draft(), "organizationId", made["id"].clone());
+    refused(&newcomer, "createListing", drafted, no("ORGANIZATION_NOT_VERIFIED", "organizationId")).await;
+    let member = json!({ "organizationId": made["id"], "login": newcomer.login, "roles": ["BROKER"] });
+    refused_as_missing(&buyer.person, "addMember", member.clone(), "organizationId").await;
+    refused(&newcomer, "addMember", with(&member, "roles", json!(["REVIEWER"])), no("INVALID_INPUT", "roles").accepting("BROKER")).await;
+    refused(&newcomer, "addMember", with(&member, "login", "nobody-at-all"), no("NOT_FOUND", "login")).await;
+
+    // Who judges does not belong to the judged.
+    let input = json!({ "organizationId": made["id"], "login": "reviewer", "roles": ["BROKER"] });
+    newcomer.act("addMember", "person { id }", input).await.unwrap();
+    market.staff.reviewer.refresh_login().await.unwrap();
+    let verify = json!({ "organizationId": made["id"], "approve": true, "evidence": "证照齐全" });
+    refused(&market.staff.reviewer, "verifyOrganization", verify, no("SAME_PERSON", "organizationId")).await;
+    let read = newcomer.glance("query O($id: ID!) { organization(id: $id) { status } }", json!({ "id": made["id"] })).await.unwrap();
+    assert_eq!(read["organization"]["status"], "APPLIED");
+}
+
+async fn listing(exchange: Exchange) {
+    let market = Market::open(&exchange, 1).await;
+    let (draft, broker, rival) = (market.draft(), &market.broker, &market.buyers[0]);
+    for (field, value, expected) in [
+        ("floorPrice", "0", no("FLOOR_NOT_POSITIVE", "floorPrice").by("SM-3").accepting("0.01")),
+        ("floorPrice", "-1.00", no("FLOOR_NOT_POSITIVE", "floorPrice").by("SM-3").accepting("0.01")),
+        ("deposit", "150000.01", no("DEPOSIT_ABOVE_CAP", "deposit").by("G10").accepting("≤ 150000.00")),
+        ("deposit", "0.00", no("AMOUNT_OUT_OF_RANGE", "deposit").by("G10")),
+        ("increment", "0.00", no("INCREMENT_NOT_POSITIVE", "increment").by("SM-5")),
+        ("increment", "-0.01", no("INCREMENT_NOT_POSITIVE", "increment").by("SM-5")),
+        ("title", "一", no("REQUIRED", "title")),
+        ("title", "抗\u{0}体", no("TEXT_UNSAFE", "title")),
+        ("title", "抗体\u{202e}药", no("TEXT_UNSAFE", "title")),
+        ("organizationId", &unknown("organization"), no("NOT_FOUND", "organizationId")),
+        ("organizationId", &unknown("listing"), no("INVALID_ID", "organizationId").accepting("organization_")),
+        ("organizationId", "1 OR 1=1", no("INVALID_ID", "organizationId")),
+        ("achievementId", &unknown("achievement"), no("NOT_FOUND", "achievementId")),
+    ] {
+        refused(broker, "createListing", with(&draft, field, value), expected).await;
+    }
+    for (field, value, expected) in [
+        ("disclosureDays", json!(4), no("PERIOD_TOO_SHORT", "disclosureDays").by("G3").accepting("≥ 5")),
+        ("freeSeconds", json!(1), no("PERIOD_OUT_OF_RANGE", "freeSeconds").by("SM-5")),
+        ("timedSeconds", json!(86_400), no("PERIOD_OUT_OF_RANGE", "timedSeconds").by("SM-5")),
+        ("secret", json!(true), no("SECRET_NOT_ALLOWED", "secret")),
+        ("title", json!("长".repeat(100_000 / 3)), no("TEXT_TOO_LONG", "title")),
+    ] {
+        refused(broker, "createListing", with(&draft, field, value), expected).await;
+    }
+    let dearer = with(&draft, "floorPrice", "1000000.01");
+    refused(broker, "createListing", dearer, no("PERIOD_TOO_SHORT", "disclosureDays").by("G3").accepting("≥ 10")).await;
+    for amount in [json!("1.005"), json!(500_000), json!(0.1), json!("1e3"), json!("1,000.00"), json!("１００"), json!(" 1"), Value::Null] {
+        refused_as_malformed(broker, "createListing", with(&draft, "floorPrice", amount)).await;
+    }
+    refused(&market.signatory, "createListing", draft.clone(), no("FORBIDDEN", "organizationId").accepting("BROKER")).await;
+    refused_as_missing(&rival.person, "createListing", draft.clone(), "organizationId").await;
+    assert_eq!(listings(&market).await, 0, "a refused draft was kept");
+
+    let id = made(broker, "createListing", "listing", draft.clone()).await["id"].clone();
+    let (named, decide) = (json!({ "listingId": id }), json!({ "listingId": id, "decision": "APPROVE" }));
+    let illegal = no("ILLEGAL_TRANSITION", "");
+    refused(&market.staff.reviewer, "reviewListing", decide.clone(), illegal.accepting("SUBMITTED")).await;
+    refused_as_missing(&rival.person, "submitListing", named.clone(), "listingId").await;
+    refused_as_missing(&rival.person, "reviewListing", decide.clone(), "listingId").await;
+    refused_as_missing(&rival.person, "applyForTransfer", with(&named, "organizationId", rival.id.clone()), "listingId").await;
+    reads_as_missing(&rival.person, "query L($id: ID!) { listing(id: $id) { id } }", id.as_str().unwrap()).await;
+    refused(&market.signatory, "submitListing", named.clone(), no("FORBIDDEN", "listingId").accepting("BROKER")).await;
+    stands(&market, &id, "DRAFT").await;
+    made(broker, "submitListing", "listing", named.clone()).await;
+    refused(broker, "submitListing", named, illegal.accepting("DISCLOSED")).await;
+    refused(broker, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    refused(&market.staff.qualifier, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    refused(&market.staff.reviewer, "reviewListing", with(&decide, "decision", "RETURN"), no("REQUIRED", "note")).await;
+
+    // Whoever handed it in does not review it.
+    let input = json!({ "organizationId": market.university.id, "login": "reviewer", "roles": ["BROKER"] });
+    market.university.person.act("addMember", "person { id }", input).await.unwrap();
+    market.staff.reviewer.refresh_login().await.unwrap();
+    let own = made(&market.staff.reviewer, "createListing", "listing", draft).await["id"].clone();
+    made(&market.staff.reviewer, "submitListing", "listing", json!({ "listingId": own })).await;
+    for listing in [&own, &id] {
+        refused(&market.staff.reviewer, "reviewListing", with(&decide, "listingId", listing.clone()), no("SAME_PERSON", "").by("SM-3")).await;
+        stands(&market, listing, "SUBMITTED").await;
+    }
+}
+
+async fn listings(market: &Market) -> i64 {
+    let query = "query C($id: ID!) { listings(organizationId: $id) { totalCount } }";
+    let read = market.broker.glance(query, json!({ "id": market.university.id })).await.unwrap();
+    read.number_at("/listings/totalCount").unwrap()
+}
+
+async fn stands(market: &Market, listing: &Value, status: &str) {
+    let read = market.broker.glance("query L($id: ID!) { listing(id: $id) { status } }", json!({ "id": listing })).await.unwrap();
+    assert_eq!(read["listing"]["status"], status);
+}
+
+async fn applying(exchange: Exchange) {
+    let market = Market::open(&exchange, 2).await;
+    let [buyer, rival] = &market.buyers[..] else { panic!() };
+    let (qualifier, cashier) = (&market.staff.qualifier, &market.staff.cashier);
+    let listing = market.disclosed(market.draft()).await;
+    let apply = json!({ "listingId": listing.id, "organizationId": buyer.id });
+    let own = with(&apply, "organizationId", market.university.id.clone());
+    refused(&market.university.person, "applyForTransfer", own, no("OWN_LISTING", "organizationId").by("SM-5")).await;
+    refused_as_missing(&rival.person, "applyForTransfer", apply.clone(), "organizationId").await;
+    let application = market.apply(buyer, &listing).await;
+    refused(&buyer.person, "applyForTransfer", apply, no("ALREADY_APPLIED", "organizationId").by("SM-4")).await;
+
+    let (named, review) = (json!({ "transferApplicationId": application }), json!({ "transferApplicationId": application, "approve": true }));
+    let due = "transferApplicationId";
+    reads_as_missing(&rival.person, "query A($id: ID!) { transferApplication(id: $id) { id status } }", &application).await;
+    refused_as_missing(&rival.person, "reviewTransferApplication", review.clone(), due).await;
+    refused_as_missing(&rival.person, "payDeposit", named.clone(), due).await;
+    refused(&buyer.person, "reviewTransferApplication", review.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
+    refused(qualifier, "reviewTransferApplication", with(&review, "approve", false), no("REQUIRED", "note")).await;
+    refused(&buyer.person, "payDeposit", named.clone(), no("DEPOSIT_NOT_DUE", due).by("SM-4")).await;
+    made(qualifier, "reviewTransferApplication", "transferApplication", review.clone()).await;
+    refused(qualifier, "reviewTransferApplication", review, no("ILLEGAL_TRANSITION", "").accepting("ELIGIBLE")).await;
+    refused(&buyer.person, "payDeposit", named.clone(), no("INSUFFICIENT_FUNDS", due).by("SM-4")).await;
+
+    let receipt = json!({
+        "organizationId": buyer.id, "amount": DEPOSIT.to_string(), "bankReference": fresh_key(),
+        "receivedAt": market.stage.client.now().plus_seconds(-60).to_string(),
+    });
+    let record = "recordBankReceipt";
+    refused(&buyer.person, record, receipt.clone(), no("FORBIDDEN", "").accepting("CASHIER")).await;
+    let late = market.stage.client.now().plus_seconds(3_600).to_string();
+    for (field, value, code) in [
+        ("amount", "0.00", "AMOUNT_OUT_OF_RANGE"),
+        ("amount", "-100.00", "AMOUNT_OUT_OF_RANGE"),
+        ("amount", "99999999999999.00", "AMOUNT_OUT_OF_RANGE"),
+        ("bankReference", "12\u{0}345", "TEXT_UNSAFE"),
+        ("receivedAt", &late, "INVALID_INPUT"),
+        ("organizationId", &unknown("organization"), "NOT_FOUND"),
+        ("organizationId", &application, "INVALID_ID"),
+    ] {
+        refused(cashier, record, with(&receipt, field, value), no(code, field)).await;
+    }
+    refused_as_malformed(cashier, record, with(&receipt, "amount", "100.001")).await;
+    assert_eq!(market.account(buyer).await, (Money::ZERO, Money::ZERO), "a refused receipt was credited");
+    made(cashier, record, "bankReceipt", receipt.clone()).await;
+    refused(cashier, record, receipt.clone(), no("DUPLICATE_RECEIPT", "bankReference")).await;
+    refused(cashier, record, with(&receipt, "organizationId", rival.id.clone()), no("DUPLICATE_RECEIPT", "bankReference")).await;
+    assert_eq!(market.account(buyer).await, (DEPOSIT, Money::ZERO));
+    reads_as_missing(&rival.person, "query G($id: ID!) { ledgerAccount(organizationId: $id) { balance } }", &buyer.id).await;
+    made(&buyer.person, "payDeposit", "deposit", named.clone()).await;
+    market.until_application(&application, "ELIGIBLE").await;
+    refused(&buyer.person, "payDeposit", named, no("DEPOSIT_PAID", due).by("SM-4")).await;
+    assert_eq!(market.account(buyer).await, (DEPOSIT, DEPOSIT));
+
+    let session = json!({ "listingId": listing.id, "startsAt": listing.ends_at.plus_seconds(60).to_string() });
+    let verb = "scheduleBidding";
+    refused(&buyer.person, verb, session.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
+    refused(qualifier, verb, session.clone(), no("DISCLOSURE_RUNNING", "listingId").by("SM-3").accepting("≥")).await;
+    refused(qualifier, verb, with(&session, "listingId", unknown("listing")), no("NOT_FOUND", "listingId")).await;
+    market.pass(listing.ends_at).await;
+    refused(qualifier, verb, session, no("TOO_FEW_BIDDERS", "listingId").by("SM-5").accepting("quoteAsSoleBidder")).await;
+    let late = json!({ "listingId": listing.id, "organizationId": rival.id });
+    refused(&rival.person, "applyForTransfer", late, no("LISTING_NOT_DISCLOSED", "listingId").by("SM-4")).await;
+    stands(&market, &json!(listing.id), "PERIOD_ENDED").await;
+    market.ledger_is_sound().await;
+}
+
+async fn bidding(exchange: Exchange) {
+    let market = Market::open(&exchange, 4).await;
+    let [first, second, unpaid, stranger] = &market.buyers[..] else { panic!() };
+    let listing = market.disclosed(market.draft()).await;
+    market.eligible(first, &listing).await;
+    market.eligible(second, &listing).await;
+    let due = market.qualified(unpaid, &listing).await;
+    let (session, starts_at) = market.scheduled(&listing).await;
+    let bid = |house: &str, amount: Money| json!({ "sessionId": session, "organizationId": house, "amount": amount.to_string() });
+    let by = |code, field| no(code, field).by("SM-5");
+    let again = json!({ "listingId": listing.id, "startsAt": starts_at.to_string() });
+    refused(&market.staff.qualifier, "scheduleBidding", again, no("ALREADY_SCHEDULED", "listingId")).await;
+    refused(&first.person, "placeBid", bid(&first.id, FLOOR), by("SESSION_NOT_OPEN", "amount")).await;
+    // The bidders are fixed now: a deposit would qualify for nothing.
+    market.staff.receive(&market.stage, unpaid, DEPOSIT).await.unwrap();
+    refused(&unpaid.person, "payDeposit", json!({ "transferApplicationId": due }), no("DEPOSIT_NOT_DUE", "transferApplicationId").by("SM-4")).await;
+    assert_eq!(market.account(unpaid).await, (DEPOSIT, Money::ZERO));
+    market.pass(starts_at).await;
+    market.until_session(&session, "FREE").await;
+
+    let trader = market.university.hire(&market.stage, Who { zh: "投标人", en: "trader" }, &["BIDDER"]).await.unwrap();
+    refused(&trader, "placeBid", bid(&market.university.id, FLOOR), by("OWN_LISTING", "organizationId")).await;
+    refused(&unpaid.person, "placeBid", bid(&unpaid.id, FLOOR), by("DEPOSIT_INSUFFICIENT", "organizationId")).await;
+    refused(&stranger.person, "placeBid", bid(&stranger.id, FLOOR), by("NOT_ELIGIBLE", "organizationId")).await;
+    refused_as_missing(&stranger.person, "placeBid", bid(&first.id, FLOOR), "organizationId").await;
+    refused(&market.broker, "placeBid", bid(&market.university.id, FLOOR), no("FORBIDDEN", "organizationId").accepting("BIDDER")).await;
+    let step = |steps: i64| Money(FLOOR.0 + INCREMENT.0 * steps);
+    for (amount, code) in [
+        (Money(FLOOR.0 - 1), "BELOW_START"),
+        (Money(FLOOR.0 + 1), "NOT_STEP_MULTIPLE"),
+        (Money::ZERO, "AMOUNT_OUT_OF_RANGE"),
+        (Money(-FLOOR.0), "AMOUNT_OUT_OF_RANGE"),
+        (Money(9_999_999_999_999_999), "AMOUNT_OUT_OF_RANGE"),
+    ] {
+        refused(&first.person, "placeBid", bid(&first.id, amount), by(code, "amount")).await;
+    }
+    for amount in [json!(500_000), json!("5e5"), json!("500000.001")] {
+        refused_as_malformed(&first.person, "placeBid", with(&bid(&first.id, FLOOR), "amount", amount)).await;
+    }
+    let elsewhere = with(&bid(&first.id, FLOOR), "sessionId", unknown("bidding"));
+    refused(&first.person, "placeBid", elsewhere, no("NOT_FOUND", "sessionId")).await;
+    let wrong_kind = with(&bid(&first.id, FLOOR), "sessionId", listing.id.clone());
+    refused(&first.person, "placeBid", wrong_kind, no("INVALID_ID", "sessionId").accepting("bidding_")).await;
+    assert_eq!(bids(&market, &session).await, (0, Value::Null), "a refused bid counted");
+
+    made(&first.person, "placeBid", "bid", bid(&first.id, FLOOR)).await;
+    refused(&first.person, "placeBid", bid(&first.id, step(1)), by("ALREADY_LEADING", "amount")).await;
+    refused(&second.person, "placeBid", bid(&second.id, FLOOR), by("BELOW_MIN_INCREMENT", "amount").accepting("510000.00")).await;
+    refused(&second.person, "placeBid", bid(&second.id, Money(step(1).0 + 1)), by("NOT_STEP_MULTIPLE", "amount")).await;
+    market.pass(starts_at.plus_seconds(FREE_SECONDS + TIMED_SECONDS)).await;
+    refused(&second.person, "placeBid", bid(&second.id, step(1)), by("SESSION_CLOSED", "amount")).await;
+    assert_eq!(bids(&market, &session).await, (1, json!(FLOOR.to_string())));
+    market.ledger_is_sound().await;
+}
+
+async fn bids(market: &Market, session: &str) -> (i64, Value) {
+    let query = "query S($id: ID!) { biddingSession(id: $id) { bidCount currentPrice } }";
+    let read = market.broker.glance(query, json!({ "id": session })).await.unwrap();
+    (read.number_at("/biddingSession/bidCount").unwrap(), read["biddingSession"]["currentPrice"].clone())
+}
+
+async fn dealing(exchange: Exchange) {
+    let market = Market::open(&exchange, 2).await;
+    let [buyer, rival] = &market.buyers[..] else { panic!() };
+    let (reviewer, registrar, cashier) = (&market.staff.reviewer, &market.staff.registrar, &market.staff.cashier);
+    let listing = market.disclosed(market.draft()).await;
+    market.eligible(buyer, &listing).await;
+    market.pass(listing.ends_at).await;
+    let input = json!({ "listingId": listing.id, "organizationId": buyer.id, "price": FLOOR.to_string() });
+    let award = made(&buyer.person, "quoteAsSoleBidder", "award", input).await["id"].as_str().unwrap().to_owned();
+    let confirm = json!({ "awardId": award });
+    refused(&buyer.person, "confirmAward", confirm.clone(), no("FORBIDDEN", "").accepting("REVIEWER | QUALIFIER")).await;
+    refused(reviewer, "confirmAward", json!({ "awardId": unknown("award") }), no("NOT_FOUND", "awardId")).await;
+    made(reviewer, "confirmAward", "award", confirm.clone()).await;
+    refused(reviewer, "confirmAward", confirm.clone(), no("SAME_PERSON", "awardId")).await;
+    assert_eq!(market.award(&listing).await["status"], "HALF_CONFIRMED");
+    made(&market.staff.qualifier, "confirmAward", "award", confirm.clone()).await;
+    refused(reviewer, "confirmAward", confirm, no("ILLEGAL_TRANSITION", "awardId")).await;
+
+    let deal = market.deal(&listing).await;
+    let (id, contract) = (deal["id"].as_str().unwrap(), deal["contractId"].as_str().unwrap());
+    for (query, id) in [
+        ("query W($id: ID!) { award(id: $id) { id } }", award.as_str()),
+        ("query D($id: ID!) { deal(id: $id) { id } }", id),
+        ("query C($id: ID!) { contract(id: $id) { id document } }", contract),
+    ] {
+        reads_as_missing(&rival.person, query, id).await;
+    }
+    let register = json!({ "contractId": contract, "kind": "ASSIGNMENT", "contractAmount": deal["price"], "technicalAmount": deal["price"] });
+    let sign = json!({ "contractId": contract, "organizationId": buyer.id, "documentHash": "0".repeat(64) });
+    refused_as_missing(&rival.person, "registerContract", register.clone(), "contractId").await;
+    refused_as_missing(&rival.person, "signContract", with(&sign, "organizationId", rival.id.clone()), "contractId").await;
+    refused(&buyer.person, "registerContract", register.clone(), no("FORBIDDEN", "").accepting("REGISTRAR")).await;
+    refused(registrar, "registerContract", register.clone(), no("CONTRACT_NOT_SIGNED", "").by("T10").accepting("SIGNED")).await;
+    refused(&buyer.person, "signContract", sign.clone(), no("DOCUMENT_CHANGED", "documentHash").by("E2")).await;
+    let other_side = with(&sign, "organizationId", market.university.id.clone());
+    refused(&buyer.person, "signContract", other_side.clone(), no("NOT_FOUND", "organizationId")).await;
+    refused(&market.broker, "signContract", other_side, no("FORBIDDEN", "organizationId").accepting("SIGNATORY")).await;
+    refused(cashier, "settle", json!({ "dealId": id }), no("CONTRACT_NOT_REGISTERED", "dealId").by("SM-5b")).await;
+    refused(&buyer.person, "settle", json!({ "dealId": id }), no("FORBIDDEN", "").accepting("CASHIER")).await;
+    refused(cashier, "settle", json!({ "dealId": unknown("deal") }), no("NOT_FOUND", "dealId")).await;
+    assert_eq!(market.deal(&listing).await["status"], "DRAFTED");
+
+    market.signed(buyer, &deal["contractId"]).await;
+    refused(&buyer.person, "signContract", sign, no("ALREADY_SIGNED", "organizationId")).await;
+    for (field, value, code) in [
+        ("contractAmount", Money(FLOOR.0 + 1), "INVALID_INPUT"),
+        ("technicalAmount", Money(FLOOR.0 + 1), "TECHNICAL_AMOUNT_ABOVE_CONTRACT"),
+        ("technicalAmount", Money(-1), "AMOUNT_OUT_OF_RANGE"),
+    ] {
+        refused(registrar, "registerContract", with(&register, field, value.to_string()), no(code, field).by("T11")).await;
+    }
+    made(registrar, "registerContract", "contract", register.clone()).await;
+    refused(registrar, "registerContract", register, no("ILLEGAL_TRANSITION", "")).await;
+    refused(cashier, "settle", json!({ "dealId": id }), no("INSUFFICIENT_FUNDS", "dealId").by("SM-5b")).await;
+    assert_eq!(market.account(buyer).await, (DEPOSIT, DEPOSIT), "a refused settlement moved money");
+    assert_eq!(market.account(&market.university).await, (Money::ZERO, Money::ZERO));
+    market.ledger_is_sound().await;
+}
