@@ -40,5 +40,8 @@ macro_rules! lanes {
 mod deal;
 mod kills;
 mod market;
+mod readme;
 mod refusals;
+mod retries;
+mod sole;
 mod tidy;

@@ -20,13 +20,31 @@ pub const FREE_SECONDS: i64 = 600;
 pub const TIMED_SECONDS: i64 = 120;
 
 const ENTERPRISE: &[&str] = &["ADMINISTRATOR", "BIDDER", "SIGNATORY"];
-const BUYERS: [(&str, &str); 4] =
-    [("甲", "绵阳涪江电子有限公司"), ("乙", "成都东部新材料有限公司"), ("丙", "泸州长江化工有限公司"), ("丁", "达州巴渠机械有限公司")];
+const BUYERS: [(&str, &str); 4] = [
+    ("甲", "绵阳涪江电子有限公司"),
+    ("乙", "成都东部新材料有限公司"),
+    ("丙", "泸州长江化工有限公司"),
+    ("丁", "达州巴渠机械有限公司"),
+];
 
 /// Words that only our own code and its libraries use.
 const INTERNAL: [&str; 16] = [
-    "panicked", "sea_orm", "sea-orm", "sqlx", "tonic", "SELECT ", "INSERT ", "UPDATE ", "UNIQUE constraint", ".rs:", "::",
-    "DbErr", "sqlite", "postgres", "Status {", "RUST_BACKTRACE",
+    "panicked",
+    "sea_orm",
+    "sea-orm",
+    "sqlx",
+    "tonic",
+    "SELECT ",
+    "INSERT ",
+    "UPDATE ",
+    "UNIQUE constraint",
+    ".rs:",
+    "::",
+    "DbErr",
+    "sqlite",
+    "postgres",
+    "Status {",
+    "RUST_BACKTRACE",
 ];
 
 /// A university that sells, companies that buy, and the centre's staff.
@@ -87,7 +105,13 @@ impl Market {
             authority: "12",
             roles: &["ADMINISTRATOR"],
         };
-        let buyer = |(zh, name)| Plan { who: Who { zh, en: "buyer" }, name, kind: "ENTERPRISE", authority: "91", roles: ENTERPRISE };
+        let buyer = |(zh, name)| Plan {
+            who: Who { zh, en: "buyer" },
+            name,
+            kind: "ENTERPRISE",
+            authority: "91",
+            roles: ENTERPRISE,
+        };
         let mut plans = vec![university];
         plans.extend(BUYERS.into_iter().take(buyers).map(buyer));
         let mut buyers = staff.admit(&stage, &plans).await.unwrap();
@@ -224,7 +248,10 @@ impl Market {
 
     /// Both sides sign the text that they read.
     pub async fn signed(&self, buyer: &House, contract: &Value) {
-        let read = buyer.person.glance("query C($id: ID!) { contract(id: $id) { documentHash } }", json!({ "id": contract })).await;
+        let read = buyer
+            .person
+            .glance("query C($id: ID!) { contract(id: $id) { documentHash } }", json!({ "id": contract }))
+            .await;
         let hash = read.unwrap()["contract"]["documentHash"].clone();
         for (person, side) in [(&self.signatory, &self.university.id), (&buyer.person, &buyer.id)] {
             let input = json!({ "contractId": contract, "organizationId": side, "documentHash": hash });
@@ -268,7 +295,10 @@ pub async fn made(person: &Person, verb: &str, object: &str, input: Value) -> Va
         "deal" | "listing" | "transferApplication" | "award" | "contract" | "deposit" | "biddingSession" => "id status",
         _ => "__typename",
     };
-    person.act(verb, &format!("{object} {{ {fields} {} }}", if object == "deposit" { "amount" } else { "" }), input).await.unwrap()
+    person
+        .act(verb, &format!("{object} {{ {fields} {} }}", if object == "deposit" { "amount" } else { "" }), input)
+        .await
+        .unwrap()
 }
 
 /// The whole answer to a mutation of which only the refusals are read.
@@ -292,7 +322,8 @@ pub async fn tried_under(person: &Person, verb: &str, input: Value, key: &str) -
 /// The mutation is refused, and the refusal says all that it should.
 pub async fn refused(person: &Person, verb: &str, input: Value, expected: Refusal<'_>) -> Value {
     let answer = tried(person, verb, input.clone()).await;
-    let errors = answer.pointer(&format!("/data/{verb}/userErrors")).and_then(Value::as_array).cloned().unwrap_or_default();
+    let errors =
+        answer.pointer(&format!("/data/{verb}/userErrors")).and_then(Value::as_array).cloned().unwrap_or_default();
     let shown = || format!("{verb}({}) → {answer}", clipped(&input));
     assert_eq!(errors.len(), 1, "{}", shown());
     let error = &errors[0];

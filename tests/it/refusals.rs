@@ -12,8 +12,8 @@ use kernel::Money;
 use serde_json::{Value, json};
 
 use super::market::{
-    DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Market, TIMED_SECONDS, made, no, refused, refused_as_missing, tells_nothing_internal,
-    tried, unknown,
+    DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Market, TIMED_SECONDS, made, no, refused, refused_as_missing,
+    tells_nothing_internal, tried, unknown,
 };
 
 lanes! { coming_in listing applying bidding dealing }
@@ -26,7 +26,8 @@ fn with(value: &Value, field: &str, new: impl Into<Value>) -> Value {
 }
 
 async fn read(person: &Person, query: &str, id: &str) -> Value {
-    let answer = person.call(Operation { query: query.into(), variables: json!({ "id": id }), key: None }).await.unwrap().answer;
+    let answer =
+        person.call(Operation { query: query.into(), variables: json!({ "id": id }), key: None }).await.unwrap().answer;
     tells_nothing_internal(&answer);
     answer
 }
@@ -61,8 +62,14 @@ async fn coming_in(exchange: Exchange) {
     let sign_up = json!({ "login": newcomer.login, "password": "correct horse battery", "name": "王" });
     refused(&newcomer, "signUp", sign_up.clone(), no("LOGIN_TAKEN", "login")).await;
     let other = with(&sign_up, "login", format!("o-{}", fresh_key()));
-    refused(&newcomer, "signUp", with(&other, "password", "short"), no("WEAK_PASSWORD", "password").accepting("10")).await;
-    for (name, code) in [("a\u{0}b", "TEXT_UNSAFE"), ("a\u{202e}b", "TEXT_UNSAFE"), ("  ", "REQUIRED"), (&*"名".repeat(200), "TEXT_TOO_LONG")] {
+    refused(&newcomer, "signUp", with(&other, "password", "short"), no("WEAK_PASSWORD", "password").accepting("10"))
+        .await;
+    for (name, code) in [
+        ("a\u{0}b", "TEXT_UNSAFE"),
+        ("a\u{202e}b", "TEXT_UNSAFE"),
+        ("  ", "REQUIRED"),
+        (&*"名".repeat(200), "TEXT_TOO_LONG"),
+    ] {
         refused(&newcomer, "signUp", with(&other, "name", name), no(code, "name")).await;
     }
     let wrong = json!({ "login": newcomer.login, "password": "wrong password" });
@@ -71,8 +78,10 @@ async fn coming_in(exchange: Exchange) {
     assert_eq!(known, refused(&newcomer, "signIn", absent, no("BAD_CREDENTIALS", "")).await);
 
     // The check character of a real code is wrong by one.
-    let organization = json!({ "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100" });
-    refused(&newcomer, "registerOrganization", organization.clone(), no("INVALID_USCI", "usci").by("GB 32100-2015")).await;
+    let organization =
+        json!({ "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100" });
+    refused(&newcomer, "registerOrganization", organization.clone(), no("INVALID_USCI", "usci").by("GB 32100-2015"))
+        .await;
     let sound = with(&organization, "usci", "91110000600037341L");
     for (field, value, code) in [
         ("name", "长".repeat(100_000 / 3), "TEXT_TOO_LONG"),
@@ -83,7 +92,13 @@ async fn coming_in(exchange: Exchange) {
     ] {
         refused(&newcomer, "registerOrganization", with(&sound, field, value), no(code, field)).await;
     }
-    refused(&newcomer, "registerOrganization", with(&sound, "region", "51"), no("INVALID_INPUT", "region").by("GB/T 2260")).await;
+    refused(
+        &newcomer,
+        "registerOrganization",
+        with(&sound, "region", "51"),
+        no("INVALID_INPUT", "region").by("GB/T 2260"),
+    )
+    .await;
     let viewer = newcomer.glance("{ viewer { memberships { organizationId } } }", json!({})).await.unwrap();
     assert_eq!(viewer["viewer"]["memberships"], json!([]), "a refused registration left something behind");
 
@@ -97,7 +112,13 @@ async fn coming_in(exchange: Exchange) {
     refused(&newcomer, "createListing", drafted, no("ORGANIZATION_NOT_VERIFIED", "organizationId")).await;
     let member = json!({ "organizationId": made["id"], "login": newcomer.login, "roles": ["BROKER"] });
     refused_as_missing(&buyer.person, "addMember", member.clone(), "organizationId").await;
-    refused(&newcomer, "addMember", with(&member, "roles", json!(["REVIEWER"])), no("INVALID_INPUT", "roles").accepting("BROKER")).await;
+    refused(
+        &newcomer,
+        "addMember",
+        with(&member, "roles", json!(["REVIEWER"])),
+        no("INVALID_INPUT", "roles").accepting("BROKER"),
+    )
+    .await;
     refused(&newcomer, "addMember", with(&member, "login", "nobody-at-all"), no("NOT_FOUND", "login")).await;
 
     // Who judges does not belong to the judged.
@@ -106,7 +127,10 @@ async fn coming_in(exchange: Exchange) {
     market.staff.reviewer.refresh_login().await.unwrap();
     let verify = json!({ "organizationId": made["id"], "approve": true, "evidence": "证照齐全" });
     refused(&market.staff.reviewer, "verifyOrganization", verify, no("SAME_PERSON", "organizationId")).await;
-    let read = newcomer.glance("query O($id: ID!) { organization(id: $id) { status } }", json!({ "id": made["id"] })).await.unwrap();
+    let read = newcomer
+        .glance("query O($id: ID!) { organization(id: $id) { status } }", json!({ "id": made["id"] }))
+        .await
+        .unwrap();
     assert_eq!(read["organization"]["status"], "APPLIED");
 }
 
@@ -134,17 +158,27 @@ async fn listing(exchange: Exchange) {
         ("disclosureDays", json!(4), no("PERIOD_TOO_SHORT", "disclosureDays").by("G3").accepting("≥ 5")),
         ("freeSeconds", json!(1), no("PERIOD_OUT_OF_RANGE", "freeSeconds").by("SM-5")),
         ("timedSeconds", json!(86_400), no("PERIOD_OUT_OF_RANGE", "timedSeconds").by("SM-5")),
-        ("secret", json!(true), no("SECRET_NOT_ALLOWED", "secret")),
+        ("secret", json!(true), no("SECRET_NOT_ALLOWED", "secret").by("SM-1")),
         ("title", json!("长".repeat(100_000 / 3)), no("TEXT_TOO_LONG", "title")),
     ] {
         refused(broker, "createListing", with(&draft, field, value), expected).await;
     }
     let dearer = with(&draft, "floorPrice", "1000000.01");
     refused(broker, "createListing", dearer, no("PERIOD_TOO_SHORT", "disclosureDays").by("G3").accepting("≥ 10")).await;
-    for amount in [json!("1.005"), json!(500_000), json!(0.1), json!("1e3"), json!("1,000.00"), json!("１００"), json!(" 1"), Value::Null] {
+    for amount in [
+        json!("1.005"),
+        json!(500_000),
+        json!(0.1),
+        json!("1e3"),
+        json!("1,000.00"),
+        json!("１００"),
+        json!(" 1"),
+        Value::Null,
+    ] {
         refused_as_malformed(broker, "createListing", with(&draft, "floorPrice", amount)).await;
     }
-    refused(&market.signatory, "createListing", draft.clone(), no("FORBIDDEN", "organizationId").accepting("BROKER")).await;
+    refused(&market.signatory, "createListing", draft.clone(), no("FORBIDDEN", "organizationId").accepting("BROKER"))
+        .await;
     refused_as_missing(&rival.person, "createListing", draft.clone(), "organizationId").await;
     assert_eq!(listings(&market).await, 0, "a refused draft was kept");
 
@@ -154,7 +188,13 @@ async fn listing(exchange: Exchange) {
     refused(&market.staff.reviewer, "reviewListing", decide.clone(), illegal.accepting("SUBMITTED")).await;
     refused_as_missing(&rival.person, "submitListing", named.clone(), "listingId").await;
     refused_as_missing(&rival.person, "reviewListing", decide.clone(), "listingId").await;
-    refused_as_missing(&rival.person, "applyForTransfer", with(&named, "organizationId", rival.id.clone()), "listingId").await;
+    refused_as_missing(
+        &rival.person,
+        "applyForTransfer",
+        with(&named, "organizationId", rival.id.clone()),
+        "listingId",
+    )
+    .await;
     reads_as_missing(&rival.person, "query L($id: ID!) { listing(id: $id) { id } }", id.as_str().unwrap()).await;
     refused(&market.signatory, "submitListing", named.clone(), no("FORBIDDEN", "listingId").accepting("BROKER")).await;
     stands(&market, &id, "DRAFT").await;
@@ -171,7 +211,13 @@ async fn listing(exchange: Exchange) {
     let own = made(&market.staff.reviewer, "createListing", "listing", draft).await["id"].clone();
     made(&market.staff.reviewer, "submitListing", "listing", json!({ "listingId": own })).await;
     for listing in [&own, &id] {
-        refused(&market.staff.reviewer, "reviewListing", with(&decide, "listingId", listing.clone()), no("SAME_PERSON", "").by("SM-3")).await;
+        refused(
+            &market.staff.reviewer,
+            "reviewListing",
+            with(&decide, "listingId", listing.clone()),
+            no("SAME_PERSON", "").by("SM-3"),
+        )
+        .await;
         stands(&market, listing, "SUBMITTED").await;
     }
 }
@@ -183,7 +229,11 @@ async fn listings(market: &Market) -> i64 {
 }
 
 async fn stands(market: &Market, listing: &Value, status: &str) {
-    let read = market.broker.glance("query L($id: ID!) { listing(id: $id) { status } }", json!({ "id": listing })).await.unwrap();
+    let read = market
+        .broker
+        .glance("query L($id: ID!) { listing(id: $id) { status } }", json!({ "id": listing }))
+        .await
+        .unwrap();
     assert_eq!(read["listing"]["status"], status);
 }
 
@@ -199,12 +249,17 @@ async fn applying(exchange: Exchange) {
     let application = market.apply(buyer, &listing).await;
     refused(&buyer.person, "applyForTransfer", apply, no("ALREADY_APPLIED", "organizationId").by("SM-4")).await;
 
-    let (named, review) = (json!({ "transferApplicationId": application }), json!({ "transferApplicationId": application, "approve": true }));
+    let (named, review) = (
+        json!({ "transferApplicationId": application }),
+        json!({ "transferApplicationId": application, "approve": true }),
+    );
     let due = "transferApplicationId";
-    reads_as_missing(&rival.person, "query A($id: ID!) { transferApplication(id: $id) { id status } }", &application).await;
+    reads_as_missing(&rival.person, "query A($id: ID!) { transferApplication(id: $id) { id status } }", &application)
+        .await;
     refused_as_missing(&rival.person, "reviewTransferApplication", review.clone(), due).await;
     refused_as_missing(&rival.person, "payDeposit", named.clone(), due).await;
-    refused(&buyer.person, "reviewTransferApplication", review.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
+    refused(&buyer.person, "reviewTransferApplication", review.clone(), no("FORBIDDEN", "").accepting("QUALIFIER"))
+        .await;
     refused(qualifier, "reviewTransferApplication", with(&review, "approve", false), no("REQUIRED", "note")).await;
     refused(&buyer.person, "payDeposit", named.clone(), no("DEPOSIT_NOT_DUE", due).by("SM-4")).await;
     made(qualifier, "reviewTransferApplication", "transferApplication", review.clone()).await;
@@ -233,9 +288,18 @@ async fn applying(exchange: Exchange) {
     assert_eq!(market.account(buyer).await, (Money::ZERO, Money::ZERO), "a refused receipt was credited");
     made(cashier, record, "bankReceipt", receipt.clone()).await;
     refused(cashier, record, receipt.clone(), no("DUPLICATE_RECEIPT", "bankReference")).await;
-    refused(cashier, record, with(&receipt, "organizationId", rival.id.clone()), no("DUPLICATE_RECEIPT", "bankReference")).await;
+    refused(
+        cashier,
+        record,
+        with(&receipt, "organizationId", rival.id.clone()),
+        no("DUPLICATE_RECEIPT", "bankReference"),
+    )
+    .await;
     assert_eq!(market.account(buyer).await, (DEPOSIT, Money::ZERO));
-    reads_as_missing(&rival.person, "query G($id: ID!) { ledgerAccount(organizationId: $id) { balance } }", &buyer.id).await;
+    let of = "query G($id: ID!) { ledgerAccount(organizationId: $id) { id balance } }";
+    let account = read(&buyer.person, of, &buyer.id).await["data"]["ledgerAccount"]["id"].as_str().unwrap().to_owned();
+    reads_as_missing(&rival.person, "query G($id: ID!) { ledgerAccount(id: $id) { balance } }", &account).await;
+    assert_eq!(read(&rival.person, of, &buyer.id).await, read(&rival.person, of, &unknown("organization")).await);
     made(&buyer.person, "payDeposit", "deposit", named.clone()).await;
     market.until_application(&application, "ELIGIBLE").await;
     refused(&buyer.person, "payDeposit", named, no("DEPOSIT_PAID", due).by("SM-4")).await;
@@ -247,7 +311,8 @@ async fn applying(exchange: Exchange) {
     refused(qualifier, verb, session.clone(), no("DISCLOSURE_RUNNING", "listingId").by("SM-3").accepting("≥")).await;
     refused(qualifier, verb, with(&session, "listingId", unknown("listing")), no("NOT_FOUND", "listingId")).await;
     market.pass(listing.ends_at).await;
-    refused(qualifier, verb, session, no("TOO_FEW_BIDDERS", "listingId").by("SM-5").accepting("quoteAsSoleBidder")).await;
+    refused(qualifier, verb, session, no("TOO_FEW_BIDDERS", "listingId").by("SM-5").accepting("quoteAsSoleBidder"))
+        .await;
     let late = json!({ "listingId": listing.id, "organizationId": rival.id });
     refused(&rival.person, "applyForTransfer", late, no("LISTING_NOT_DISCLOSED", "listingId").by("SM-4")).await;
     stands(&market, &json!(listing.id), "PERIOD_ENDED").await;
@@ -269,7 +334,13 @@ async fn bidding(exchange: Exchange) {
     refused(&first.person, "placeBid", bid(&first.id, FLOOR), by("SESSION_NOT_OPEN", "amount")).await;
     // The bidders are fixed now: a deposit would qualify for nothing.
     market.staff.receive(&market.stage, unpaid, DEPOSIT).await.unwrap();
-    refused(&unpaid.person, "payDeposit", json!({ "transferApplicationId": due }), no("DEPOSIT_NOT_DUE", "transferApplicationId").by("SM-4")).await;
+    refused(
+        &unpaid.person,
+        "payDeposit",
+        json!({ "transferApplicationId": due }),
+        no("DEPOSIT_NOT_DUE", "transferApplicationId").by("SM-4"),
+    )
+    .await;
     assert_eq!(market.account(unpaid).await, (DEPOSIT, Money::ZERO));
     market.pass(starts_at).await;
     market.until_session(&session, "FREE").await;
@@ -279,7 +350,13 @@ async fn bidding(exchange: Exchange) {
     refused(&unpaid.person, "placeBid", bid(&unpaid.id, FLOOR), by("DEPOSIT_INSUFFICIENT", "organizationId")).await;
     refused(&stranger.person, "placeBid", bid(&stranger.id, FLOOR), by("NOT_ELIGIBLE", "organizationId")).await;
     refused_as_missing(&stranger.person, "placeBid", bid(&first.id, FLOOR), "organizationId").await;
-    refused(&market.broker, "placeBid", bid(&market.university.id, FLOOR), no("FORBIDDEN", "organizationId").accepting("BIDDER")).await;
+    refused(
+        &market.broker,
+        "placeBid",
+        bid(&market.university.id, FLOOR),
+        no("FORBIDDEN", "organizationId").accepting("BIDDER"),
+    )
+    .await;
     let step = |steps: i64| Money(FLOOR.0 + INCREMENT.0 * steps);
     for (amount, code) in [
         (Money(FLOOR.0 - 1), "BELOW_START"),
@@ -301,7 +378,13 @@ async fn bidding(exchange: Exchange) {
 
     made(&first.person, "placeBid", "bid", bid(&first.id, FLOOR)).await;
     refused(&first.person, "placeBid", bid(&first.id, step(1)), by("ALREADY_LEADING", "amount")).await;
-    refused(&second.person, "placeBid", bid(&second.id, FLOOR), by("BELOW_MIN_INCREMENT", "amount").accepting("510000.00")).await;
+    refused(
+        &second.person,
+        "placeBid",
+        bid(&second.id, FLOOR),
+        by("BELOW_MIN_INCREMENT", "amount").accepting("510000.00"),
+    )
+    .await;
     refused(&second.person, "placeBid", bid(&second.id, Money(step(1).0 + 1)), by("NOT_STEP_MULTIPLE", "amount")).await;
     market.pass(starts_at.plus_seconds(FREE_SECONDS + TIMED_SECONDS)).await;
     refused(&second.person, "placeBid", bid(&second.id, step(1)), by("SESSION_CLOSED", "amount")).await;
@@ -325,7 +408,8 @@ async fn dealing(exchange: Exchange) {
     let input = json!({ "listingId": listing.id, "organizationId": buyer.id, "price": FLOOR.to_string() });
     let award = made(&buyer.person, "quoteAsSoleBidder", "award", input).await["id"].as_str().unwrap().to_owned();
     let confirm = json!({ "awardId": award });
-    refused(&buyer.person, "confirmAward", confirm.clone(), no("FORBIDDEN", "").accepting("REVIEWER | QUALIFIER")).await;
+    refused(&buyer.person, "confirmAward", confirm.clone(), no("FORBIDDEN", "").accepting("REVIEWER | QUALIFIER"))
+        .await;
     refused(reviewer, "confirmAward", json!({ "awardId": unknown("award") }), no("NOT_FOUND", "awardId")).await;
     made(reviewer, "confirmAward", "award", confirm.clone()).await;
     refused(reviewer, "confirmAward", confirm.clone(), no("SAME_PERSON", "awardId")).await;
@@ -345,9 +429,16 @@ async fn dealing(exchange: Exchange) {
     let register = json!({ "contractId": contract, "kind": "ASSIGNMENT", "contractAmount": deal["price"], "technicalAmount": deal["price"] });
     let sign = json!({ "contractId": contract, "organizationId": buyer.id, "documentHash": "0".repeat(64) });
     refused_as_missing(&rival.person, "registerContract", register.clone(), "contractId").await;
-    refused_as_missing(&rival.person, "signContract", with(&sign, "organizationId", rival.id.clone()), "contractId").await;
+    refused_as_missing(&rival.person, "signContract", with(&sign, "organizationId", rival.id.clone()), "contractId")
+        .await;
     refused(&buyer.person, "registerContract", register.clone(), no("FORBIDDEN", "").accepting("REGISTRAR")).await;
-    refused(registrar, "registerContract", register.clone(), no("CONTRACT_NOT_SIGNED", "").by("T10").accepting("SIGNED")).await;
+    refused(
+        registrar,
+        "registerContract",
+        register.clone(),
+        no("CONTRACT_NOT_SIGNED", "").by("T10").accepting("SIGNED"),
+    )
+    .await;
     refused(&buyer.person, "signContract", sign.clone(), no("DOCUMENT_CHANGED", "documentHash").by("E2")).await;
     let other_side = with(&sign, "organizationId", market.university.id.clone());
     refused(&buyer.person, "signContract", other_side.clone(), no("NOT_FOUND", "organizationId")).await;
@@ -364,7 +455,8 @@ async fn dealing(exchange: Exchange) {
         ("technicalAmount", Money(FLOOR.0 + 1), "TECHNICAL_AMOUNT_ABOVE_CONTRACT"),
         ("technicalAmount", Money(-1), "AMOUNT_OUT_OF_RANGE"),
     ] {
-        refused(registrar, "registerContract", with(&register, field, value.to_string()), no(code, field).by("T11")).await;
+        refused(registrar, "registerContract", with(&register, field, value.to_string()), no(code, field).by("T11"))
+            .await;
     }
     made(registrar, "registerContract", "contract", register.clone()).await;
     refused(registrar, "registerContract", register, no("ILLEGAL_TRANSITION", "")).await;

@@ -11,15 +11,20 @@ use kernel::Id;
 
 /// Hands a bid to its lot's writer and waits for the commit.
 ///
-/// This mutation keeps its own idempotency rows: they belong into the writer's transaction.
+/// This mutation keeps its own idempotency rows: they belong into the writer's transaction. What is refused without
+/// the writer is kept here, and what was answered before counts, whatever has changed since (promise P-7).
 pub async fn place(
     auctions: &Auctions,
     actor: Actor,
     key: Option<String>,
     input: PlaceBidInput,
 ) -> Result<PlaceBidPayload> {
-    match place_or_refuse(auctions, &actor, key, input).await {
-        Err(Error::Refused(refusal)) => Ok(PlaceBidPayload::of(Err(*refusal))),
+    let keyed = key.map(|key| Idempotency::new(&actor.person_id, "PlaceBid", &key, &input.encode_to_vec()));
+    match place_or_refuse(auctions, &actor, keyed.clone(), input).await {
+        Err(Error::Refused(refusal)) => {
+            let reply = PlaceBidPayload::of(Err(*refusal));
+            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
+        }
         other => other,
     }
 }
@@ -27,7 +32,7 @@ pub async fn place(
 async fn place_or_refuse(
     auctions: &Auctions,
     actor: &Actor,
-    key: Option<String>,
+    keyed: Option<Idempotency>,
     input: PlaceBidInput,
 ) -> Result<PlaceBidPayload> {
     actor.require_known()?;
@@ -35,8 +40,6 @@ async fn place_or_refuse(
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let amount = input.amount.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("amount")))?;
     actor.require_role(&input.organization_id, &[Role::Bidder], "organizationId")?;
-    // Hashing and waiting come last: the rest is cheap.
-    let keyed = key.map(|key| Idempotency::new(&actor.person_id, "PlaceBid", &key, &input.encode_to_vec()));
     let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("sessionId")) };
     let (answer, answered) = oneshot::channel();
     let command = BidCommand { organization_id, amount, keyed, answer };
@@ -44,7 +47,7 @@ async fn place_or_refuse(
     let payload = answered.await.map_err(|_| Error::Unavailable("outcome unknown".into()))??;
     match payload.user_errors.first() {
         Some(refusal) if refusal.error_code() == ErrorCode::NotEligible => {
-            Ok(PlaceBidPayload::of(Err(why_not_eligible(auctions, actor, session_id, &input, refusal.clone()).await?)))
+            Err(why_not_eligible(auctions, actor, session_id, &input, refusal.clone()).await?.into())
         }
         _ => Ok(payload),
     }

@@ -144,15 +144,18 @@ impl Lot {
     /// A refusal that tells where the lot stands.
     #[must_use]
     pub fn refuse(&self, code: ErrorCode, now: Instant) -> Refusal {
-        let step = self.terms.increment;
-        Refusal {
+        let refusal = Refusal {
             current_price: self.lead.as_ref().map(|lead| lead.amount),
-            minimum_amount: (!self.is_closed()).then(|| self.minimum()),
             server_time: Some(now),
-            ..Refusal::new(code)
-                .at_field("amount")
-                .by_rule("SM-5")
-                .accepting(format!("{} + k × {step}", self.minimum()))
+            ..Refusal::new(code).at_field("amount").by_rule("SM-5")
+        };
+        match self.status {
+            Status::Scheduled => refusal.accepting(format!("≥ {}", self.terms.starts_at)),
+            Status::Sold | Status::Unsold => refusal,
+            Status::Free | Status::Timed => {
+                let (minimum, step) = (self.minimum(), self.terms.increment);
+                Refusal { minimum_amount: Some(minimum), ..refusal.accepting(format!("{minimum} + k × {step}")) }
+            }
         }
     }
 

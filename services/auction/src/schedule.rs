@@ -31,6 +31,11 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
             .accepting("ONLINE_BIDDING")
             .into());
     }
+    // A sole bidder may have taken the listing before others qualified; until that award is confirmed, nothing else
+    // shows it.
+    if !store::awards(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
+        return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
+    }
     let least = call.cx.rule("bidding.min_competitors", call.now)?;
     if i64::try_from(eligible.len()).unwrap_or(i64::MAX) < least.value {
         let refusal = Refusal::new(ErrorCode::TooFewBidders).at_field("listingId").by_rule(&least.id);

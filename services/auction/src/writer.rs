@@ -241,7 +241,10 @@ impl Decided {
             return earlier;
         }
         let payload = self.bid(command, code, session_id, now);
-        self.replies.push((keyed.clone(), payload.encode_to_vec()));
+        // Why a stranger may not bid is found out and kept by the use case.
+        if code.is_some() {
+            self.replies.push((keyed.clone(), payload.encode_to_vec()));
+        }
         Ok(payload)
     }
 

@@ -1,17 +1,8 @@
 //! The accept loop: `axum::serve` sets no timer, so slow clients would hold their connections for ever.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use http::Request;
-use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -23,16 +14,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{ServiceExt, service_fn};
 
 /// The most connections at a time; further ones wait.
 const CONNECTIONS: usize = 10_000;
 
-/// A client that has not sent its headers by then is closed.
+/// A client that has not sent its headers by then is closed, and so is an idle connection.
 const HEADERS: Duration = Duration::from_secs(10);
-
-/// A connection without a request for this long, and for no more than twice as long, is closed.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// Serves HTTP/1.1 with upgrades until stopped; requests under way are answered. HTTP/2 is for the TLS proxy in
 /// front: the builder waits without a timer for the bytes that tell the two apart.
@@ -57,66 +44,25 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
 
 async fn converse(builder: Builder<TokioExecutor>, stream: TcpStream, app: Router, stop: CancellationToken) {
     // Hyper's timer begins with the first byte.
-    if !matches!(timeout(HEADERS, stream.readable()).await, Ok(Ok(()))) {
+    let mut first = [0];
+    let spoken = tokio::select! {
+        spoken = timeout(HEADERS, stream.peek(&mut first)) => matches!(spoken, Ok(Ok(1))),
+        () = stop.cancelled() => false,
+    };
+    if !spoken {
         return;
     }
-    let pulse = Arc::new(Pulse::default());
-    let felt = pulse.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (app, beat) = (app.clone(), Beat::of(&felt));
-        async move {
-            let answer = app.oneshot(request).await;
-            drop(beat);
-            answer
-        }
-    });
-    let service = TowerToHyperService::new(service);
+    let service = TowerToHyperService::new(app);
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-    let ended = loop {
-        tokio::select! {
-            ended = connection.as_mut() => break ended,
-            () = sleep(IDLE) => if pulse.is_idle() { connection.as_mut().graceful_shutdown() },
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                break connection.await;
-            }
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(error, "a connection ended early");
-    }
-}
-
-/// Whether anything happens on a connection.
-#[derive(Default)]
-struct Pulse {
-    under_way: AtomicUsize,
-    requests: AtomicUsize,
-    requests_seen: AtomicUsize,
-}
-
-impl Pulse {
-    /// Whether no request is under way and none has come since the last call.
-    fn is_idle(&self) -> bool {
-        let requests = self.requests.load(Relaxed);
-        self.requests_seen.swap(requests, Relaxed) == requests && self.under_way.load(Relaxed) == 0
-    }
-}
-
-/// One request under way.
-struct Beat(Arc<Pulse>);
-
-impl Beat {
-    fn of(pulse: &Arc<Pulse>) -> Beat {
-        pulse.under_way.fetch_add(1, Relaxed);
-        pulse.requests.fetch_add(1, Relaxed);
-        Beat(pulse.clone())
-    }
-}
-
-impl Drop for Beat {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Relaxed);
     }
 }
 

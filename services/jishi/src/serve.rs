@@ -247,7 +247,7 @@ fn announce(running: &Running) -> Result<()> {
     let Running { http, grpc, .. } = running;
     let grpc = grpc.as_ref().map(|grpc| format!(" grpc={grpc}")).unwrap_or_default();
     let mut out = stdout().lock();
-    writeln!(out, "Jishi is ready at {http}/ (GraphiQL at {http}/graphiql, GraphQL at {http}/graphql)")?;
+    writeln!(out, "Jishi is ready at {http}/ (GraphQL: {http}/graphql; stop: Ctrl-C)")?;
     writeln!(out, "ready http={http}{grpc}")?;
     Ok(out.flush()?)
 }

@@ -88,8 +88,9 @@ impl Context {
         }
     }
 
-    /// Stores a refusal under its key, unless a concurrent copy got there first: then that one counts.
-    async fn refuse<P: Payload>(
+    /// Stores a refusal under its key, unless a concurrent copy got there first: then that one counts. For use cases
+    /// that do not run in `mutate`.
+    pub async fn refuse<P: Payload>(
         &self,
         keyed: Option<Idempotency>,
         reply: P,
@@ -97,8 +98,11 @@ impl Context {
     ) -> Result<Response<P>, Status> {
         let Some(keyed) = keyed else { return Ok(Response::new(reply)) };
         let tx = self.db.begin().await?;
-        if let Claim::Done(earlier) = keyed.claim(&tx, now).await? {
-            return decode(&earlier);
+        match keyed.claim(&tx, now).await {
+            Ok(Claim::Fresh) => {}
+            Ok(Claim::Done(earlier)) => return decode(&earlier),
+            Err(Error::Refused(refusal)) => return Ok(Response::new(P::of(Err(*refusal)))),
+            Err(fault) => return Err(fault.into()),
         }
         keyed.store(&tx, reply.encode_to_vec()).await?;
         commit(tx).await?;

@@ -65,8 +65,8 @@ fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<D
             return Err(refusal(ErrorCode::DepositNotDue));
         }
     }
-    // Once the transferee is fixed, or nobody bought, a deposit would qualify for nothing.
-    let open = [ListingStatus::Disclosed, ListingStatus::PeriodEnded, ListingStatus::Bidding];
+    // Once the bidding is scheduled its bidders are fixed: from then on a deposit would qualify for nothing.
+    let open = [ListingStatus::Disclosed, ListingStatus::PeriodEnded];
     let amount = application.deposit.unwrap_or_default();
     if !open.contains(&listing.status()) || amount <= Money::ZERO {
         return Err(refusal(ErrorCode::DepositNotDue));
@@ -143,10 +143,12 @@ mod tests {
             let application = v1::TransferApplication { status: status.into(), ..application.clone() };
             due(&application, &v1::Listing { status: at.into(), ..listing.clone() }).map_err(|error| error.code())
         };
-        for at in [ListingStatus::Disclosed, ListingStatus::PeriodEnded, ListingStatus::Bidding] {
+        for at in [ListingStatus::Disclosed, ListingStatus::PeriodEnded] {
             assert!(outcome(Status::DepositDue, at).is_ok());
         }
-        for at in [ListingStatus::TransfereeFixed, ListingStatus::Settled, ListingStatus::Unsold] {
+        for at in
+            [ListingStatus::Bidding, ListingStatus::TransfereeFixed, ListingStatus::Settled, ListingStatus::Unsold]
+        {
             assert_eq!(outcome(Status::DepositDue, at), Err(ErrorCode::DepositNotDue));
         }
         for (status, code) in [

@@ -70,10 +70,10 @@ fn write_down(transcript: &Transcript, file: &Path) -> std::io::Result<()> {
 }
 
 /// A directory of one run.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn fresh() -> std::io::Result<Folder> {
+    pub(super) fn fresh() -> std::io::Result<Folder> {
         let path = std::env::temp_dir().join(format!("jishi-demo-{}", kernel::fresh_uuid()));
         fs::create_dir(&path)?;
         Ok(Folder(path))
@@ -82,7 +82,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What cannot be removed is left to the system: the demo has shown what it was to show.
-        let _ = fs::remove_dir_all(&self.0);
+        // SQLite may still be putting its side files away. What cannot be removed is left to the system.
+        for _ in 0..20 {
+            if fs::remove_dir_all(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::{client::Door, deal, stage::Stage, timeline::Silent};
+use super::{client::Door, deal, show::Folder, stage::Stage, timeline::Silent};
 use crate::{
     config::Config,
     serve::{Running, start},
@@ -15,8 +15,8 @@ fn door(running: &Running) -> Door {
 /// One database sees the deal twice. The second time the exchange stops while bids are under way and opens elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deal_is_told_again_on_the_same_database_and_across_a_restart() {
-    let folder = std::env::temp_dir().join(format!("jishi-story-{}", kernel::fresh_uuid()));
-    let config = Config::embedded(&folder).unwrap();
+    let folder = Folder::fresh().unwrap();
+    let config = Config::embedded(&folder.0).unwrap();
     let running = start(config.clone(), None).await.unwrap();
     let mut stage = Stage::new(door(&running), &Silent).await.unwrap();
     let first = deal::play(&stage).await.unwrap();
@@ -40,5 +40,4 @@ async fn a_deal_is_told_again_on_the_same_database_and_across_a_restart() {
         assert!(check.passed, "{}: {}", check.en, check.found);
     }
     running.lock().await.take().unwrap().shutdown().await;
-    std::fs::remove_dir_all(folder).unwrap();
 }
