@@ -86,7 +86,7 @@ query BiddingSession($id: ID!) {
   }
 }
 `,
-    variables: { id: 'session_01jdd6v4gpe0rvnh8a4c3x9k2m' },
+    variables: { id: 'bidding_01jdd6v4gpe0rvnh8a4c3x9k2m' },
   },
   {
     query: `# 出价。需登录，且该机构已取得竞买资格并交纳保证金；
@@ -113,7 +113,7 @@ mutation PlaceBid($input: PlaceBidInput!) {
 `,
     variables: {
       input: {
-        sessionId: 'session_01jdd6v4gpe0rvnh8a4c3x9k2m',
+        sessionId: 'bidding_01jdd6v4gpe0rvnh8a4c3x9k2m',
         organizationId: 'organization_01jdd6t9qxe4mb2r7s5hw8c0yz',
         amount: '1280000.00',
       },
@@ -127,12 +127,29 @@ mutation PlaceBid($input: PlaceBidInput!) {
 # again with afterSeq at the last seq you saw.
 subscription AuctionEvents($sessionId: ID!, $afterSeq: Int) {
   auctionEvents(sessionId: $sessionId, afterSeq: $afterSeq) {
-    __typename
-    seq
-    serverTime
+    snapshot {
+      status
+      seq
+      currentPrice
+      leadingCode
+      minimumAmount
+      closesAt
+      serverTime
+    }
+    event {
+      seq
+      kind
+      at
+      bidderCode
+      amount
+      closesAt
+    }
+    lagged {
+      fromSeq
+    }
   }
 }
 `,
-    variables: { sessionId: 'session_01jdd6v4gpe0rvnh8a4c3x9k2m', afterSeq: 0 },
+    variables: { sessionId: 'bidding_01jdd6v4gpe0rvnh8a4c3x9k2m', afterSeq: null },
   },
 ];
