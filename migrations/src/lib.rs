@@ -6,6 +6,7 @@
 //! timestamps as text.
 
 use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::ConnectionTrait;
 
 macro_rules! changes {
     ($($name:ident)*) => {
@@ -45,9 +46,16 @@ mod change {
     changes! { m0001_kernel m0002_identity m0003_catalog m0004_auction m0005_ledger m0006_contract m0007_financing }
 }
 
-/// Brings the database of a service to the newest schema.
+/// Brings the database of a service to the newest schema. Processes that start together take turns: on
+/// PostgreSQL by an advisory lock that ends with the transaction, on SQLite by its one writer.
 pub async fn migrate(db: &kernel::Db) -> kernel::Result<()> {
-    Ok(Migrator::up(db.write(), None).await?)
+    let tx = db.begin().await?;
+    if db.backend() == sea_orm::DbBackend::Postgres {
+        tx.execute_unprepared("SELECT pg_advisory_xact_lock(7425419)").await?;
+    }
+    Migrator::up(&tx, None).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn run(manager: &SchemaManager<'_>, sql: &str) -> Result<(), DbErr> {

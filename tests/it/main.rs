@@ -38,6 +38,8 @@ macro_rules! lanes {
 }
 
 mod deal;
+mod edge;
+mod import;
 mod kills;
 mod market;
 mod readme;

@@ -1,6 +1,6 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc};
 
 use kernel::{Clock, Context, Db};
 use tokio::sync::Notify;
@@ -109,15 +109,6 @@ async fn connect(url: &str) -> Result<Db> {
         }
     }
     let db = Db::connect(url).await?;
-    // Processes that start together on one database race to migrate it; who comes second finds it done.
-    let mut tries = 0;
-    while let Err(error) = migrations::migrate(&db).await {
-        tries += 1;
-        if tries == 10 {
-            return Err(error.into());
-        }
-        tracing::warn!(%error, "the migration will be tried again");
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+    migrations::migrate(&db).await?;
     Ok(db)
 }

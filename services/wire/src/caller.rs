@@ -103,7 +103,8 @@ pub fn fault(error: &Error) -> async_graphql::Error {
         let name: &'static str = code.into();
         extensions.set("code", name);
         if let Error::Refused(refusal) = error {
-            extensions.set("field", refusal.field.clone());
+            // A query's arguments stand at its root, not below `input`.
+            extensions.set("field", refusal.field.get(1..).unwrap_or_default().to_vec());
             extensions.set("rule", refusal.rule.clone());
             extensions.set("accepted", refusal.accepted.clone());
         }
