@@ -1,21 +1,14 @@
 //! What the auction reads in other services, as the exchange itself.
 
 use kernel::{Actor, Error, Result};
-use tonic::Request;
 use wire::v1::{self, Listing, TransferApplication};
 
 use crate::api::Auctions;
 
-fn as_exchange<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    Actor::exchange().write(None, request.metadata_mut());
-    request
-}
-
 /// The listing as it stands.
 pub async fn listing(auctions: &Auctions, listing_id: &str) -> Result<Option<Listing>> {
     let ids = v1::Ids { ids: vec![listing_id.to_owned()] };
-    let reply = auctions.clients.catalog.clone().get_listings(as_exchange(ids)).await?;
+    let reply = auctions.clients.catalog.clone().get_listings(Actor::exchange().asks(ids)).await?;
     Ok(reply.into_inner().items.into_iter().next())
 }
 
@@ -34,8 +27,13 @@ pub async fn applications(
             listing_id: Some(listing_id.to_owned()),
             organization_id: organization_id.map(str::to_owned),
         };
-        let reply =
-            auctions.clients.catalog.clone().list_transfer_applications(as_exchange(wanted)).await?.into_inner();
+        let reply = auctions
+            .clients
+            .catalog
+            .clone()
+            .list_transfer_applications(Actor::exchange().asks(wanted))
+            .await?
+            .into_inner();
         after = reply.items.last().map(|application| application.id.clone());
         found.extend(reply.items);
         if !reply.end.unwrap_or_default().has_next {
@@ -47,7 +45,8 @@ pub async fn applications(
 /// Names of organizations, in the order asked for.
 pub async fn names<const N: usize>(auctions: &Auctions, ids: [&str; N]) -> Result<[String; N]> {
     let wanted = v1::Ids { ids: ids.map(str::to_owned).to_vec() };
-    let found = auctions.clients.identity.clone().get_organizations(as_exchange(wanted)).await?.into_inner().items;
+    let found =
+        auctions.clients.identity.clone().get_organizations(Actor::exchange().asks(wanted)).await?.into_inner().items;
     let mut names = ids.map(|_| String::new());
     for (name, id) in names.iter_mut().zip(ids) {
         let organization = found.iter().find(|organization| organization.id == id);

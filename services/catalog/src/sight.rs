@@ -45,7 +45,7 @@ impl Sight {
 /// Whether another service asks in the exchange's own name; the gateway never makes this actor.
 #[must_use]
 pub fn is_exchange(actor: &Actor) -> bool {
-    actor.person_id == Actor::exchange().person_id
+    actor.is_exchange()
 }
 
 #[cfg(test)]

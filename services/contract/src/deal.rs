@@ -28,7 +28,7 @@ impl Sight {
     /// What the person may know of.
     #[must_use]
     pub fn of(actor: &Actor) -> Sight {
-        if actor.is_any_staff() || actor.person_id == Actor::exchange().person_id {
+        if actor.is_any_staff() || actor.is_exchange() {
             return Sight::Everything;
         }
         let ids = actor.memberships.iter().filter_map(|m| OrganizationId::parse(&m.organization_id, "").ok());

@@ -16,7 +16,7 @@ impl Sight {
     /// What the person may know of.
     #[must_use]
     pub fn of(actor: &Actor) -> Sight {
-        if actor.is_any_staff() || actor.person_id == Actor::exchange().person_id {
+        if actor.is_any_staff() || actor.is_exchange() {
             return Sight::Everything;
         }
         Sight::Own(organizations(actor, |_| true))
@@ -35,7 +35,7 @@ impl Sight {
 /// Whether the details of every project are open to the person: reviewers and auditors, and the exchange itself.
 #[must_use]
 pub fn reads_all_details(actor: &Actor) -> bool {
-    actor.is_staff(Role::Reviewer) || actor.is_staff(Role::Auditor) || actor.person_id == Actor::exchange().person_id
+    actor.is_staff(Role::Reviewer) || actor.is_staff(Role::Auditor) || actor.is_exchange()
 }
 
 /// For whom the person may read details that projects opened to an investor (F5).

@@ -159,7 +159,7 @@ pub async fn set_status(tx: &impl ConnectionTrait, id: OrganizationId, status: v
 /// The organizations that the actor may see: verified ones are public, others are their members' and the staff's.
 fn visible_to(actor: &Actor) -> Condition {
     let all = Condition::all();
-    if *actor == Actor::exchange() || actor.is_any_staff() {
+    if actor.is_exchange() || actor.is_any_staff() {
         return all;
     }
     let own = actor.memberships.iter().filter_map(|place| OrganizationId::parse(&place.organization_id, "actor").ok());

@@ -85,6 +85,20 @@ impl Actor {
         Actor { person_id: "exchange".into(), ..Actor::default() }
     }
 
+    /// Whether the exchange itself acts. The gateway never makes this actor of a caller.
+    #[must_use]
+    pub fn is_exchange(&self) -> bool {
+        self.person_id == Actor::exchange().person_id
+    }
+
+    /// A call's request that carries this actor.
+    pub fn asks<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.set_timeout(std::time::Duration::from_secs(10));
+        self.write(None, request.metadata_mut());
+        request
+    }
+
     /// Whether somebody is signed in.
     #[must_use]
     pub fn is_known(&self) -> bool {

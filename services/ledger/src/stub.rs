@@ -81,7 +81,7 @@ impl identity_server::Identity for World {
         authenticate(AuthenticateRequest) -> AuthenticateReply;
         get_viewer(Nothing) -> ViewerReply;
         get_organizations(Ids) -> Organizations = |world, actor, wanted: v1::Ids| {
-            let seen = *actor == Actor::exchange();
+            let seen = actor.is_exchange();
             v1::Organizations { items: world.of(|facts| &facts.organizations, |item| seen && wanted.ids.contains(&item.id)) }
         };
         list_organizations(ListOrganizationsRequest) -> OrganizationPage;
@@ -120,7 +120,7 @@ impl contracting_server::Contracting for World {
         sign_contract(SignContractInput) -> SignContractPayload;
         register_contract(RegisterContractInput) -> RegisterContractPayload;
         get_deals(GetDealsRequest) -> Deals = |world, actor, wanted: v1::GetDealsRequest| {
-            let seen = *actor == Actor::exchange();
+            let seen = actor.is_exchange();
             v1::Deals { items: world.of(|facts| &facts.deals, |item| seen && wanted.ids.contains(&item.id)) }
         };
         get_contracts(Ids) -> Contracts = |world, _, wanted: v1::Ids| {

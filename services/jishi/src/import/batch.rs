@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use kernel::{Error, Peer};
+use kernel::{Actor, Error, Peer};
 use wire::v1::{self, ImportOutcome, ImportRecord, catalog_client::CatalogClient};
 
 use super::{
-    Failure, as_exchange, mapping,
+    Failure, mapping,
     report::{Entry, Report, Summary},
 };
 
@@ -97,7 +97,7 @@ impl Batch {
         let mut tries = 0;
         loop {
             tries += 1;
-            let fault = match self.catalog.import(as_exchange(request.clone())).await {
+            let fault = match self.catalog.import(Actor::exchange().asks(request.clone())).await {
                 Ok(reply) => return Ok(reply.into_inner().outcomes),
                 Err(status) => Error::from(status),
             };

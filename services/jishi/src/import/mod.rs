@@ -23,7 +23,6 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{Actor, ErrorCode, Id, Refusal};
-use tonic::Request;
 use wire::{Clients, id::OrganizationId, v1};
 
 use crate::{config::Config, offline::Offline};
@@ -87,10 +86,14 @@ pub async fn run(arguments: &Arguments, clients: &Clients, out: &mut impl Write)
 async fn organization(clients: &Clients, named: &str) -> Result<v1::Organization, Failure> {
     let mut identity = clients.identity.clone();
     let found = if OrganizationId::parse(named, "organization").is_ok() {
-        identity.get_organizations(as_exchange(v1::Ids { ids: vec![named.to_owned()] })).await?.into_inner().items
+        identity
+            .get_organizations(Actor::exchange().asks(v1::Ids { ids: vec![named.to_owned()] }))
+            .await?
+            .into_inner()
+            .items
     } else {
         let wanted = v1::ListOrganizationsRequest { search: Some(named.to_owned()), ..Default::default() };
-        identity.list_organizations(as_exchange(wanted)).await?.into_inner().items
+        identity.list_organizations(Actor::exchange().asks(wanted)).await?.into_inner().items
     };
     let is_it = |found: &v1::Organization| found.id == named || found.usci.eq_ignore_ascii_case(named);
     let found = found.into_iter().find(is_it);
@@ -156,13 +159,6 @@ fn print(
         None if summary.refused > 0 => writeln!(out, "加 --report 可列出被拒行 / --report FILE lists the refused rows"),
         _ => Ok(()),
     }
-}
-
-/// A request of the exchange itself.
-pub(crate) fn as_exchange<T>(message: T) -> Request<T> {
-    let mut request = Request::new(message);
-    Actor::exchange().write(None, request.metadata_mut());
-    request
 }
 
 fn at(path: &Path, error: &dyn std::fmt::Display) -> Failure {

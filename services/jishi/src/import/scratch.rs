@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use identity::SeedOrganization;
-use kernel::{Clock, Context, Db, Error, Result};
+use kernel::{Actor, Clock, Context, Db, Error, Result};
 use tempfile::TempDir;
 use wire::{Clients, v1};
 
-use super::as_exchange;
 use crate::offline::clients;
 
 /// A database with one organization, and the two services that an import asks.
@@ -39,7 +38,8 @@ impl Scratch {
         identity::seed(&cx, &[organization]).await?;
         let clients = clients(&cx, &cx.with_service("catalog"), &cx.with_service("financing"));
         let wanted = v1::ListOrganizationsRequest { search: Some(likeness.usci.clone()), ..Default::default() };
-        let found = clients.identity.clone().list_organizations(as_exchange(wanted)).await?.into_inner().items;
+        let found =
+            clients.identity.clone().list_organizations(Actor::exchange().asks(wanted)).await?.into_inner().items;
         let found = found.into_iter().next().ok_or_else(|| Error::not_found("organization"))?;
         Ok(Scratch { clients, organization_id: found.id, db, _folder: folder })
     }
