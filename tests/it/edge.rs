@@ -6,7 +6,6 @@ use std::{
 };
 
 use exchange_tests::{Exchange, Lane, binary};
-use futures::{SinkExt, StreamExt};
 use jishi::demo::{
     person::{Person, fresh_key},
     stage::Stage,
@@ -19,19 +18,13 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
-};
 
-use super::market::{Market, door, tells_nothing_internal};
+use super::{market::door, refusal::tells_nothing_internal};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// How soon whatever must end does.
+pub const SOON: Duration = Duration::from_secs(5);
 
-/// How soon a socket that must not live is closed.
-const SOON: Duration = Duration::from_secs(5);
-
-async fn exchange() -> Exchange {
+pub async fn exchange() -> Exchange {
     Exchange::start(Lane::Sqlite).await.unwrap()
 }
 
@@ -54,7 +47,7 @@ async fn send(
     (status, answer)
 }
 
-async fn post(exchange: &Exchange, body: &Value) -> (StatusCode, Value) {
+pub async fn post(exchange: &Exchange, body: &Value) -> (StatusCode, Value) {
     send(exchange, Method::POST, Some("application/json"), body.to_string()).await
 }
 
@@ -63,7 +56,7 @@ fn code(answer: &Value) -> &str {
 }
 
 /// A mutation that anybody may do, and that can be done once.
-fn sign_up(login: &str) -> Value {
+pub fn sign_up(login: &str) -> Value {
     let input = json!({ "login": login, "password": "correct horse battery", "name": "访客" });
     json!({ "query": "mutation S($input: SignUpInput!) { signUp(input: $input) { person { id } userErrors { code } } }", "variables": { "input": input } })
 }
@@ -217,133 +210,6 @@ async fn documents_are_bounded() {
     }
     let (_, answer) = post(&exchange, &json!({ "query": nested(1) })).await;
     assert_eq!(code(&answer), "", "what people ask for is answered: {answer}");
-}
-
-async fn dial(exchange: &Exchange, protocol: &'static str, origin: Option<String>) -> Result<Socket, Error> {
-    let mut request = door(exchange).ws.into_client_request()?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
-    if let Some(origin) = origin {
-        request.headers_mut().insert("Origin", HeaderValue::from_str(&origin).unwrap());
-    }
-    connect_async(request).await.map(|(socket, _)| socket)
-}
-
-async fn say(socket: &mut Socket, said: Value) {
-    socket.send(Message::text(said.to_string())).await.unwrap();
-}
-
-/// The next message that says something.
-async fn hear(socket: &mut Socket) -> Value {
-    loop {
-        match timeout(SOON, socket.next()).await.expect("a message in time").expect("an open socket").unwrap() {
-            Message::Text(text) => return serde_json::from_str(&text).unwrap(),
-            Message::Ping(_) | Message::Pong(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// The code with which the socket is closed; zero if it just ends.
-async fn closed(socket: &mut Socket) -> u16 {
-    let end = async {
-        loop {
-            match socket.next().await {
-                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
-                Some(Ok(Message::Close(None)) | Err(_)) | None => return 0,
-                Some(Ok(_)) => {}
-            }
-        }
-    };
-    timeout(SOON, end).await.expect("closed in time")
-}
-
-async fn introduced(exchange: &Exchange, payload: Value) -> Socket {
-    let mut socket = dial(exchange, "graphql-transport-ws", None).await.unwrap();
-    say(&mut socket, json!({ "type": "connection_init", "payload": payload })).await;
-    assert_eq!(hear(&mut socket).await["type"], "connection_ack");
-    socket
-}
-
-fn refused_upgrade(outcome: Result<Socket, Error>) -> u16 {
-    match outcome {
-        Err(Error::Http(response)) => response.status().as_u16(),
-        Ok(_) => panic!("the socket was opened"),
-        Err(other) => panic!("{other}"),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sockets_only_listen_and_end_with_their_session() {
-    let exchange = exchange().await;
-    let stage = Stage::new(door(&exchange), &Silent).await.unwrap();
-    let protocol = "graphql-transport-ws";
-    for foreign in ["https://evil.example", "null", "http://127.0.0.1:1"] {
-        assert_eq!(refused_upgrade(dial(&exchange, protocol, Some(foreign.into())).await), 403, "{foreign}");
-    }
-    assert!(dial(&exchange, protocol, Some(exchange.http.clone())).await.is_ok());
-    assert_eq!(refused_upgrade(dial(&exchange, "graphql-ws", None).await), 400);
-
-    let mut silent = dial(&exchange, protocol, None).await.unwrap();
-    assert_eq!(closed(&mut silent).await, 4408);
-    let mut eager = dial(&exchange, protocol, None).await.unwrap();
-    say(&mut eager, json!({ "type": "subscribe", "id": "1", "payload": { "query": "subscription { auctionEvents(sessionId: \"x\") { event { seq } } }" } })).await;
-    assert!(closed(&mut eager).await >= 4400);
-    let mut forged = dial(&exchange, protocol, None).await.unwrap();
-    say(&mut forged, json!({ "type": "connection_init", "payload": { "Authorization": "Bearer a.b.c" } })).await;
-    assert_eq!(closed(&mut forged).await, 4401);
-    let mut babbling = introduced(&exchange, json!({})).await;
-    say(&mut babbling, json!({ "type": "subscribe", "id": "1", "payload": { "query": "x".repeat(128 * 1024) } })).await;
-    closed(&mut babbling).await;
-
-    let login = format!("edge-{}", fresh_key());
-    let mut socket = introduced(&exchange, json!({})).await;
-    for (id, payload) in [("1", sign_up(&login)), ("2", json!({ "query": "{ serverTime }" }))] {
-        say(&mut socket, json!({ "type": "subscribe", "id": id, "payload": payload })).await;
-        let mut told = hear(&mut socket).await;
-        tells_nothing_internal(&told);
-        assert!(told["id"] == id && told.to_string().contains("INVALID_INPUT"), "{told}");
-        while !["complete", "error"].contains(&told["type"].as_str().unwrap()) {
-            told = hear(&mut socket).await;
-        }
-    }
-    let person = Person::new(&stage.client, SPECTATOR, &login, "correct horse battery");
-    person.sign_up("访客").await.expect("the login is free: nothing was executed over the socket");
-
-    let mut own =
-        introduced(&exchange, json!({ "Authorization": format!("Bearer {}", person.token().await.unwrap()) })).await;
-    person.act("signOut", "done", json!({ "everywhere": false })).await.unwrap();
-    assert_eq!(closed(&mut own).await, 4401);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stop_is_clean_while_somebody_watches() {
-    let mut exchange = exchange().await;
-    for (path, expected) in [("healthz", "ok"), ("readyz", "ready"), ("metrics", "graphql_operation_seconds")] {
-        let (_, _) = post(&exchange, &json!({ "query": "{ serverTime }" })).await;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let response = client.get(format!("{}/{path}", exchange.http)).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
-        let text = response.text().await.unwrap();
-        assert!(text.contains(expected), "{path}: {text}");
-    }
-    let market = Market::open(&exchange, 2).await;
-    let listing = market.disclosed(market.draft()).await;
-    for buyer in &market.buyers {
-        market.eligible(buyer, &listing).await;
-    }
-    let (session, _) = market.scheduled(&listing).await;
-    let mut socket = introduced(&exchange, json!({})).await;
-    let query = "subscription($id: ID!) { auctionEvents(sessionId: $id) { snapshot { seq } event { seq } } }";
-    say(
-        &mut socket,
-        json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": { "id": session } } }),
-    )
-    .await;
-    assert_eq!(hear(&mut socket).await["payload"]["data"]["auctionEvents"]["snapshot"]["seq"], 1);
-    let stop = tokio::task::spawn_blocking(move || exchange.process("gateway").stop());
-    assert_eq!(closed(&mut socket).await, 1001);
-    let code = timeout(Duration::from_secs(15), stop).await.expect("the process ends in time").unwrap();
-    assert_eq!(code, Some(0));
 }
 
 /// A process that ends with the test.

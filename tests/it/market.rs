@@ -5,8 +5,8 @@ use exchange_tests::Exchange;
 use jishi::demo::{
     Fields,
     cast::{House, Plan, Staff},
-    client::{Door, Operation},
-    person::{Person, fresh_key},
+    client::Door,
+    person::Person,
     stage::Stage,
     timeline::{Silent, Who},
 };
@@ -27,26 +27,6 @@ const BUYERS: [(&str, &str); 4] = [
     ("丁", "达州巴渠机械有限公司"),
 ];
 
-/// Words that only our own code and its libraries use.
-const INTERNAL: [&str; 16] = [
-    "panicked",
-    "sea_orm",
-    "sea-orm",
-    "sqlx",
-    "tonic",
-    "SELECT ",
-    "INSERT ",
-    "UPDATE ",
-    "UNIQUE constraint",
-    ".rs:",
-    "::",
-    "DbErr",
-    "sqlite",
-    "postgres",
-    "Status {",
-    "RUST_BACKTRACE",
-];
-
 /// A university that sells, companies that buy, and the centre's staff.
 pub struct Market {
     pub stage: Stage<'static>,
@@ -61,32 +41,6 @@ pub struct Market {
 pub struct Listed {
     pub id: String,
     pub ends_at: Instant,
-}
-
-/// What a refusal must say.
-#[derive(Clone, Copy)]
-pub struct Refusal<'a> {
-    pub code: &'a str,
-    /// The path below `input`; empty if no single field is to blame.
-    pub field: &'a str,
-    pub rule: Option<&'a str>,
-    /// What would be accepted must hold this; empty if nothing needs to be said.
-    pub accepted: &'a str,
-}
-
-/// A refusal with its code and field, by no rule.
-pub const fn no<'a>(code: &'a str, field: &'a str) -> Refusal<'a> {
-    Refusal { code, field, rule: None, accepted: "" }
-}
-
-impl<'a> Refusal<'a> {
-    pub const fn by(self, rule: &'a str) -> Refusal<'a> {
-        Refusal { rule: Some(rule), ..self }
-    }
-
-    pub const fn accepting(self, accepted: &'a str) -> Refusal<'a> {
-        Refusal { accepted, ..self }
-    }
 }
 
 pub fn door(exchange: &Exchange) -> Door {
@@ -299,66 +253,4 @@ pub async fn made(person: &Person, verb: &str, object: &str, input: Value) -> Va
         .act(verb, &format!("{object} {{ {fields} {} }}", if object == "deposit" { "amount" } else { "" }), input)
         .await
         .unwrap()
-}
-
-/// The whole answer to a mutation of which only the refusals are read.
-pub async fn tried(person: &Person, verb: &str, input: Value) -> Value {
-    tried_under(person, verb, input, &fresh_key()).await
-}
-
-/// The same under a key of the caller's.
-pub async fn tried_under(person: &Person, verb: &str, input: Value, key: &str) -> Value {
-    let (first, rest) = verb.split_at(1);
-    let query = format!(
-        "mutation($input: {}{rest}Input!) {{ {verb}(input: $input) {{ userErrors {{ code messageZh messageEn field rule accepted }} }} }}",
-        first.to_uppercase()
-    );
-    let operation = Operation { query, variables: json!({ "input": input }), key: Some(key.to_owned()) };
-    let answer = person.call(operation).await.unwrap().answer;
-    tells_nothing_internal(&answer);
-    answer
-}
-
-/// The mutation is refused, and the refusal says all that it should.
-pub async fn refused(person: &Person, verb: &str, input: Value, expected: Refusal<'_>) -> Value {
-    let answer = tried(person, verb, input.clone()).await;
-    let errors =
-        answer.pointer(&format!("/data/{verb}/userErrors")).and_then(Value::as_array).cloned().unwrap_or_default();
-    let shown = || format!("{verb}({}) → {answer}", clipped(&input));
-    assert_eq!(errors.len(), 1, "{}", shown());
-    let error = &errors[0];
-    let field: Vec<&str> = if expected.field.is_empty() { vec![] } else { vec!["input", expected.field] };
-    assert_eq!(error["code"], expected.code, "{}", shown());
-    assert_eq!(error["field"], json!(field), "{}", shown());
-    assert_eq!(error["rule"], json!(expected.rule), "{}", shown());
-    assert!(error["accepted"].as_str().unwrap_or_default().contains(expected.accepted), "{}", shown());
-    let (zh, en) = (error["messageZh"].as_str().unwrap(), error["messageEn"].as_str().unwrap());
-    assert!(zh.ends_with('。') && zh.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{}", shown());
-    assert!(en.ends_with('.') && en.is_ascii(), "{}", shown());
-    error.clone()
-}
-
-/// The mutation is refused exactly as if what the input names at `field` did not exist (promise P-6).
-pub async fn refused_as_missing(person: &Person, verb: &str, input: Value, field: &str) {
-    let mut missing = input.clone();
-    let (kind, _) = input[field].as_str().unwrap().split_once('_').unwrap();
-    missing[field] = json!(unknown(kind));
-    let foreign = refused(person, verb, input, no("NOT_FOUND", field)).await;
-    assert_eq!(foreign, refused(person, verb, missing, no("NOT_FOUND", field)).await);
-}
-
-/// A well-formed id of something that does not exist.
-pub fn unknown(kind: &str) -> String {
-    format!("{kind}_01h455vb4pex5vsknk084sn02q")
-}
-
-/// No answer shows what the exchange is made of.
-pub fn tells_nothing_internal(answer: &Value) {
-    let text = answer.to_string();
-    let leak = INTERNAL.iter().find(|word| text.contains(*word));
-    assert!(leak.is_none(), "{leak:?} in {text}");
-}
-
-fn clipped(value: &Value) -> String {
-    value.to_string().chars().take(600).collect()
 }

@@ -15,7 +15,10 @@ use jishi::demo::{
 use kernel::Money;
 use serde_json::{Value, json};
 
-use super::market::{DEPOSIT, FLOOR, INCREMENT, Listed, Market, made, tells_nothing_internal};
+use super::{
+    market::{DEPOSIT, FLOOR, INCREMENT, Listed, Market, made},
+    refusal::{tells_nothing_internal, unknown},
+};
 
 lanes! { answers_are_kept copies_at_once refusals_are_kept }
 
@@ -153,7 +156,7 @@ async fn answers_are_kept(mut exchange: Exchange) {
     for (call, field, value) in [
         (&create, "title", json!("另一个项目")),
         (&record, "amount", json!("1.00")),
-        (&pay, "transferApplicationId", json!(super::market::unknown("application"))),
+        (&pay, "transferApplicationId", json!(unknown("application"))),
         (&place, "amount", json!(step(1).to_string())),
     ] {
         call.but(field, value).refusal(&http, "IDEMPOTENCY_CONFLICT").await;

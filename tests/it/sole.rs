@@ -4,7 +4,10 @@ use exchange_tests::Exchange;
 use kernel::Money;
 use serde_json::json;
 
-use super::market::{DEPOSIT, FLOOR, FREE_SECONDS, Market, TIMED_SECONDS, made, no, refused};
+use super::{
+    market::{DEPOSIT, FLOOR, FREE_SECONDS, Market, TIMED_SECONDS, made},
+    refusal::{no, refused},
+};
 
 lanes! { sole_bidder nobody_bids sole_quote_bars_a_session }
 
