@@ -25,24 +25,7 @@ async fn coming_in(exchange: Exchange) {
     let newcomer = Person::new(client, who, format!("new-{}", fresh_key()), "correct horse battery");
     newcomer.sign_up("王·小明").await.unwrap();
 
-    let sign_up = json!({ "login": newcomer.login, "password": "correct horse battery", "name": "王" });
-    refused(&newcomer, "signUp", sign_up.clone(), no("LOGIN_TAKEN", "login")).await;
-    let other = with(&sign_up, "login", format!("o-{}", fresh_key()));
-    refused(&newcomer, "signUp", with(&other, "password", "short"), no("WEAK_PASSWORD", "password").accepting("10"))
-        .await;
-    for (name, code) in [
-        ("a\u{0}b", "TEXT_UNSAFE"),
-        ("a\u{202e}b", "TEXT_UNSAFE"),
-        ("  ", "REQUIRED"),
-        (&*"名".repeat(200), "TEXT_TOO_LONG"),
-    ] {
-        refused(&newcomer, "signUp", with(&other, "name", name), no(code, "name")).await;
-    }
-    let wrong = json!({ "login": newcomer.login, "password": "wrong password" });
-    let absent = json!({ "login": "nobody-at-all", "password": "wrong password" });
-    let known = refused(&newcomer, "signIn", wrong, no("BAD_CREDENTIALS", "")).await;
-    assert_eq!(known, refused(&newcomer, "signIn", absent, no("BAD_CREDENTIALS", "")).await);
-
+    signing_up(&newcomer).await;
     // The check character of a real code is wrong by one.
     let organization =
         json!({ "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100" });
@@ -100,8 +83,72 @@ async fn coming_in(exchange: Exchange) {
     assert_eq!(read["organization"]["status"], "APPLIED");
 }
 
+async fn signing_up(newcomer: &Person) {
+    let sign_up = json!({ "login": newcomer.login, "password": "correct horse battery", "name": "王" });
+    refused(newcomer, "signUp", sign_up.clone(), no("LOGIN_TAKEN", "login")).await;
+    let other = with(&sign_up, "login", format!("o-{}", fresh_key()));
+    refused(newcomer, "signUp", with(&other, "password", "short"), no("WEAK_PASSWORD", "password").accepting("10"))
+        .await;
+    for (name, code) in [
+        ("a\u{0}b", "TEXT_UNSAFE"),
+        ("a\u{202e}b", "TEXT_UNSAFE"),
+        ("  ", "REQUIRED"),
+        (&*"名".repeat(200), "TEXT_TOO_LONG"),
+    ] {
+        refused(newcomer, "signUp", with(&other, "name", name), no(code, "name")).await;
+    }
+    let wrong = json!({ "login": newcomer.login, "password": "wrong password" });
+    let absent = json!({ "login": "nobody-at-all", "password": "wrong password" });
+    let known = refused(newcomer, "signIn", wrong, no("BAD_CREDENTIALS", "")).await;
+    assert_eq!(known, refused(newcomer, "signIn", absent, no("BAD_CREDENTIALS", "")).await);
+}
+
 async fn listing(exchange: Exchange) {
     let market = Market::open(&exchange, 1).await;
+    let (draft, broker, rival) = (market.draft(), &market.broker, &market.buyers[0]);
+    drafting(&market).await;
+    let id = made(broker, "createListing", "listing", draft.clone()).await["id"].clone();
+    let (named, decide) = (json!({ "listingId": id }), json!({ "listingId": id, "decision": "APPROVE" }));
+    let illegal = no("ILLEGAL_TRANSITION", "");
+    refused(&market.staff.reviewer, "reviewListing", decide.clone(), illegal.accepting("SUBMITTED")).await;
+    refused_as_missing(&rival.person, "submitListing", named.clone(), "listingId").await;
+    refused_as_missing(&rival.person, "reviewListing", decide.clone(), "listingId").await;
+    refused_as_missing(
+        &rival.person,
+        "applyForTransfer",
+        with(&named, "organizationId", rival.id.clone()),
+        "listingId",
+    )
+    .await;
+    reads_as_missing(&rival.person, "query L($id: ID!) { listing(id: $id) { id } }", id.as_str().unwrap()).await;
+    refused(&market.signatory, "submitListing", named.clone(), no("FORBIDDEN", "listingId").accepting("BROKER")).await;
+    stands(&market, &id, "DRAFT").await;
+    made(broker, "submitListing", "listing", named.clone()).await;
+    refused(broker, "submitListing", named, illegal.accepting("DISCLOSED")).await;
+    refused(broker, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    refused(&market.staff.qualifier, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    refused(&market.staff.reviewer, "reviewListing", with(&decide, "decision", "RETURN"), no("REQUIRED", "note")).await;
+
+    // Whoever handed it in does not review it.
+    let input = json!({ "organizationId": market.university.id, "login": "reviewer", "roles": ["BROKER"] });
+    market.university.person.act("addMember", "person { id }", input).await.unwrap();
+    market.staff.reviewer.refresh_login().await.unwrap();
+    let own = made(&market.staff.reviewer, "createListing", "listing", draft).await["id"].clone();
+    made(&market.staff.reviewer, "submitListing", "listing", json!({ "listingId": own })).await;
+    for listing in [&own, &id] {
+        refused(
+            &market.staff.reviewer,
+            "reviewListing",
+            with(&decide, "listingId", listing.clone()),
+            no("SAME_PERSON", "").by("SM-3"),
+        )
+        .await;
+        stands(&market, listing, "SUBMITTED").await;
+    }
+}
+
+/// No draft breaks a rule, and none comes from outside.
+async fn drafting(market: &Market) {
     let (draft, broker, rival) = (market.draft(), &market.broker, &market.buyers[0]);
     for (field, value, expected) in [
         ("floorPrice", "0", no("FLOOR_NOT_POSITIVE", "floorPrice").by("SM-3").accepting("0.01")),
@@ -146,46 +193,7 @@ async fn listing(exchange: Exchange) {
     refused(&market.signatory, "createListing", draft.clone(), no("FORBIDDEN", "organizationId").accepting("BROKER"))
         .await;
     refused_as_missing(&rival.person, "createListing", draft.clone(), "organizationId").await;
-    assert_eq!(listings(&market).await, 0, "a refused draft was kept");
-
-    let id = made(broker, "createListing", "listing", draft.clone()).await["id"].clone();
-    let (named, decide) = (json!({ "listingId": id }), json!({ "listingId": id, "decision": "APPROVE" }));
-    let illegal = no("ILLEGAL_TRANSITION", "");
-    refused(&market.staff.reviewer, "reviewListing", decide.clone(), illegal.accepting("SUBMITTED")).await;
-    refused_as_missing(&rival.person, "submitListing", named.clone(), "listingId").await;
-    refused_as_missing(&rival.person, "reviewListing", decide.clone(), "listingId").await;
-    refused_as_missing(
-        &rival.person,
-        "applyForTransfer",
-        with(&named, "organizationId", rival.id.clone()),
-        "listingId",
-    )
-    .await;
-    reads_as_missing(&rival.person, "query L($id: ID!) { listing(id: $id) { id } }", id.as_str().unwrap()).await;
-    refused(&market.signatory, "submitListing", named.clone(), no("FORBIDDEN", "listingId").accepting("BROKER")).await;
-    stands(&market, &id, "DRAFT").await;
-    made(broker, "submitListing", "listing", named.clone()).await;
-    refused(broker, "submitListing", named, illegal.accepting("DISCLOSED")).await;
-    refused(broker, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
-    refused(&market.staff.qualifier, "reviewListing", decide.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
-    refused(&market.staff.reviewer, "reviewListing", with(&decide, "decision", "RETURN"), no("REQUIRED", "note")).await;
-
-    // Whoever handed it in does not review it.
-    let input = json!({ "organizationId": market.university.id, "login": "reviewer", "roles": ["BROKER"] });
-    market.university.person.act("addMember", "person { id }", input).await.unwrap();
-    market.staff.reviewer.refresh_login().await.unwrap();
-    let own = made(&market.staff.reviewer, "createListing", "listing", draft).await["id"].clone();
-    made(&market.staff.reviewer, "submitListing", "listing", json!({ "listingId": own })).await;
-    for listing in [&own, &id] {
-        refused(
-            &market.staff.reviewer,
-            "reviewListing",
-            with(&decide, "listingId", listing.clone()),
-            no("SAME_PERSON", "").by("SM-3"),
-        )
-        .await;
-        stands(&market, listing, "SUBMITTED").await;
-    }
+    assert_eq!(listings(market).await, 0, "a refused draft was kept");
 }
 
 async fn listings(market: &Market) -> i64 {
@@ -206,7 +214,7 @@ async fn stands(market: &Market, listing: &Value, status: &str) {
 async fn applying(exchange: Exchange) {
     let market = Market::open(&exchange, 2).await;
     let [buyer, rival] = &market.buyers[..] else { panic!() };
-    let (qualifier, cashier) = (&market.staff.qualifier, &market.staff.cashier);
+    let qualifier = &market.staff.qualifier;
     let listing = market.disclosed(market.draft()).await;
     let apply = json!({ "listingId": listing.id, "organizationId": buyer.id });
     let own = with(&apply, "organizationId", market.university.id.clone());
@@ -232,6 +240,29 @@ async fn applying(exchange: Exchange) {
     refused(qualifier, "reviewTransferApplication", review, no("ILLEGAL_TRANSITION", "").accepting("ELIGIBLE")).await;
     refused(&buyer.person, "payDeposit", named.clone(), no("INSUFFICIENT_FUNDS", due).by("SM-4")).await;
 
+    receiving(&market, &application).await;
+    made(&buyer.person, "payDeposit", "deposit", named.clone()).await;
+    market.until_application(&application, "ELIGIBLE").await;
+    refused(&buyer.person, "payDeposit", named, no("DEPOSIT_PAID", due).by("SM-4")).await;
+    assert_eq!(market.account(buyer).await, (DEPOSIT, DEPOSIT));
+
+    let session = json!({ "listingId": listing.id, "startsAt": listing.ends_at.plus_seconds(60).to_string() });
+    let verb = "scheduleBidding";
+    refused(&buyer.person, verb, session.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
+    refused(qualifier, verb, session.clone(), no("DISCLOSURE_RUNNING", "listingId").by("SM-3").accepting("≥")).await;
+    refused(qualifier, verb, with(&session, "listingId", unknown("listing")), no("NOT_FOUND", "listingId")).await;
+    market.pass(listing.ends_at).await;
+    refused(qualifier, verb, session, no("TOO_FEW_BIDDERS", "listingId").by("SM-5").accepting("quoteAsSoleBidder"))
+        .await;
+    let late = json!({ "listingId": listing.id, "organizationId": rival.id });
+    refused(&rival.person, "applyForTransfer", late, no("LISTING_NOT_DISCLOSED", "listingId").by("SM-4")).await;
+    stands(&market, &json!(listing.id), "PERIOD_ENDED").await;
+    market.ledger_is_sound().await;
+}
+
+/// Money comes in once, from the cashier, as the bank says.
+async fn receiving(market: &Market, application: &str) {
+    let ([buyer, rival], cashier) = (&market.buyers[..], &market.staff.cashier) else { panic!() };
     let receipt = json!({
         "organizationId": buyer.id, "amount": DEPOSIT.to_string(), "bankReference": fresh_key(),
         "receivedAt": market.stage.client.now().plus_seconds(-60).to_string(),
@@ -246,7 +277,7 @@ async fn applying(exchange: Exchange) {
         ("bankReference", "12\u{0}345", "TEXT_UNSAFE"),
         ("receivedAt", &late, "INVALID_INPUT"),
         ("organizationId", &unknown("organization"), "NOT_FOUND"),
-        ("organizationId", &application, "INVALID_ID"),
+        ("organizationId", application, "INVALID_ID"),
     ] {
         refused(cashier, record, with(&receipt, field, value), no(code, field)).await;
     }
@@ -266,21 +297,4 @@ async fn applying(exchange: Exchange) {
     let account = read(&buyer.person, of, &buyer.id).await["data"]["ledgerAccount"]["id"].as_str().unwrap().to_owned();
     reads_as_missing(&rival.person, "query G($id: ID!) { ledgerAccount(id: $id) { balance } }", &account).await;
     assert_eq!(read(&rival.person, of, &buyer.id).await, read(&rival.person, of, &unknown("organization")).await);
-    made(&buyer.person, "payDeposit", "deposit", named.clone()).await;
-    market.until_application(&application, "ELIGIBLE").await;
-    refused(&buyer.person, "payDeposit", named, no("DEPOSIT_PAID", due).by("SM-4")).await;
-    assert_eq!(market.account(buyer).await, (DEPOSIT, DEPOSIT));
-
-    let session = json!({ "listingId": listing.id, "startsAt": listing.ends_at.plus_seconds(60).to_string() });
-    let verb = "scheduleBidding";
-    refused(&buyer.person, verb, session.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
-    refused(qualifier, verb, session.clone(), no("DISCLOSURE_RUNNING", "listingId").by("SM-3").accepting("≥")).await;
-    refused(qualifier, verb, with(&session, "listingId", unknown("listing")), no("NOT_FOUND", "listingId")).await;
-    market.pass(listing.ends_at).await;
-    refused(qualifier, verb, session, no("TOO_FEW_BIDDERS", "listingId").by("SM-5").accepting("quoteAsSoleBidder"))
-        .await;
-    let late = json!({ "listingId": listing.id, "organizationId": rival.id });
-    refused(&rival.person, "applyForTransfer", late, no("LISTING_NOT_DISCLOSED", "listingId").by("SM-4")).await;
-    stands(&market, &json!(listing.id), "PERIOD_ENDED").await;
-    market.ledger_is_sound().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use exchange_tests::{Exchange, Lane};
+use exchange_tests::Exchange;
 use futures::{SinkExt, StreamExt};
 use jishi::demo::{
     person::{Person, fresh_key},
