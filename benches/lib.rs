@@ -110,6 +110,8 @@ pub mod uuid_text {
 pub struct Run {
     /// Accepted, durable bids per second.
     pub per_second: u64,
+    /// Answers per second, refusals included: callers overtake each other, and an overtaken bid is refused.
+    pub answered: u64,
     /// Median latency in microseconds, refusals included.
     pub p50: u64,
     /// 99th percentile in microseconds.
@@ -149,7 +151,8 @@ where
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(1).max(1);
     waits.sort_unstable();
     let at = |percent: usize| waits.get(waits.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
-    Run { per_second: accepted.load(Ordering::Relaxed) * 1_000 / millis, p50: at(50), p99: at(99) }
+    let answered = u64::try_from(waits.len()).unwrap_or(u64::MAX).saturating_mul(1_000) / millis;
+    Run { per_second: accepted.load(Ordering::Relaxed) * 1_000 / millis, answered, p50: at(50), p99: at(99) }
 }
 
 /// The run with the median rate.

@@ -50,17 +50,20 @@ async fn measure(title: &str, database_url: Option<String>) -> Result<()> {
     }
     let call = grpc_call_nanos(&running).await;
     let (http, grpc) = (median(http), median(grpc));
-    let each = |run: &Run| 1_000_000 / run.per_second.max(1);
+    let each = |run: &Run| 1_000_000 / run.answered.max(1);
     print(&format!("\n{title}, {CALLERS} connections, median of {ROUNDS} rounds, load {}", load()));
-    print(&format!("  GraphQL over HTTP: {} bids/s, p50 {} µs, p99 {} µs", http.per_second, http.p50, http.p99));
     print(&format!(
-        "  auction over gRPC in process: {} bids/s, p50 {} µs, p99 {} µs",
-        grpc.per_second, grpc.p50, grpc.p99
+        "  GraphQL over HTTP: {} answers/s, {} accepted bids/s, p50 {} µs, p99 {} µs",
+        http.answered, http.per_second, http.p50, http.p99
+    ));
+    print(&format!(
+        "  auction over gRPC in process: {} answers/s, {} accepted bids/s, p50 {} µs, p99 {} µs",
+        grpc.answered, grpc.per_second, grpc.p50, grpc.p99
     ));
     print(&format!("  one in-process gRPC call with an empty answer: {call} ns"));
     let (whole, inner) = (each(&http), each(&grpc));
     print(&format!(
-        "  a bid takes {whole} µs of the machine: gateway and HTTP (client included) {} µs, sequencer and store {} µs, \
+        "  a call takes {whole} µs of the machine: gateway and HTTP (client included) {} µs, sequencer and store {} µs, \
          gRPC {} µs, engine < 1 µs",
         whole.saturating_sub(inner),
         inner.saturating_sub(call / 1_000),
