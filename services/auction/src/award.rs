@@ -33,6 +33,9 @@ pub async fn quote_as_sole_bidder(
     let price = input.price.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("price")))?;
     call.actor.require_role(&input.organization_id, &[Role::Bidder], "organizationId")?;
     let (listing, eligible) = schedule::ended(auctions, call, &input.listing_id).await?;
+    if !store::sessions(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
+        return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").by_rule("P-2").into());
+    }
     let [application] = eligible.as_slice() else {
         return Err(Refusal::new(ErrorCode::NotSoleBidder).at_field("listingId").by_rule("SM-3").into());
     };

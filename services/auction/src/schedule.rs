@@ -78,6 +78,7 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
 
 /// The listing, whose disclosure must have ended, and its eligible bidders.
 pub async fn ended(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<(Listing, Vec<TransferApplication>)> {
+    store::take_turns(&call.tx, ListingId::parse(listing_id, "listingId")?).await?;
     let Some(listing) = foreign::listing(auctions, listing_id).await? else {
         return Err(Error::not_found("listingId"));
     };

@@ -6,8 +6,8 @@ use kernel::{Error, Id, Instant, Money, Result};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
+    QueryOrder, QuerySelect, Statement,
     sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
@@ -230,6 +230,18 @@ pub async fn load(
     let Some(session) = session::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
     let bidders = bidder::Entity::find().filter(bidder::Column::SessionId.eq(id)).all(db).await?;
     Ok(Some((session, bidders)))
+}
+
+/// Makes decisions about one listing take turns: a sole bidder's quote and a schedule must see each other
+/// (P-2). On SQLite the one writer does it.
+pub async fn take_turns(tx: &DatabaseTransaction, listing: ListingId) -> Result<()> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let (high, low) = listing.uuid().as_u64_pair();
+        let key = i64::from_be_bytes((high ^ low).to_be_bytes());
+        let lock = "SELECT pg_advisory_xact_lock($1)";
+        tx.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, lock, [key.into()])).await?;
+    }
+    Ok(())
 }
 
 pub async fn sessions(
