@@ -182,7 +182,9 @@ impl Writer {
 
     async fn reload(&mut self) -> Result<()> {
         let before = self.lot.seq;
-        let Some((row, _)) = store::load(self.cx.db.write(), self.row.id).await? else {
+        // The bidders were fixed when the session was scheduled: only the lot itself can have moved.
+        let sessions = store::sessions(self.cx.db.write(), vec![self.row.id], Vec::new()).await?;
+        let Some(row) = sessions.into_iter().next() else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
         self.lot = row.lot();
