@@ -24,6 +24,7 @@ pub async fn context(db: Db) -> Result<Context> {
         clock,
         calendar: Arc::new(calendar),
         rules: Arc::new(rules),
+        vault: Arc::new(kernel::Vault::development()),
         committed: Arc::new(Notify::new()),
     })
 }
@@ -40,8 +41,9 @@ pub async fn schema(server: &str) -> Result<String> {
 #[must_use]
 pub fn bidder(organization_id: &str) -> Actor {
     let organization_id = organization_id.to_owned();
-    let acting = ActingFor { organization_id, roles: vec![Role::Bidder as i32], centre: false, verified: true };
-    Actor { person_id: "bench".into(), memberships: vec![acting], session_id: String::new() }
+    let roles = vec![Role::Bidder as i32];
+    let acting = ActingFor { organization_id, roles, verified: true, ..ActingFor::default() };
+    Actor { person_id: "bench".into(), memberships: vec![acting], ..Actor::default() }
 }
 
 /// A fresh, migrated database.

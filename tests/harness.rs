@@ -5,10 +5,13 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a harness that cannot go on fails its test")]
 
+pub mod attacks;
+
 use std::{
-    io::{BufRead, BufReader},
+    fs::File,
+    io::{BufRead, BufReader, Write},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::mpsc,
     time::Duration,
 };
@@ -28,6 +31,12 @@ pub enum Lane {
     /// Four processes that talk gRPC over loopback, PostgreSQL.
     Networked,
 }
+
+/// The environment variable that names a folder for the processes' output, a file each.
+pub const LOGS: &str = "TEST_LOGS";
+
+/// The environment variable that limits the memory that each process may map, in KiB.
+pub const MEMORY: &str = "TEST_MEMORY_KIB";
 
 /// Roles per process in the networked lane.
 const PROCESSES: [&str; 4] = ["gateway", "identity,catalog", "auction", "ledger,contract,financing"];
@@ -55,6 +64,11 @@ pub struct Jishi {
 impl Exchange {
     /// Starts an exchange with the demo accounts, or says why the lane cannot run here.
     pub async fn start(lane: Lane) -> Option<Exchange> {
+        Self::start_with(lane, &[]).await
+    }
+
+    /// The same with more in the environment of its processes. With [`LOGS`] they write there what they say.
+    pub async fn start_with(lane: Lane, more: &[(&str, &str)]) -> Option<Exchange> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database_url = match lane {
             Lane::Sqlite => format!("sqlite://{}", folder.path().join("jishi.db").display()),
@@ -67,10 +81,14 @@ impl Exchange {
             ("JISHI_DEMO_DATA".to_owned(), "true".to_owned()),
             ("JISHI_LOG".to_owned(), "warn".to_owned()),
         ];
+        // A story floods the exchange from one address unless it is about that.
+        let rates = ["JISHI_RATE_PERSON", "JISHI_RATE_ORGANIZATION", "JISHI_RATE_ADDRESS"];
+        environment.extend(rates.map(|rate| (rate.to_owned(), "0".to_owned())));
         if lane == Lane::Redis {
             environment.push(("JISHI_REDIS_URL".into(), server("TEST_REDIS_URL", lane)?));
             environment.push(("JISHI_REDIS_STREAM".into(), format!("test-{}", kernel::fresh_uuid().simple())));
         }
+        environment.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
         let processes = if lane == Lane::Networked {
             networked(environment)
         } else {
@@ -87,6 +105,18 @@ impl Exchange {
         let process = self.process(role);
         process.kill();
         process.restart();
+    }
+
+    /// Stops all processes, the gateway's first; their exit codes.
+    pub fn stop(&mut self) -> Vec<Option<i32>> {
+        self.processes.iter_mut().map(Jishi::stop).collect()
+    }
+
+    /// Runs a verb of the binary on this exchange, in the environment of its processes.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let environment = self.processes.first().map(|process| process.environment.clone()).unwrap_or_default();
+        Command::new(binary()).args(arguments).envs(environment).output().expect("the binary runs")
     }
 
     /// The process that runs `role`.
@@ -139,6 +169,23 @@ impl Jishi {
         self.child = child;
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended since it was started.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// Changes its environment, from the next start on.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.environment.retain(|(known, _)| known != key);
+        self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
     /// SIGTERM; the exit code.
     pub fn stop(&mut self) -> Option<i32> {
         Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
@@ -155,10 +202,14 @@ impl Drop for Jishi {
 
 /// Starts the binary and waits for its ready line.
 fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String) {
-    let mut command = Command::new(binary());
+    let mut command = command(environment);
     command.arg("serve").envs(environment.iter().cloned()).stdout(Stdio::piped());
     if let Some(only) = only {
         command.args(["--only", only]);
+    }
+    let log = environment.iter().find(|(key, _)| key == LOGS).map(|(_, folder)| log(folder, only));
+    if let Some(log) = &log {
+        command.stderr(log.try_clone().expect("a log"));
     }
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("{}: {error}; cargo build --workspace", binary().display()));
@@ -167,6 +218,9 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
     std::thread::spawn(move || {
         // Reads on to the end, so that the process never blocks on a full pipe.
         for line in lines.map_while(Result::ok) {
+            if let Some(mut log) = log.as_ref() {
+                drop(writeln!(log, "{line}"));
+            }
             if let Some(rest) = line.strip_prefix("ready http=") {
                 let http = rest.split(' ').next().unwrap_or_default().to_owned();
                 drop(found.send(http));
@@ -182,11 +236,27 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
     }
 }
 
+/// The binary; where its memory is limited, by a shell whose place it takes.
+fn command(environment: &[(String, String)]) -> Command {
+    if environment.iter().all(|(key, _)| key != MEMORY) {
+        return Command::new(binary());
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -v \"$TEST_MEMORY_KIB\" && exec \"$0\" \"$@\""]).arg(binary());
+    command
+}
+
+fn log(folder: &str, only: Option<&str>) -> File {
+    let path = PathBuf::from(folder).join(only.unwrap_or("all"));
+    File::options().create(true).append(true).open(path).expect("a log")
+}
+
 /// The binary beside this test's own.
 pub fn binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a running test");
-    let folder = test.ancestors().nth(2).expect("target/profile/deps/test");
-    folder.join("jishi")
+    let own = std::env::current_exe().expect("a running program");
+    // A test lies in target/profile/deps, a benchmark beside the binary.
+    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("jishi")).find(|path| path.is_file());
+    beside.unwrap_or_else(|| panic!("no jishi beside {}; cargo build --workspace", own.display()))
 }
 
 fn listen(http: u16, grpc: u16) -> [(String, String); 2] {

@@ -43,7 +43,20 @@ struct Migrator;
 mod change {
     use super::{DbErr, MigrationName, MigrationTrait, Migrator, MigratorTrait, SchemaManager, run};
 
-    changes! { m0001_kernel m0002_identity m0003_catalog m0004_auction m0005_ledger m0006_contract m0007_financing }
+    changes! {
+        m0001_kernel
+        m0002_identity
+        m0003_catalog
+        m0004_auction
+        m0005_ledger
+        m0006_contract
+        m0007_financing
+        m0008_access
+        m0009_organizations
+        m0010_brokerage
+        m0011_privacy
+        m0012_audit_log
+    }
 }
 
 /// Brings the database of a service to the newest schema. Processes that start together take turns: on

@@ -225,15 +225,23 @@ impl Drop for Production {
 #[tokio::test(flavor = "multi_thread")]
 async fn production_describes_nothing_and_its_clock_stands_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let start = |secret: &str| {
+    let own = "b25seSBmb3IgdGhpcyB0ZXN0LCAzMiBieXRlcyBsb24=";
+    let everybodys = "Zm9yIGRldmVsb3BtZW50LCBrbm93biB0byBhbnlvbmU=";
+    let start = |secret: &str, master_key: &str| {
         let mut command = Command::new(binary());
         command.arg("serve").env("JISHI_MODE", "production").env("JISHI_DATA_DIR", folder.path());
-        command.env("JISHI_PEER_SECRET", secret).env("JISHI_HTTP_LISTEN", "127.0.0.1:0").env("JISHI_LOG", "error");
+        command
+            .env("JISHI_PEER_SECRET", secret)
+            .env("JISHI_MASTER_KEY", master_key)
+            .env("JISHI_HTTP_LISTEN", "127.0.0.1:0")
+            .env("JISHI_LOG", "error");
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
     };
-    let mut weak = start("development-only");
-    assert_eq!(weak.wait().unwrap().code(), Some(1), "the secret that everybody knows is no secret");
-    let mut child = start(&fresh_key());
+    for (secret, master_key) in [("development-only", own), (&fresh_key(), everybodys), (&fresh_key(), "")] {
+        let mut weak = start(secret, master_key);
+        assert_eq!(weak.wait().unwrap().code(), Some(1), "a secret that everybody knows is no secret");
+    }
+    let mut child = start(&fresh_key(), own);
     let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
     let http = lines
         .map_while(Result::ok)

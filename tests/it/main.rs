@@ -37,16 +37,29 @@ macro_rules! lanes {
     )*};
 }
 
+mod brokerage;
+mod conflicts;
 mod deal;
 mod edge;
+mod erasure;
+mod federated;
+mod guard_limits;
+mod hostile;
 mod import;
 mod kills;
+mod mandates;
 mod market;
+mod organizations;
+mod permissions;
 mod readme;
 mod refusal;
 mod refusals;
 mod retries;
 mod sale_refusals;
+mod secrets;
+mod sign_in;
 mod sockets;
 mod sole;
 mod tidy;
+mod tokens;
+mod traces;

@@ -70,7 +70,7 @@ impl Market {
         plans.extend(BUYERS.into_iter().take(buyers).map(buyer));
         let mut buyers = staff.admit(&stage, &plans).await.unwrap();
         let university = buyers.remove(0);
-        let broker = university.hire(&stage, Who { zh: "经纪人", en: "broker" }, &["BROKER"]).await.unwrap();
+        let broker = university.hire(&stage, Who { zh: "经纪人", en: "broker" }, &["TRANSFEROR"]).await.unwrap();
         let signatory = university.hire(&stage, Who { zh: "签约人", en: "signatory" }, &["SIGNATORY"]).await.unwrap();
         Market { stage, staff, university, broker, signatory, buyers }
     }

@@ -27,8 +27,10 @@ async fn coming_in(exchange: Exchange) {
 
     signing_up(&newcomer).await;
     // The check character of a real code is wrong by one.
-    let organization =
-        json!({ "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100" });
+    let organization = json!({
+        "name": "巴山新能源有限公司", "kind": "ENTERPRISE", "usci": "91110000600037341N", "region": "510100",
+        "legalRepresentative": "王·小明", "industry": "D44",
+    });
     refused(&newcomer, "registerOrganization", organization.clone(), no("INVALID_USCI", "usci").by("GB 32100-2015"))
         .await;
     let sound = with(&organization, "usci", "91110000600037341L");
@@ -38,16 +40,18 @@ async fn coming_in(exchange: Exchange) {
         ("name", "巴山\u{2067}新能源".into(), "TEXT_UNSAFE"),
         ("name", "巴\u{200b}山".into(), "TEXT_UNSAFE"),
         ("kind", "EXCHANGE_CENTRE".into(), "FORBIDDEN"),
+        ("legalRepresentative", " ".into(), "REQUIRED"),
+        ("centreId", unknown("organization"), "NOT_FOUND"),
     ] {
         refused(&newcomer, "registerOrganization", with(&sound, field, value), no(code, field)).await;
     }
-    refused(
-        &newcomer,
-        "registerOrganization",
-        with(&sound, "region", "51"),
-        no("INVALID_INPUT", "region").by("GB/T 2260"),
-    )
-    .await;
+    for (field, value, expected) in [
+        ("region", "51", no("INVALID_REGION", "region").by("GB/T 2260")),
+        ("region", "990100", no("INVALID_REGION", "region").by("GB/T 2260")),
+        ("industry", "C44", no("INVALID_INDUSTRY", "industry").by("GB/T 4754-2017")),
+    ] {
+        refused(&newcomer, "registerOrganization", with(&sound, field, value), expected).await;
+    }
     let viewer = newcomer.glance("{ viewer { memberships { organizationId } } }", json!({})).await.unwrap();
     assert_eq!(viewer["viewer"]["memberships"], json!([]), "a refused registration left something behind");
 
@@ -60,20 +64,19 @@ async fn coming_in(exchange: Exchange) {
     let drafted = with(&market.draft(), "organizationId", made["id"].clone());
     refused(&newcomer, "createListing", drafted, no("ORGANIZATION_NOT_VERIFIED", "organizationId")).await;
     let member = json!({ "organizationId": made["id"], "login": newcomer.login, "roles": ["BROKER"] });
-    refused_as_missing(&buyer.person, "addMember", member.clone(), "organizationId").await;
+    refused_as_missing(&buyer.person, "inviteMember", member.clone(), "organizationId").await;
     refused(
         &newcomer,
-        "addMember",
+        "inviteMember",
         with(&member, "roles", json!(["REVIEWER"])),
         no("INVALID_INPUT", "roles").accepting("BROKER"),
     )
     .await;
-    refused(&newcomer, "addMember", with(&member, "login", "nobody-at-all"), no("NOT_FOUND", "login")).await;
 
     // Who judges does not belong to the judged.
     let input = json!({ "organizationId": made["id"], "login": "reviewer", "roles": ["BROKER"] });
-    newcomer.act("addMember", "person { id }", input).await.unwrap();
-    market.staff.reviewer.refresh_login().await.unwrap();
+    let invited = newcomer.act("inviteMember", "invitation { id }", input).await.unwrap();
+    market.staff.reviewer.accept(invited.text_at("/id").unwrap()).await.unwrap();
     let verify = json!({ "organizationId": made["id"], "approve": true, "evidence": "证照齐全" });
     refused(&market.staff.reviewer, "verifyOrganization", verify, no("SAME_PERSON", "organizationId")).await;
     let read = newcomer
@@ -130,9 +133,8 @@ async fn listing(exchange: Exchange) {
     refused(&market.staff.reviewer, "reviewListing", with(&decide, "decision", "RETURN"), no("REQUIRED", "note")).await;
 
     // Whoever handed it in does not review it.
-    let input = json!({ "organizationId": market.university.id, "login": "reviewer", "roles": ["BROKER"] });
-    market.university.person.act("addMember", "person { id }", input).await.unwrap();
-    market.staff.reviewer.refresh_login().await.unwrap();
+    let invited = market.university.invite("reviewer", &["TRANSFEROR"]).await.unwrap();
+    market.staff.reviewer.accept(&invited).await.unwrap();
     let own = made(&market.staff.reviewer, "createListing", "listing", draft).await["id"].clone();
     made(&market.staff.reviewer, "submitListing", "listing", json!({ "listingId": own })).await;
     for listing in [&own, &id] {

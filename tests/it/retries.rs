@@ -253,14 +253,10 @@ async fn refusals_are_kept(mut exchange: Exchange) {
     kept.push((unheld, refusal));
 
     // Roles change, the process is killed: what was answered stays answered.
-    for (house, login, roles) in
-        [(buyer, &desk.login, json!(["BIDDER"])), (&market.university, &unpaid.person.login, json!(["BROKER"]))]
-    {
-        let input = json!({ "organizationId": house.id, "login": login, "roles": roles });
-        house.person.act("addMember", "person { id }", input).await.unwrap();
-    }
-    let demoted = json!({ "organizationId": buyer.id, "login": buyer.person.login, "roles": ["ADMINISTRATOR"] });
-    buyer.person.act("addMember", "person { id }", demoted).await.unwrap();
+    buyer.give(&desk, &["BIDDER"]).await.unwrap();
+    let invited = market.university.invite(&unpaid.person.login, &["BROKER"]).await.unwrap();
+    unpaid.person.accept(&invited).await.unwrap();
+    buyer.give(&buyer.person, &["ADMINISTRATOR"]).await.unwrap();
     for (call, first) in &kept {
         assert_eq!(call.bytes(&http).await, *first, "{}({})", call.verb, call.input);
     }

@@ -23,9 +23,9 @@ use super::{
     refusal::tells_nothing_internal,
 };
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn dial(exchange: &Exchange, protocol: &'static str, origin: Option<String>) -> Result<Socket, Error> {
+pub async fn dial(exchange: &Exchange, protocol: &'static str, origin: Option<String>) -> Result<Socket, Error> {
     let mut request = door(exchange).ws.into_client_request()?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
     if let Some(origin) = origin {
@@ -34,12 +34,12 @@ async fn dial(exchange: &Exchange, protocol: &'static str, origin: Option<String
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-async fn say(socket: &mut Socket, said: Value) {
+pub async fn say(socket: &mut Socket, said: Value) {
     socket.send(Message::text(said.to_string())).await.unwrap();
 }
 
 /// The next message that says something.
-async fn hear(socket: &mut Socket) -> Value {
+pub async fn hear(socket: &mut Socket) -> Value {
     loop {
         match timeout(SOON, socket.next()).await.expect("a message in time").expect("an open socket").unwrap() {
             Message::Text(text) => return serde_json::from_str(&text).unwrap(),
@@ -50,7 +50,7 @@ async fn hear(socket: &mut Socket) -> Value {
 }
 
 /// The code with which the socket is closed; zero if it just ends.
-async fn closed(socket: &mut Socket) -> u16 {
+pub async fn closed(socket: &mut Socket) -> u16 {
     let end = async {
         loop {
             match socket.next().await {
@@ -63,14 +63,14 @@ async fn closed(socket: &mut Socket) -> u16 {
     timeout(SOON, end).await.expect("closed in time")
 }
 
-async fn introduced(exchange: &Exchange, payload: Value) -> Socket {
+pub async fn introduced(exchange: &Exchange, payload: Value) -> Socket {
     let mut socket = dial(exchange, "graphql-transport-ws", None).await.unwrap();
     say(&mut socket, json!({ "type": "connection_init", "payload": payload })).await;
     assert_eq!(hear(&mut socket).await["type"], "connection_ack");
     socket
 }
 
-fn refused_upgrade(outcome: Result<Socket, Error>) -> u16 {
+pub fn refused_upgrade(outcome: Result<Socket, Error>) -> u16 {
     match outcome {
         Err(Error::Http(response)) => response.status().as_u16(),
         Ok(_) => panic!("the socket was opened"),

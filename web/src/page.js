@@ -60,13 +60,33 @@
     return answer;
   }
 
-  /** Signs a demo account in and says in the bar how that went. */
-  async function signIn({ login, password }, button) {
+  /** The codes of a secret (RFC 6238) that count at the exchange's time, the oldest first. */
+  async function codes(secret) {
+    const { data } = await send({ query: '{ serverTime }' });
+    const bits = [...secret].map((c) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'));
+    const bytes = Uint8Array.from(bits.join('').match(/.{8}/g), (byte) => parseInt(byte, 2));
+    const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-1' }, false, ['sign']);
+    return Promise.all([-1, 0, 1].map(async (late) => {
+      const step = new DataView(new ArrayBuffer(8));
+      step.setBigUint64(0, BigInt(Math.floor(Date.parse(data.serverTime) / 30000) + late));
+      const mac = new DataView(await crypto.subtle.sign('HMAC', key, step));
+      const number = mac.getUint32(mac.getUint8(19) & 15) & 0x7fffffff;
+      return String(number % 1000000).padStart(6, '0');
+    }));
+  }
+
+  /** Signs a demo account in and says in the bar how that went. A code works once: a used one gives way to the next. */
+  async function signIn({ login, password, secret }, button) {
     button.disabled = true;
     session.close();
     try {
-      const answer = await fetcher({ query: signInQuery, operationName: 'SignIn', variables: { input: { login, password } } });
-      const refusal = answer.data?.signIn?.userErrors?.[0] ?? answer.errors?.[0];
+      let refusal;
+      for (const code of secret ? await codes(secret) : [undefined]) {
+        const variables = { input: { login, password, code } };
+        const answer = await fetcher({ query: signInQuery, operationName: 'SignIn', variables });
+        refusal = answer.data?.signIn?.userErrors?.[0] ?? answer.errors?.[0];
+        if (refusal?.code !== 'BAD_CREDENTIALS') break;
+      }
       if (refusal) say([refusal.messageZh, refusal.messageEn ?? refusal.message].filter(Boolean).join(' · '), true);
     } catch (error) {
       say(`登录失败 · sign-in failed: ${error.message}`, true);
@@ -84,7 +104,8 @@
     english.lang = 'en';
     button.type = 'button';
     button.dataset.login = account.login;
-    button.title = `点击登录 · click to sign in: ${account.login} / ${account.password}`;
+    const code = account.secret ? ` / jishi code ${account.login}` : '';
+    button.title = `点击登录 · click to sign in: ${account.login} / ${account.password}${code}`;
     button.append(login, ` ${account.roleZh} `, english);
     button.addEventListener('click', () => signIn(account, button));
     element('accounts').append(button);
@@ -105,7 +126,7 @@
   });
   say(session.token ? `✓ ${session.login}` : '');
 
-  const [first] = context.demoAccounts;
+  const first = context.demoAccounts.find(({ secret }) => !secret);
   const defaultTabs = examples.map(({ query, variables }) => {
     const filled = query === signInQuery && first
       ? { input: { login: first.login, password: first.password } }

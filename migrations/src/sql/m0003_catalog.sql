@@ -20,6 +20,10 @@ CREATE INDEX achievement_organization ON achievement (organization_id, id);
 CREATE TABLE listing (
     id {uuid} PRIMARY KEY,
     organization_id {uuid} NOT NULL,
+    -- The centre in charge; its staff and that of the centres above reach the listing.
+    centre_id {uuid} NOT NULL,
+    -- A mandate carries one listing (SM-11).
+    mandate_id {uuid} UNIQUE,
     achievement_id {uuid} REFERENCES achievement (id),
     title text NOT NULL,
     summary text NOT NULL,
@@ -48,11 +52,14 @@ CREATE TABLE listing (
 CREATE INDEX listing_status ON listing (status, id);
 CREATE INDEX listing_organization ON listing (organization_id, id);
 CREATE INDEX listing_achievement ON listing (achievement_id);
+CREATE INDEX listing_centre ON listing (centre_id, id);
 
 CREATE TABLE transfer_application (
     id {uuid} PRIMARY KEY,
     listing_id {uuid} NOT NULL REFERENCES listing (id),
     organization_id {uuid} NOT NULL,
+    -- The listing's.
+    centre_id {uuid} NOT NULL,
     status text NOT NULL,
     deposit bigint NOT NULL,
     bidder_code text,
@@ -62,3 +69,4 @@ CREATE TABLE transfer_application (
     UNIQUE (listing_id, bidder_code)
 );
 CREATE INDEX transfer_application_organization ON transfer_application (organization_id, id);
+CREATE INDEX transfer_application_centre ON transfer_application (centre_id, id);

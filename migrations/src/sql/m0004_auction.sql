@@ -4,6 +4,8 @@ CREATE TABLE bidding_session (
     id {uuid} PRIMARY KEY,
     listing_id {uuid} NOT NULL UNIQUE,
     transferor_id {uuid} NOT NULL,
+    -- The listing's.
+    centre_id {uuid} NOT NULL,
     title text NOT NULL,
     licence boolean NOT NULL,
     rules_version text NOT NULL,
@@ -54,6 +56,7 @@ CREATE TABLE award (
     session_id {uuid} UNIQUE,
     transferor_id {uuid} NOT NULL,
     winner_id {uuid} NOT NULL,
+    centre_id {uuid} NOT NULL,
     transfer_application_id {uuid} NOT NULL,
     title text NOT NULL,
     licence boolean NOT NULL,

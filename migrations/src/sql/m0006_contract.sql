@@ -8,8 +8,11 @@ CREATE TABLE deal (
     price bigint NOT NULL CHECK (price > 0),
     status text NOT NULL,
     contract_id {uuid} NOT NULL,
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    -- The centre in charge: its staff, and that of the centres above, reach the record.
+    centre_id {uuid} NOT NULL
 );
+CREATE INDEX deal_centre ON deal (centre_id);
 
 CREATE TABLE contract (
     id {uuid} PRIMARY KEY,
@@ -19,7 +22,8 @@ CREATE TABLE contract (
     status text NOT NULL,
     document text NOT NULL,
     document_hash text NOT NULL,
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    centre_id {uuid} NOT NULL
 );
 
 CREATE TABLE signature (

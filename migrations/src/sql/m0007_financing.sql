@@ -8,7 +8,9 @@ CREATE TABLE investor (
     regions text NOT NULL,
     least_amount bigint NOT NULL CHECK (least_amount >= 0),
     most_amount bigint NOT NULL CHECK (most_amount >= least_amount),
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    -- The centre in charge: its staff, and that of the centres above, reach the record.
+    centre_id {uuid} NOT NULL
 );
 
 CREATE TABLE financing_project (
@@ -24,7 +26,8 @@ CREATE TABLE financing_project (
     field text NOT NULL,
     stage text NOT NULL,
     region text NOT NULL,
-    created_at bigint NOT NULL
+    created_at bigint NOT NULL,
+    centre_id {uuid} NOT NULL
 );
 CREATE INDEX financing_project_organization ON financing_project (organization_id, id);
 

@@ -96,11 +96,8 @@ impl Auction for Auctions {
     async fn get_awards(&self, request: Request<v1::GetAwardsRequest>) -> Result<Response<v1::Awards>, Status> {
         let (actor, wanted) = query(request);
         let (ids, listings) = (parse_all::<AwardId>(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
-        let rows = store::awards(self.cx.db.read(), ids, listings).await?;
-        let awards = rows.into_iter().map(v1::Award::from);
-        let party = |award: &v1::Award| actor.is_member(&award.winner_id) || actor.is_member(&award.transferor_id);
-        let items = awards.filter(|award| actor.is_any_staff() || actor.is_exchange() || party(award)).collect();
-        Ok(Response::new(v1::Awards { items }))
+        let rows = store::awards(self.cx.db.read(), &award::sight(&actor), ids, listings).await?;
+        Ok(Response::new(v1::Awards { items: rows.into_iter().map(v1::Award::from).collect() }))
     }
 
     async fn list_auction_events(

@@ -1,7 +1,8 @@
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{AwardId, ListingId, OrganizationId, TransferApplicationId},
+    policy::{self, Of, permit},
     v1::{self, AwardStatus, ConversionMode},
 };
 
@@ -21,6 +22,13 @@ pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
     }
 }
 
+/// Whose awards a caller may know of. A mandate opens none: it is for one listing only (SM-11).
+#[must_use]
+pub fn sight(actor: &Actor) -> Sight {
+    let own = actor.memberships.iter().filter(|place| place.mandate_id.is_empty());
+    Sight::of(&Actor { memberships: own.cloned().collect(), ..actor.clone() })
+}
+
 /// One qualified bidder is no failure (trap 5): it takes the listing at no less than the floor, unsessioned.
 pub async fn quote_as_sole_bidder(
     auctions: &Auctions,
@@ -31,11 +39,22 @@ pub async fn quote_as_sole_bidder(
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
     let winner_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let price = input.price.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("price")))?;
-    call.actor.require_role(&input.organization_id, &[Role::Bidder], "organizationId")?;
-    let (listing, eligible) = schedule::ended(auctions, call, &input.listing_id).await?;
+    let listing = schedule::listing(auctions, call, listing_id).await?;
+    let own = Of::organization(&input.organization_id, "organizationId");
+    permit(&call.actor, policy::QUOTE_AS_SOLE_BIDDER, own)?;
+    schedule::require_ended(call, &listing)?;
     if !store::sessions(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
         return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").by_rule("P-2").into());
     }
+    let (transferor, centre) = (&*listing.organization_id, &*listing.centre_id);
+    let mut conflict = call.actor.conflict(transferor, centre);
+    if conflict.is_none() && foreign::conflict(auctions, &input.organization_id, (transferor, centre)).await? {
+        conflict = Some(ErrorCode::ConflictOfInterest);
+    }
+    if let Some(code) = conflict {
+        return Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into());
+    }
+    let eligible = schedule::eligible(auctions, call, &listing).await?;
     let [application] = eligible.as_slice() else {
         return Err(Refusal::new(ErrorCode::NotSoleBidder).at_field("listingId").by_rule("SM-3").into());
     };
@@ -54,6 +73,7 @@ pub async fn quote_as_sole_bidder(
         session_id: None,
         transferor_id: OrganizationId::parse(&listing.organization_id, "listingId")?,
         winner_id,
+        centre_id: OrganizationId::parse(&listing.centre_id, "listingId")?,
         transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
         title: listing.title.clone(),
         licence: listing.conversion_mode() == ConversionMode::License,
@@ -72,19 +92,23 @@ pub async fn quote_as_sole_bidder(
 
 /// Confirms an award. It takes two different persons of the centre, neither belonging to a party.
 pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardInput) -> Result<v1::Award> {
-    call.actor.require_staff(&[Role::Reviewer, Role::Qualifier])?;
+    call.actor.require_known()?;
     let id = AwardId::parse(&input.award_id, "awardId")?;
-    let Some(row) = store::award_for_update(&call.tx, id).await? else { return Err(Error::not_found("awardId")) };
-    let (transferor, winner) = (row.transferor_id.text(), row.winner_id.text());
-    if call.actor.is_member(&transferor) || call.actor.is_member(&winner) {
-        return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
-    }
+    let sight = sight(&call.actor);
+    let seen = |row: &award::Model| sight.covers(&[row.winner_id.0, row.transferor_id.0], row.centre_id.0);
+    let found = store::award_for_update(&call.tx, id).await?.filter(seen);
+    let row = found.ok_or_else(|| Error::not_found("awardId"))?;
+    permit(&call.actor, policy::CONFIRM_AWARD, Of::centre(&row.centre_id.text(), "awardId"))?;
     let Some(status) = next(row.status).first().copied() else {
         return Err(Refusal::new(ErrorCode::IllegalTransition)
             .at_field("awardId")
             .accepting("PROPOSED | HALF_CONFIRMED")
             .into());
     };
+    let (transferor, winner) = (row.transferor_id.text(), row.winner_id.text());
+    if call.actor.acts_for(&transferor) || call.actor.acts_for(&winner) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
+    }
     if row.first_confirmer.as_ref() == Some(&call.actor.person_id) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").accepting("REVIEWER | QUALIFIER").into());
     }
@@ -103,6 +127,7 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
             transfer_application_id: row.transfer_application_id.text(),
             price: Some(row.price),
             licence: row.licence,
+            centre_id: row.centre_id.text(),
         };
         call.announce(&id.text(), &confirmed).await?;
     }

@@ -1,9 +1,10 @@
-use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result, Role};
+use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result};
 use prost::Message;
 use tokio::sync::oneshot;
 use wire::{
     id::{BiddingSessionId, OrganizationId},
-    v1::{self, PlaceBidInput, PlaceBidPayload, TransferApplicationStatus},
+    policy::{self, Of, permit},
+    v1::{PlaceBidInput, PlaceBidPayload, TransferApplicationStatus},
 };
 
 use crate::{api::Auctions, foreign, store, writer::BidCommand};
@@ -19,7 +20,10 @@ pub async fn place(
     key: Option<String>,
     input: PlaceBidInput,
 ) -> Result<PlaceBidPayload> {
-    let keyed = key.map(|key| Idempotency::new(&actor.person_id, "PlaceBid", &key, &input.encode_to_vec()));
+    let call = |key: String| {
+        Idempotency::new(&auctions.cx.vault, [&actor.person_id, "PlaceBid", &key], &input.encode_to_vec())
+    };
+    let keyed = key.map(call);
     match place_or_refuse(auctions, &actor, keyed.clone(), input).await {
         Err(Error::Refused(refusal)) => {
             let reply = PlaceBidPayload::of(Err(*refusal));
@@ -39,26 +43,30 @@ async fn place_or_refuse(
     let session_id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let amount = input.amount.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("amount")))?;
-    actor.require_role(&input.organization_id, &[Role::Bidder], "organizationId")?;
     let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("sessionId")) };
+    permit(actor, policy::PLACE_BID, Of::organization(&input.organization_id, "organizationId"))?;
+    // Memberships change between application and bid; what the caller is now costs no look-up.
+    if let Some(code) = actor.conflict(&hall.sides.transferor_id, &hall.sides.centre_id) {
+        return Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into());
+    }
     let (answer, answered) = oneshot::channel();
     let command = BidCommand { organization_id, amount, keyed, answer };
     hall.queue.send(command).await.map_err(|_| Error::Unavailable("the lot's writer stopped".into()))?;
     let payload = answered.await.map_err(|_| Error::Unavailable("outcome unknown".into()))??;
     match payload.user_errors.first() {
         Some(refusal) if refusal.error_code() == ErrorCode::NotEligible => {
-            Err(why_not_eligible(auctions, actor, session_id, &input, refusal.clone()).await?.into())
+            Err(why_not_eligible(auctions, session_id, &input.organization_id, refusal.clone()).await?.into())
         }
         _ => Ok(payload),
     }
 }
 
-/// Says more to somebody who is no bidder of the lot: the transferor itself, or a deposit that is missing.
+/// Says more to somebody who is no bidder of the lot: its deposit was missing when the session was scheduled, or
+/// somebody of it stood on the other side.
 async fn why_not_eligible(
     auctions: &Auctions,
-    actor: &Actor,
     session_id: BiddingSessionId,
-    input: &PlaceBidInput,
+    organization_id: &str,
     refusal: Refusal,
 ) -> Result<Refusal> {
     let sessions = store::sessions(auctions.cx.db.read(), vec![session_id], Vec::new()).await?;
@@ -67,11 +75,14 @@ async fn why_not_eligible(
         let named = Refusal::new(code);
         Refusal { code: named.code, message_zh: named.message_zh, message_en: named.message_en, ..refusal.clone() }
     };
-    if actor.is_member(&session.transferor_id.text()) {
-        return Ok(say(ErrorCode::OwnListing));
+    let [listing_id, centre_id] = [session.listing_id.text(), session.centre_id.text()];
+    let applications = foreign::applications(auctions, &listing_id, Some(organization_id)).await?;
+    let at = |status: TransferApplicationStatus| applications.iter().any(|found| found.status() == status);
+    if at(TransferApplicationStatus::DepositDue) {
+        return Ok(say(ErrorCode::DepositInsufficient));
     }
-    let listing_id = session.listing_id.text();
-    let applications = foreign::applications(auctions, &listing_id, Some(&input.organization_id)).await?;
-    let due = |a: &v1::TransferApplication| a.status() == TransferApplicationStatus::DepositDue;
-    Ok(if applications.iter().any(due) { say(ErrorCode::DepositInsufficient) } else { refusal })
+    let sides = (&*session.transferor_id.text(), &*centre_id);
+    let shut_out =
+        at(TransferApplicationStatus::Eligible) && foreign::conflict(auctions, organization_id, sides).await?;
+    Ok(if shut_out { say(ErrorCode::ConflictOfInterest) } else { refusal })
 }

@@ -30,7 +30,7 @@ struct Ground {
     bidders: Vec<OrganizationId>,
 }
 
-async fn context(url: &str) -> Context {
+pub async fn context(url: &str) -> Context {
     let db = Db::connect(url).await.unwrap();
     let (calendar, rules) = load_reference(&db).await.unwrap();
     let clock = Clock::system();
@@ -41,6 +41,7 @@ async fn context(url: &str) -> Context {
         clock,
         calendar: Arc::new(calendar),
         rules: Arc::new(rules),
+        vault: Arc::new(kernel::Vault::development()),
         committed: Arc::new(Notify::new()),
     }
 }
@@ -76,6 +77,7 @@ async fn ground(url: Option<String>) -> Ground {
         id,
         listing_id: ListingId::fresh(),
         transferor_id: OrganizationId::fresh(),
+        centre_id: OrganizationId::fresh(),
         title: "测试".into(),
         licence: false,
         rules_version: "test".into(),
@@ -117,7 +119,11 @@ async fn send(
     amount: i64,
     key: &str,
 ) -> kernel::Result<PlaceBidPayload> {
-    let keyed = Some(Idempotency::new("tester", "PlaceBid", key, format!("{organization_id}{amount}").as_bytes()));
+    let keyed = Some(Idempotency::new(
+        &kernel::Vault::development(),
+        ["tester", "PlaceBid", key],
+        format!("{organization_id}{amount}").as_bytes(),
+    ));
     let (answer, answered) = oneshot::channel();
     let command = BidCommand { organization_id, amount: Money(amount), keyed, answer };
     halls.hall(id).await?.unwrap().queue.send(command).await.map_err(|_| kernel::Error::Unavailable("queue".into()))?;

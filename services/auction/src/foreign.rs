@@ -1,15 +1,27 @@
-//! What the auction reads in other services, as the exchange itself.
+//! What the auction reads in other services: a listing as the caller sees it, all else as the exchange itself.
 
-use kernel::{Actor, Error, Result};
+use kernel::{Actor, Call, Error, Result};
 use wire::v1::{self, Listing, TransferApplication};
 
 use crate::api::Auctions;
 
-/// The listing as it stands.
-pub async fn listing(auctions: &Auctions, listing_id: &str) -> Result<Option<Listing>> {
+/// The listing as it stands, if the caller may know of it.
+pub async fn listing(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<Listing> {
     let ids = v1::Ids { ids: vec![listing_id.to_owned()] };
-    let reply = auctions.clients.catalog.clone().get_listings(Actor::exchange().asks(ids)).await?;
-    Ok(reply.into_inner().items.into_iter().next())
+    let reply = auctions.clients.catalog.clone().get_listings(call.actor.asks(ids)).await?;
+    reply.into_inner().items.into_iter().next().ok_or_else(|| Error::not_found("listingId"))
+}
+
+/// Whether anybody stands on both sides when this organization buys what the transferor sells at the centre (SM-5).
+pub async fn conflict(
+    auctions: &Auctions,
+    applicant_id: &str,
+    (transferor_id, centre_id): (&str, &str),
+) -> Result<bool> {
+    let [applicant_id, transferor_id, centre_id] = [applicant_id, transferor_id, centre_id].map(str::to_owned);
+    let sides = v1::FindConflictsRequest { applicant_id, transferor_id, centre_id };
+    let reply = auctions.clients.brokerage.clone().find_conflicts(Actor::exchange().asks(sides)).await?;
+    Ok(reply.into_inner().conflict)
 }
 
 /// All applications for a listing, or one organization's.

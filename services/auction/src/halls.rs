@@ -11,7 +11,7 @@ use wire::{id::BiddingSessionId, v1::AuctionEvent};
 
 use crate::{
     store,
-    writer::{BidCommand, Writer},
+    writer::{BidCommand, Sides, Writer},
 };
 
 /// Commands waiting for one lot; a full queue makes callers wait.
@@ -35,6 +35,8 @@ pub struct Hall {
     pub queue: mpsc::Sender<BidCommand>,
     /// Committed events.
     pub feed: broadcast::Sender<Arc<AuctionEvent>>,
+    /// Who may not bid.
+    pub sides: Arc<Sides>,
 }
 
 impl Halls {
@@ -55,7 +57,7 @@ impl Halls {
         let (feed, _) = broadcast::channel(FEED);
         let Some(writer) = Writer::load(self.cx.clone(), id, feed.clone()).await? else { return Ok(None) };
         let (queue, commands) = mpsc::channel(QUEUE);
-        let hall = Hall { queue, feed };
+        let hall = Hall { queue, feed, sides: Arc::new(writer.sides()) };
         {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(other) = open.get(&id).filter(|other| !other.queue.is_closed()) {

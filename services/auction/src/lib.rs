@@ -3,7 +3,8 @@
 //! The auction promises that a bid it has acknowledged is durable and stands in one order with every
 //! other bid and with the close; that the rules alone decide, at the exchange's time; and that whoever
 //! holds the log can recompute the winner, the price and the end (`engine::replay`). It never builds an
-//! order book, and never sells one lot twice.
+//! order book, never sells one lot twice, and takes no bid from whoever sells the lot, brokers it or runs
+//! the sale, nor through another organization (SM-5).
 
 mod api;
 mod award;
@@ -17,6 +18,10 @@ mod foreign;
 mod halls;
 mod schedule;
 mod store;
+#[cfg(test)]
+mod story_tests;
+#[cfg(test)]
+mod stub;
 mod watch;
 mod writer;
 

@@ -1,7 +1,9 @@
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role};
+use futures::{StreamExt, TryStreamExt, stream};
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result};
 use serde_json::json;
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
+    policy::{self, Of, permit},
     v1::{
         self, AuctionEventKind, ConversionMode, Listing, ListingStatus, SaleMethod, TransferApplication,
         TransferApplicationStatus,
@@ -18,13 +20,18 @@ use crate::{
 /// A session may be scheduled this far ahead.
 const FARTHEST_DAYS: i64 = 60;
 
+/// How many bidders are looked into at once.
+const AT_ONCE: usize = 16;
+
 /// Schedules the bidding for a listing whose disclosure ended with two or more eligible bidders.
 pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddingInput) -> Result<v1::BiddingSession> {
-    call.actor.require_staff(&[Role::Qualifier])?;
+    call.actor.require_known()?;
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
     let starts_at =
         input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
-    let (listing, eligible) = ended(auctions, call, &input.listing_id).await?;
+    let listing = listing(auctions, call, listing_id).await?;
+    permit(&call.actor, policy::SCHEDULE_BIDDING, Of::centre(&listing.centre_id, "listingId"))?;
+    require_ended(call, &listing)?;
     if listing.sale_method() != SaleMethod::OnlineBidding {
         return Err(Refusal::new(ErrorCode::IllegalTransition)
             .at_field("listingId")
@@ -33,9 +40,10 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
     }
     // A sole bidder may have taken the listing before others qualified; until that award is confirmed, nothing else
     // shows it.
-    if !store::awards(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
+    if store::is_awarded(&call.tx, listing_id).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
     }
+    let eligible = eligible(auctions, call, &listing).await?;
     let least = call.cx.rule("bidding.min_competitors", call.now)?;
     if i64::try_from(eligible.len()).unwrap_or(i64::MAX) < least.value {
         let refusal = Refusal::new(ErrorCode::TooFewBidders).at_field("listingId").by_rule(&least.id);
@@ -76,28 +84,51 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
     Ok(row.view(call.now))
 }
 
-/// The listing, whose disclosure must have ended, and its eligible bidders.
-pub async fn ended(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<(Listing, Vec<TransferApplication>)> {
-    store::take_turns(&call.tx, ListingId::parse(listing_id, "listingId")?).await?;
-    let Some(listing) = foreign::listing(auctions, listing_id).await? else {
-        return Err(Error::not_found("listingId"));
-    };
+/// The listing, if the caller may know of it; nobody else decides on it until this call ends.
+pub async fn listing(auctions: &Auctions, call: &Call, id: ListingId) -> Result<Listing> {
+    store::take_turns(&call.tx, id).await?;
+    foreign::listing(auctions, call, &id.text()).await
+}
+
+/// Requires that the disclosure has ended and nothing came after it.
+pub fn require_ended(call: &Call, listing: &Listing) -> Result<()> {
     match listing.status() {
-        ListingStatus::PeriodEnded => {}
+        ListingStatus::PeriodEnded => Ok(()),
         ListingStatus::Disclosed => {
             let end = listing.disclosure_ends_at.unwrap_or_default();
             let refusal = Refusal::new(ErrorCode::DisclosureRunning).at_field("listingId").by_rule("SM-3");
-            return Err(Refusal { server_time: Some(call.now), ..refusal.accepting(format!("≥ {end}")) }.into());
+            Err(Refusal { server_time: Some(call.now), ..refusal.accepting(format!("≥ {end}")) }.into())
         }
-        ListingStatus::Bidding => return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into()),
+        ListingStatus::Bidding => Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into()),
         _ => {
             let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").by_rule("SM-3");
-            return Err(refusal.accepting("PERIOD_ENDED").into());
+            Err(refusal.accepting("PERIOD_ENDED").into())
         }
     }
-    let mut applications = foreign::applications(auctions, listing_id, None).await?;
+}
+
+/// The listing's eligible bidders but for those of whom somebody has come to stand on its other side since they
+/// applied (SM-5): the trail says whom it shut out. Their deposits come free with those of all who do not win.
+pub async fn eligible(auctions: &Auctions, call: &Call, listing: &Listing) -> Result<Vec<TransferApplication>> {
+    let mut applications = foreign::applications(auctions, &listing.id, None).await?;
     applications.retain(|application| application.status() == TransferApplicationStatus::Eligible);
-    Ok((listing, applications))
+    let sides = (&*listing.organization_id, &*listing.centre_id);
+    let judged = applications.into_iter().map(|application| async {
+        let conflict = foreign::conflict(auctions, &application.organization_id, sides).await?;
+        Ok::<_, Error>((application, conflict))
+    });
+    let judged: Vec<_> = stream::iter(judged).buffered(AT_ONCE).try_collect().await?;
+    let mut eligible = Vec::with_capacity(judged.len());
+    for (application, conflict) in judged {
+        if conflict {
+            let facts = json!({ "listingId": listing.id, "organizationId": application.organization_id,
+                "code": "CONFLICT_OF_INTEREST", "rule": "SM-5" });
+            call.record("BidderShutOut", &application.id, facts).await?;
+        } else {
+            eligible.push(application);
+        }
+    }
+    Ok(eligible)
 }
 
 fn row(
@@ -111,6 +142,7 @@ fn row(
         id,
         listing_id,
         transferor_id: OrganizationId::parse(&listing.organization_id, "listingId")?,
+        centre_id: OrganizationId::parse(&listing.centre_id, "listingId")?,
         title: listing.title.clone(),
         licence: listing.conversion_mode() == ConversionMode::License,
         rules_version: call.cx.rules.version().to_owned(),

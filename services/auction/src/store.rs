@@ -2,12 +2,12 @@
 
 pub mod flush;
 
-use kernel::{Error, Id, Instant, Money, Result};
+use kernel::{Error, Id, Instant, Money, Result, Sight};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
     sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
@@ -29,6 +29,8 @@ pub mod session {
         pub id: BiddingSessionId,
         pub listing_id: ListingId,
         pub transferor_id: OrganizationId,
+        /// In whose charge it is: the listing's.
+        pub centre_id: OrganizationId,
         pub title: String,
         pub licence: bool,
         pub rules_version: String,
@@ -106,6 +108,7 @@ pub mod award {
         pub session_id: Option<BiddingSessionId>,
         pub transferor_id: OrganizationId,
         pub winner_id: OrganizationId,
+        pub centre_id: OrganizationId,
         pub transfer_application_id: TransferApplicationId,
         pub title: String,
         pub licence: bool,
@@ -172,6 +175,7 @@ impl session::Model {
             server_time: Some(now),
             bidder_count: self.bidder_count,
             rules_version: self.rules_version.clone(),
+            centre_id: self.centre_id.text(),
         }
     }
 }
@@ -218,6 +222,7 @@ impl From<award::Model> for v1::Award {
             available_transitions: crate::award::next(row.status).iter().map(|status| (*status).into()).collect(),
             decided_at: Some(row.decided_at),
             transfer_application_id: row.transfer_application_id.text(),
+            centre_id: row.centre_id.text(),
         }
     }
 }
@@ -305,13 +310,22 @@ pub async fn insert_award(tx: &DatabaseTransaction, row: award::Model) -> Result
     Ok(inserted == 1)
 }
 
+/// Those of the awards that are in sight.
 pub async fn awards(
     db: &impl ConnectionTrait,
+    sight: &Sight,
     ids: Vec<AwardId>,
     listings: Vec<ListingId>,
 ) -> Result<Vec<award::Model>> {
-    let wanted = award::Column::Id.is_in(ids).or(award::Column::ListingId.is_in(listings));
-    Ok(award::Entity::find().filter(wanted).all(db).await?)
+    use award::Column;
+    let wanted = Column::Id.is_in(ids).or(Column::ListingId.is_in(listings));
+    let seen = sight.filter(&[Column::WinnerId, Column::TransferorId], Column::CentreId);
+    Ok(award::Entity::find().filter(wanted).filter(seen).all(db).await?)
+}
+
+/// Whether somebody acquires the listing already, confirmed or not.
+pub async fn is_awarded(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+    Ok(award::Entity::find().filter(award::Column::ListingId.eq(listing)).count(tx).await? > 0)
 }
 
 /// The award under lock.

@@ -7,7 +7,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kernel::{Context, Error, ErrorCode, Idempotency, Instant, Money, Payload, Refusal, Result};
+use kernel::{Context, Error, ErrorCode, Id, Idempotency, Instant, Money, Payload, Refusal, Result};
 use prost::Message;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,14 @@ pub struct BidCommand {
     pub answer: oneshot::Sender<Result<PlaceBidPayload>>,
 }
 
+/// Who may not bid on a lot (SM-5). They never change.
+pub struct Sides {
+    /// Who sells.
+    pub transferor_id: String,
+    /// The centre in charge.
+    pub centre_id: String,
+}
+
 /// One lot's writer while it runs.
 pub struct Writer {
     cx: Context,
@@ -66,6 +74,11 @@ impl Writer {
         let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         Ok(Some(Writer { lot: row.lot(), cx, row, bidders, codes, feed, stale: false }))
+    }
+
+    /// Who sells the lot, and who runs the sale.
+    pub fn sides(&self) -> Sides {
+        Sides { transferor_id: self.row.transferor_id.text(), centre_id: self.row.centre_id.text() }
     }
 
     /// Serves the queue until stopped, or until the lot is closed and nobody asks or watches any more.
@@ -107,6 +120,7 @@ impl Writer {
     async fn round(&mut self, pending: &mut Vec<BidCommand>) {
         let commands = std::mem::take(pending);
         metrics::histogram!("jishi_auction_round_size").record(u32::try_from(commands.len()).unwrap_or(u32::MAX));
+        let began = std::time::Instant::now();
         let mut outcome = Err(Error::Unavailable("the lot kept moving".into()));
         for attempt in 0..ATTEMPTS {
             outcome = self.attempt(&commands).await;
@@ -127,6 +141,7 @@ impl Writer {
                 }
             }
         }
+        metrics::histogram!("jishi_auction_round_seconds").record(began.elapsed());
         match outcome {
             Ok(Some(answers)) => {
                 for (command, answer) in commands.into_iter().zip(answers) {

@@ -27,7 +27,8 @@ impl catalog_server::Catalog for Catalog {
         &self,
         request: Request<v1::ApplyForTransferInput>,
     ) -> Reply<v1::ApplyForTransferPayload> {
-        self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, input))).await
+        let brokerage = self.clients.brokerage.clone();
+        self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, brokerage, input))).await
     }
 
     async fn review_transfer_application(
@@ -71,6 +72,11 @@ impl catalog_server::Catalog for Catalog {
     async fn import(&self, request: Request<v1::ImportRequest>) -> Reply<v1::ImportReply> {
         let (actor, wanted) = query(request);
         Ok(Response::new(import::import(&self.cx, self.clients.identity.clone(), actor, wanted).await?))
+    }
+
+    async fn get_totals(&self, request: Request<v1::TotalsRequest>) -> Reply<v1::CentreTotals> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::totals(&self.cx, &actor, wanted).await?))
     }
 
     async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Reply<v1::AuditRecordPage> {

@@ -1,10 +1,11 @@
 //! A prospective transferee applies, and the centre's qualifier decides on it.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role, text};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Peer, Refusal, Result, text};
 use serde_json::json;
 use wire::{
     id::{ListingId, OrganizationId, TransferApplicationId},
-    v1::{self, ListingStatus, TransferApplicationStatus},
+    policy::{self, Of, permit},
+    v1::{self, ListingStatus, TransferApplicationStatus, brokerage_client::BrokerageClient},
 };
 
 use crate::{
@@ -15,27 +16,26 @@ use crate::{
     store::{self, Application, Listing},
 };
 
-/// Who acts for a prospective transferee.
-const TRANSFEREE: [Role; 2] = [Role::Bidder, Role::Administrator];
-
 /// Applies to acquire a listing while it is disclosed (SM-4).
-pub async fn apply(call: &Call, input: v1::ApplyForTransferInput) -> Result<v1::TransferApplication> {
+pub async fn apply(
+    call: &Call,
+    brokerage: BrokerageClient<Peer>,
+    input: v1::ApplyForTransferInput,
+) -> Result<v1::TransferApplication> {
     call.actor.require_known()?;
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let listing = visible(call, listing_id).await?;
-    call.actor.require_role(&organization_id.text(), &TRANSFEREE, "organizationId")?;
+    permit(&call.actor, policy::APPLY_FOR_TRANSFER, Of::organization(&organization_id.text(), "organizationId"))?;
     if listing.status_at(call.now) != ListingStatus::Disclosed {
         return Err(Refusal::new(ErrorCode::ListingNotDisclosed).at_field("listingId").by_rule("SM-4").into());
     }
-    if organization_id == listing.organization_id || call.actor.is_member(&listing.organization_id.text()) {
-        // 拍卖法 30, as the model: a transferor may not bid, nor through others.
-        return Err(Refusal::new(ErrorCode::OwnListing).at_field("organizationId").by_rule("SM-5").into());
-    }
+    require_one_side(call, brokerage, &listing, organization_id).await?;
     let row = Application {
         id: TransferApplicationId::fresh(),
         listing_id,
         organization_id,
+        centre_id: listing.centre_id,
         status: TransferApplicationStatus::Applied,
         deposit: listing.deposit,
         bidder_code: None,
@@ -55,9 +55,10 @@ pub async fn qualify(call: &Call, input: v1::ReviewTransferApplicationInput) -> 
     call.actor.require_known()?;
     let id = TransferApplicationId::parse(&input.transfer_application_id, "transferApplicationId")?;
     let found = store::locked_application(&call.tx, id).await?;
-    let seen = found.filter(|(_, row)| Sight::of(&call.actor).covers(row.organization_id));
+    let seen = found.filter(|(_, row)| Sight::of(&call.actor).covers_application(row));
     let (listing, mut row) = seen.ok_or_else(|| Error::not_found("transferApplicationId"))?;
-    call.actor.require_staff(&[Role::Qualifier])?;
+    let centre = listing.centre_id.text();
+    permit(&call.actor, policy::REVIEW_TRANSFER_APPLICATION, Of::centre(&centre, "transferApplicationId"))?;
     let to = if input.approve { TransferApplicationStatus::DepositDue } else { TransferApplicationStatus::Rejected };
     application::require(row.status, to)?;
     let stands = listing.status_at(call.now);
@@ -75,10 +76,30 @@ pub async fn qualify(call: &Call, input: v1::ReviewTransferApplicationInput) -> 
     Ok(row.into())
 }
 
+/// 拍卖法 22 and 30, as the model: neither a transferor nor who runs the sale may bid, nor through others.
+async fn require_one_side(
+    call: &Call,
+    mut brokerage: BrokerageClient<Peer>,
+    listing: &Listing,
+    applicant: OrganizationId,
+) -> Result<()> {
+    let (transferor_id, centre_id) = (listing.organization_id.text(), listing.centre_id.text());
+    let mut code = call.actor.conflict(&transferor_id, &centre_id);
+    if code.is_none() {
+        let sides = v1::FindConflictsRequest { applicant_id: applicant.text(), transferor_id, centre_id };
+        let found = brokerage.find_conflicts(Actor::exchange().asks(sides)).await?.into_inner();
+        code = found.conflict.then_some(ErrorCode::ConflictOfInterest);
+    }
+    match code {
+        Some(code) => Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into()),
+        None => Ok(()),
+    }
+}
+
 /// Who qualifies belongs to neither side.
 fn require_uninvolved(call: &Call, listing: &Listing, row: &Application) -> Result<()> {
     let sides = [listing.organization_id, row.organization_id];
-    if sides.iter().any(|side| call.actor.is_member(&side.text())) {
+    if sides.iter().any(|side| call.actor.acts_for(&side.text())) {
         return Err(Refusal::new(ErrorCode::SamePerson).by_rule("SM-4").into());
     }
     Ok(())

@@ -3,7 +3,7 @@
 use kernel::{Actor, Context, ErrorCode, Id, Refusal, Result, text};
 use wire::{
     id::{AchievementId, ListingId, OrganizationId, TransferApplicationId},
-    v1,
+    policy, v1,
 };
 
 use crate::{
@@ -68,6 +68,14 @@ pub async fn list_applications(
     let slice = store::application_page(cx.db.read(), listing, organization, &Sight::of(actor), paging).await?;
     let end = Some(v1::PageEnd::from(&slice));
     Ok(v1::TransferApplicationPage { items: slice.items.into_iter().map(Into::into).collect(), end })
+}
+
+/// What the centres have to show of their listings.
+pub async fn totals(cx: &Context, actor: &Actor, wanted: v1::TotalsRequest) -> Result<v1::CentreTotals> {
+    policy::require_totals(actor, &wanted)?;
+    let centres: Result<Vec<_>> = wanted.centre_ids.iter().map(|id| OrganizationId::parse(id, "centreId")).collect();
+    let listings = store::count_disclosed(cx.db.read(), centres?).await?;
+    Ok(v1::CentreTotals { listings, ..v1::CentreTotals::default() })
 }
 
 fn ids<I: Id>(wanted: &v1::Ids) -> Result<Vec<I>> {

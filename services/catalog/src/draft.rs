@@ -1,46 +1,51 @@
 //! The transferor drafts a listing and hands it in.
 
-use kernel::{Call, Error, ErrorCode, Id, Peer, Refusal, Result, Role, text};
+use kernel::{Call, Error, ErrorCode, Id, Peer, Refusal, Result, text};
 use serde_json::json;
 use wire::{
-    id::{AchievementId, ListingId, OrganizationId},
+    id::{AchievementId, ListingId, MandateId, OrganizationId},
+    policy::{self, Of, permit},
     v1::{self, ListingStatus, identity_client::IdentityClient},
 };
 
 use crate::{
     listing,
     record::known,
-    sight::Sight,
+    sight::{Sight, concerning},
     store::{self, Listing},
     terms::{Limits, Terms, given},
     transferor,
 };
 
-/// Who acts for a transferor.
-pub const TRANSFEROR: [Role; 2] = [Role::Broker, Role::Administrator];
-
-/// Drafts a listing.
+/// Drafts a listing: one of the transferor's people does, or a broker under a mandate of it (SM-11).
 pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::CreateListingInput) -> Result<v1::Listing> {
     call.actor.require_known()?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let achievement_id =
         input.achievement_id.as_deref().map(|id| AchievementId::parse(id, "achievementId")).transpose()?;
-    call.actor.require_role(&organization_id.text(), &TRANSFEROR, "organizationId")?;
+    let mandate_id = input.mandate_id.as_deref().map(|id| MandateId::parse(id, "mandateId")).transpose()?;
+    require_mandate(call, mandate_id, organization_id)?;
+    let acting = concerning(&call.actor, mandate_id);
+    permit(&acting, policy::CREATE_LISTING, Of::organization(&organization_id.text(), "organizationId"))?;
     if input.secret {
         // Trap 9: what holds state secrets never enters the platform, not even as a draft.
         return Err(Refusal::new(ErrorCode::SecretNotAllowed).at_field("secret").by_rule("SM-1").into());
     }
     let terms = read_terms(&input)?;
     terms.check(&limits(call)?)?;
-    let mut row = Listing {
+    require_own(call, achievement_id, organization_id).await?;
+    let transferor = transferor::ask(identity, organization_id).await?;
+    let row = Listing {
         id: ListingId::fresh(),
         organization_id,
+        centre_id: transferor.centre_id,
+        mandate_id,
         achievement_id,
         title: text(&input.title, "title", 2, 200)?,
         summary: text(&input.summary, "summary", 1, 20_000)?,
         field: known(input.field, "field")?,
         stage: known(input.stage, "stage")?,
-        region: String::new(),
+        region: transferor.region,
         conversion_mode: known(input.conversion_mode, "conversionMode")?,
         sale_method: known(input.sale_method, "saleMethod")?,
         floor_price: terms.floor_price,
@@ -59,9 +64,13 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
         bidder_codes: 0,
         created_at: call.now,
     };
-    require_own(call, achievement_id, organization_id).await?;
-    row.region = transferor::ask(identity, organization_id).await?.region;
-    store::insert_listings(&call.tx, vec![row.clone()]).await?;
+    if !store::insert_listing(&call.tx, row.clone()).await? {
+        return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("mandateId").by_rule("SM-11").into());
+    }
+    if let Some(mandate) = mandate_id {
+        let mandated = v1::ListingMandated { mandate_id: mandate.text(), listing_id: row.id.text() };
+        call.announce(&row.id.text(), &mandated).await?;
+    }
     call.record("ListingCreated", &row.id.text(), facts(&row)).await?;
     Ok(row.shown(call.now))
 }
@@ -71,7 +80,8 @@ pub async fn submit(call: &Call, input: v1::SubmitListingInput) -> Result<v1::Li
     call.actor.require_known()?;
     let id = ListingId::parse(&input.listing_id, "listingId")?;
     let mut row = visible(call, id).await?;
-    call.actor.require_role(&row.organization_id.text(), &TRANSFEROR, "listingId")?;
+    let acting = concerning(&call.actor, row.mandate_id);
+    permit(&acting, policy::SUBMIT_LISTING, Of::organization(&row.organization_id.text(), "listingId"))?;
     listing::require(row.status_at(call.now), ListingStatus::Submitted)?;
     recheck(call, &row)?;
     row.status = ListingStatus::Submitted;
@@ -84,7 +94,7 @@ pub async fn submit(call: &Call, input: v1::SubmitListingInput) -> Result<v1::Li
 /// The listing with its row held, if the caller may see it.
 pub async fn visible(call: &Call, id: ListingId) -> Result<Listing> {
     let found = store::locked_listing(&call.tx, id).await?;
-    let seen = found.filter(|row| Sight::of(&call.actor).covers_listing(row.organization_id, row.status));
+    let seen = found.filter(|row| Sight::of(&call.actor).covers(row));
     seen.ok_or_else(|| Error::not_found("listingId"))
 }
 
@@ -109,6 +119,7 @@ pub fn limits(call: &Call) -> Result<Limits<'_>> {
 pub fn facts(row: &Listing) -> serde_json::Value {
     json!({
         "organizationId": row.organization_id.text(),
+        "mandateId": row.mandate_id.map(Id::text),
         "floorPrice": row.floor_price.to_string(),
         "deposit": row.deposit.to_string(),
         "increment": row.increment.to_string(),
@@ -125,6 +136,17 @@ fn read_terms(input: &v1::CreateListingInput) -> Result<Terms> {
         free_seconds: input.free_seconds,
         timed_seconds: input.timed_seconds,
     })
+}
+
+/// A mandate is the caller's, and of this principal; any other answers as a missing one.
+fn require_mandate(call: &Call, mandate: Option<MandateId>, principal: OrganizationId) -> Result<()> {
+    let Some(mandate) = mandate else { return Ok(()) };
+    let (mandate, principal) = (mandate.text(), principal.text());
+    let mut places = call.actor.memberships.iter();
+    match places.any(|place| place.mandate_id == mandate && place.organization_id == principal) {
+        true => Ok(()),
+        false => Err(Error::not_found("mandateId")),
+    }
 }
 
 /// An achievement may be listed by the organization that manages it; another's answers as a missing one.

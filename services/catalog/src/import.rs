@@ -6,16 +6,17 @@ use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Instant, Peer, Refusal,
 use serde_json::json;
 use wire::{
     id::{AchievementId, ListingId, OrganizationId},
-    v1::{self, ListingStatus, OrganizationStatus, identity_client::IdentityClient},
+    policy::{self, Of, permit},
+    v1::{self, ListingStatus, identity_client::IdentityClient},
 };
 
 use crate::{
-    draft::{TRANSFEROR, facts, limits},
+    draft::{facts, limits},
     record::{Fit, Offer, Origin, judge},
-    sight::is_exchange,
+    sight::concerning,
     store::{self, Achievement, Listing},
     terms::Limits,
-    transferor,
+    transferor::{self, Transferor},
 };
 
 /// The author of imported drafts: nobody in person, so that anyone of the transferor may hand them in.
@@ -31,29 +32,27 @@ pub async fn import(
 ) -> Result<v1::ImportReply> {
     actor.require_known()?;
     let organization = OrganizationId::parse(&request.organization_id, "organizationId")?;
-    if !is_exchange(&actor) {
-        actor.require_role(&organization.text(), &TRANSFEROR, "organizationId")?;
+    if !actor.is_exchange() {
+        // Whoever may list one by one may list many; a mandate is for one listing only (SM-11).
+        let own = Of::organization(&request.organization_id, "organizationId");
+        permit(&concerning(&actor, None), policy::CREATE_LISTING, own)?;
     }
     if !(1..=500).contains(&request.records.len()) {
         return Err(Refusal::new(ErrorCode::InvalidInput).at_field("records").accepting("1–500").into());
     }
     let transferor = transferor::ask(identity, organization).await?;
-    if transferor.status() != OrganizationStatus::Verified {
+    if !transferor.verified {
         return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field("organizationId").into());
     }
     let call = Call { cx: cx.clone(), tx: cx.db.begin().await?, actor, now: cx.clock.now() };
-    let reply = take_in(&call, organization, &transferor.region, request.records).await?;
+    let reply = take_in(&call, &transferor, request.records).await?;
     call.tx.commit().await.map_err(|error| Error::Unavailable(format!("commit: {error}")))?;
     cx.committed.notify_one();
     Ok(reply)
 }
 
-async fn take_in(
-    call: &Call,
-    organization: OrganizationId,
-    region: &str,
-    records: Vec<v1::ImportRecord>,
-) -> Result<v1::ImportReply> {
+async fn take_in(call: &Call, transferor: &Transferor, records: Vec<v1::ImportRecord>) -> Result<v1::ImportReply> {
+    let organization = transferor.id;
     let judged = judge_each(records, &limits(call)?)?;
     let fit = || judged.iter().flatten();
     let rows: Result<Vec<_>> = fit().map(|(id, fit)| achievement(*id, organization, fit, call.now)).collect();
@@ -66,7 +65,7 @@ async fn take_in(
         // Ours went in only if the origin leads to our id: neither known before nor twice in this batch.
         let offer = fit.offer.as_ref().filter(|_| stored.get(&fit.origin).is_some_and(|found| found.id == *id));
         if let Some(offer) = offer {
-            drafts.push(draft((*id, organization), region, (fit, offer), call.now));
+            drafts.push(draft(*id, transferor, (fit, offer), call.now));
         }
     }
     store::insert_listings(&call.tx, drafts.clone()).await?;
@@ -151,21 +150,23 @@ fn achievement(id: AchievementId, organization_id: OrganizationId, fit: &Fit, no
 }
 
 fn draft(
-    (achievement_id, organization_id): (AchievementId, OrganizationId),
-    region: &str,
+    achievement_id: AchievementId,
+    transferor: &Transferor,
     (fit, offer): (&Fit, &Offer),
     now: Instant,
 ) -> Listing {
     let terms = offer.terms;
     Listing {
         id: ListingId::fresh(),
-        organization_id,
+        organization_id: transferor.id,
+        centre_id: transferor.centre_id,
+        mandate_id: None,
         achievement_id: Some(achievement_id),
         title: fit.title.clone(),
         summary: fit.summary.clone(),
         field: offer.field,
         stage: offer.stage,
-        region: region.to_owned(),
+        region: transferor.region.clone(),
         conversion_mode: v1::ConversionMode::Transfer,
         sale_method: v1::SaleMethod::OnlineBidding,
         floor_price: terms.floor_price,

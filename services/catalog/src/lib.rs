@@ -8,8 +8,12 @@
 //! are. The period ends by itself, at the cut-off of its last working day. How the listing goes on from
 //! there is told by the other services' events: bidding, award, contract, settlement.
 //!
-//! Achievements are public. Listings are public from disclosure on, and until then seen by the
-//! transferor and the centre's staff alone.
+//! Whoever sells, brokers or runs a sale does not buy in it, nor through another organization (SM-5).
+//!
+//! Achievements are public. Listings are public from disclosure on, and until then seen by the transferor,
+//! the broker under whose mandate it was made (SM-11), and the staff of the centre in charge and of those
+//! above it alone. A listing stays in the charge of the centre that looked after its transferor when it
+//! was drafted.
 
 mod api;
 mod application;
@@ -21,10 +25,14 @@ mod import;
 mod listing;
 mod record;
 mod review;
+#[cfg(test)]
+mod scope_tests;
 mod sight;
 mod store;
 #[cfg(test)]
 mod story_tests;
+#[cfg(test)]
+mod stub;
 mod terms;
 mod transferor;
 mod transition;

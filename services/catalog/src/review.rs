@@ -1,9 +1,10 @@
 //! The centre's reviewer discloses, returns or rejects a listing.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role, text};
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, text};
 use serde_json::json;
 use wire::{
     id::ListingId,
+    policy::{self, Of, permit},
     v1::{self, ListingStatus, ReviewDecision},
 };
 
@@ -20,7 +21,7 @@ pub async fn decide(call: &Call, input: v1::ReviewListingInput) -> Result<v1::Li
     let id = ListingId::parse(&input.listing_id, "listingId")?;
     let decision: ReviewDecision = known(input.decision, "decision")?;
     let mut row = visible(call, id).await?;
-    call.actor.require_staff(&[Role::Reviewer])?;
+    permit(&call.actor, policy::REVIEW_LISTING, Of::centre(&row.centre_id.text(), "listingId"))?;
     let to = match decision {
         ReviewDecision::Approve => ListingStatus::Disclosed,
         ReviewDecision::Return => ListingStatus::Returned,
@@ -42,12 +43,12 @@ pub async fn decide(call: &Call, input: v1::ReviewListingInput) -> Result<v1::Li
     Ok(row.shown(call.now))
 }
 
-/// Who reviews is neither the author nor the submitter, nor one of the transferor's people (SM-3).
+/// Who reviews is neither the author nor the submitter, nor one of the transferor's people or brokers (SM-3).
 fn require_another(call: &Call, row: &Listing) -> Result<()> {
     let person = &call.actor.person_id;
     let involved = *person == row.author_id
         || row.submitter_id.as_ref() == Some(person)
-        || call.actor.is_member(&row.organization_id.text());
+        || call.actor.acts_for(&row.organization_id.text());
     if involved {
         return Err(Refusal::new(ErrorCode::SamePerson).by_rule("SM-3").into());
     }

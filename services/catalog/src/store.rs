@@ -3,7 +3,7 @@
 use kernel::{Id, Instant, Paging, Result, Slice, page};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Func, OnConflict},
 };
 use wire::{
@@ -11,35 +11,9 @@ use wire::{
     v1::{self, ListingStatus, TechnologyField, TransferApplicationStatus},
 };
 
-use crate::{listing as sm3, record::Origin, sight::Sight, terms::Terms};
+use crate::{listing as sm3, sight::Sight, terms::Terms};
 
-mod achievement {
-    use sea_orm::entity::prelude::*;
-    use wire::{id, v1};
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "achievement")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: id::AchievementId,
-        pub organization_id: id::OrganizationId,
-        pub title: String,
-        pub summary: String,
-        /// A JSON list of texts.
-        pub keywords: String,
-        pub field: Option<v1::TechnologyField>,
-        pub stage: Option<v1::Stage>,
-        pub ip_kind: v1::IpKind,
-        pub ip_number: Option<String>,
-        pub ip_expires_on: Option<String>,
-        pub owner: String,
-        pub source: Option<String>,
-        pub source_id: Option<String>,
-        pub created_at: kernel::Instant,
-    }
-    impl ActiveModelBehavior for ActiveModel {}
-}
+mod achievement;
 
 mod listing {
     use sea_orm::entity::prelude::*;
@@ -52,6 +26,9 @@ mod listing {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: id::ListingId,
         pub organization_id: id::OrganizationId,
+        /// In whose charge it is.
+        pub centre_id: id::OrganizationId,
+        pub mandate_id: Option<id::MandateId>,
         pub achievement_id: Option<id::AchievementId>,
         pub title: String,
         pub summary: String,
@@ -93,6 +70,8 @@ mod application {
         pub id: id::TransferApplicationId,
         pub listing_id: id::ListingId,
         pub organization_id: id::OrganizationId,
+        /// The listing's.
+        pub centre_id: id::OrganizationId,
         pub status: v1::TransferApplicationStatus,
         pub deposit: kernel::Money,
         pub bidder_code: Option<String>,
@@ -102,30 +81,9 @@ mod application {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-pub use achievement::Model as Achievement;
+pub use achievement::{Achievement, achievement_page, achievements, achievements_from, insert_achievements};
 pub use application::Model as Application;
 pub use listing::Model as Listing;
-
-impl From<Achievement> for v1::Achievement {
-    fn from(row: Achievement) -> Self {
-        v1::Achievement {
-            id: row.id.text(),
-            organization_id: row.organization_id.text(),
-            title: row.title,
-            summary: row.summary,
-            keywords: serde_json::from_str(&row.keywords).unwrap_or_default(),
-            field: row.field.map(i32::from),
-            stage: row.stage.map(i32::from),
-            ip_kind: row.ip_kind.into(),
-            ip_number: row.ip_number,
-            ip_expires_on: row.ip_expires_on,
-            owner: row.owner,
-            source: row.source,
-            source_id: row.source_id,
-            created_at: Some(row.created_at),
-        }
-    }
-}
 
 impl Listing {
     /// Where it stands at `now`.
@@ -173,6 +131,8 @@ impl Listing {
             created_at: Some(self.created_at),
             server_time: Some(now),
             region: self.region,
+            centre_id: self.centre_id.text(),
+            mandate_id: self.mandate_id.map(Id::text),
         }
     }
 }
@@ -206,13 +166,15 @@ pub struct Wanted {
     pub organization: Option<OrganizationId>,
 }
 
+/// The SQL form of [`Sight::covers`].
 fn visible(sight: &Sight) -> Condition {
-    match sight {
-        Sight::All => Condition::all(),
-        Sight::Own(own) => Condition::any()
-            .add(listing::Column::Status.is_not_in(sm3::PRIVATE))
-            .add(listing::Column::OrganizationId.is_in(own.iter().copied())),
+    use listing::Column;
+    let places = sight.places.filter(&[Column::OrganizationId], Column::CentreId);
+    if sight.places.is_everything() {
+        return places;
     }
+    let mandated = Column::MandateId.is_in(sight.mandates.iter().copied());
+    Condition::any().add(Column::Status.is_not_in(sm3::PRIVATE)).add(places).add(mandated)
 }
 
 /// The SQL form of [`sm3::effective`].
@@ -265,6 +227,22 @@ pub async fn locked_listing(tx: &DatabaseTransaction, id: ListingId) -> Result<O
     Ok(listing::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
+/// Inserts a listing unless its mandate has one (SM-11); tells whether it did.
+pub async fn insert_listing(tx: &DatabaseTransaction, row: Listing) -> Result<bool> {
+    let taken = OnConflict::column(listing::Column::MandateId).do_nothing().to_owned();
+    let insert = listing::Entity::insert(row.into_active_model().reset_all()).on_conflict(taken);
+    Ok(insert.exec_without_returning(tx).await? == 1)
+}
+
+/// How many listings of the centres, or of all, were ever disclosed.
+pub async fn count_disclosed(db: &impl ConnectionTrait, centres: Vec<OrganizationId>) -> Result<i64> {
+    use listing::Column;
+    let within = (!centres.is_empty()).then(|| Column::CentreId.is_in(centres));
+    let disclosed = Condition::all().add(Column::DisclosedAt.is_not_null()).add_option(within);
+    let count = listing::Entity::find().filter(disclosed).count(db).await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
 pub async fn insert_listings(tx: &DatabaseTransaction, rows: Vec<Listing>) -> Result<()> {
     if !rows.is_empty() {
         let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
@@ -283,15 +261,12 @@ pub async fn applications(
     sight: &Sight,
 ) -> Result<Vec<Application>> {
     let select = application::Entity::find().filter(application::Column::Id.is_in(ids));
-    Ok(select.filter(theirs(sight)).all(db).await?)
+    Ok(select.filter(applied(sight)).all(db).await?)
 }
 
-/// Never the transferor's to see, nor a rival's.
-fn theirs(sight: &Sight) -> Condition {
-    match sight {
-        Sight::All => Condition::all(),
-        Sight::Own(own) => Condition::all().add(application::Column::OrganizationId.is_in(own.iter().copied())),
-    }
+/// The SQL form of [`Sight::covers_application`].
+fn applied(sight: &Sight) -> Condition {
+    sight.places.filter(&[application::Column::OrganizationId], application::Column::CentreId)
 }
 
 pub async fn application_page(
@@ -302,7 +277,8 @@ pub async fn application_page(
     paging: Paging,
 ) -> Result<Slice<Application>> {
     use application::Column;
-    let narrowed = theirs(sight)
+    let narrowed = Condition::all()
+        .add(applied(sight))
         .add_option(listing.map(|listing| Column::ListingId.eq(listing)))
         .add_option(organization.map(|organization| Column::OrganizationId.eq(organization)));
     page(db, application::Entity::find().filter(narrowed), Column::Id, paging).await
@@ -345,45 +321,6 @@ pub async fn move_applications(
         .exec(tx)
         .await?;
     Ok(())
-}
-
-pub async fn achievements(db: &impl ConnectionTrait, ids: Vec<AchievementId>) -> Result<Vec<Achievement>> {
-    Ok(achievement::Entity::find().filter(achievement::Column::Id.is_in(ids)).all(db).await?)
-}
-
-pub async fn achievement_page(
-    db: &impl ConnectionTrait,
-    search: Option<String>,
-    organization: Option<OrganizationId>,
-    paging: Paging,
-) -> Result<Slice<Achievement>> {
-    use achievement::Column;
-    let backend = db.get_database_backend();
-    let narrowed = Condition::all()
-        .add_option(search.map(|words| says(backend, [Column::Title, Column::Summary], &words)))
-        .add_option(organization.map(|organization| Column::OrganizationId.eq(organization)));
-    page(db, achievement::Entity::find().filter(narrowed), Column::Id, paging).await
-}
-
-/// Inserts achievements except those whose (source, source_id) is known already. Which ones went in
-/// shows when they are looked up again by their origin.
-pub async fn insert_achievements(tx: &DatabaseTransaction, rows: Vec<Achievement>) -> Result<()> {
-    use achievement::Column;
-    if !rows.is_empty() {
-        let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
-        let known = OnConflict::columns([Column::Source, Column::SourceId]).do_nothing().to_owned();
-        achievement::Entity::insert_many(rows).on_conflict(known).exec_without_returning(tx).await?;
-    }
-    Ok(())
-}
-
-/// What is stored under these origins, and perhaps more of the same sources.
-pub async fn achievements_from(tx: &DatabaseTransaction, origins: &[Origin]) -> Result<Vec<Achievement>> {
-    use achievement::Column;
-    let select = achievement::Entity::find()
-        .filter(Column::Source.is_in(origins.iter().map(|origin| origin.source.as_str())))
-        .filter(Column::SourceId.is_in(origins.iter().map(|origin| origin.source_id.as_str())));
-    Ok(select.all(tx).await?)
 }
 
 /// The listings of these achievements, oldest first.

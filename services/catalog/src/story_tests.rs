@@ -5,92 +5,56 @@ use std::sync::Arc;
 use kernel::{
     ActingFor, Actor, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Money, Peer, Role, load_reference, local,
 };
-use tonic::{Request, Response, Status, service::Routes};
+use tonic::{Request, service::Routes};
 use wire::{
-    Clients,
     id::OrganizationId,
-    v1::{
-        self, ImportRecord, ListingStatus, OrganizationStatus, ReviewDecision, TransferApplicationStatus,
-        catalog_client::CatalogClient,
-        identity_server::{Identity, IdentityServer},
-    },
+    v1::{self, ImportRecord, ListingStatus, ReviewDecision, TransferApplicationStatus, catalog_client::CatalogClient},
 };
+
+use crate::stub::Registry;
 
 const DAY: i64 = 86_400_000;
 
 /// 2026-03-02, a Monday morning in China: the stories must not run out of the loaded calendar one day.
 const START: i64 = 1_772_413_200_000;
 
-/// Identity as far as the catalog asks it: every organization is verified and sits in Chengdu.
-struct Registry;
-
-macro_rules! not_asked {
-    ($($rpc:ident($input:ident) -> $reply:ident;)*) => {
-        #[tonic::async_trait]
-        impl Identity for Registry {
-            async fn get_organizations(&self, request: Request<v1::Ids>) -> Result<Response<v1::Organizations>, Status> {
-                assert_eq!(Actor::read(request.metadata()), Actor::exchange());
-                let organization = |id| v1::Organization {
-                    id,
-                    region: "510100".into(),
-                    status: OrganizationStatus::Verified.into(),
-                    ..v1::Organization::default()
-                };
-                Ok(Response::new(v1::Organizations { items: request.into_inner().ids.into_iter().map(organization).collect() }))
-            }
-            $(async fn $rpc(&self, _: Request<v1::$input>) -> Result<Response<v1::$reply>, Status> {
-                Err(Status::unimplemented("not asked here"))
-            })*
-        }
-    };
-}
-
-not_asked! {
-    sign_up(SignUpInput) -> SignUpPayload;
-    sign_in(SignInInput) -> SignInPayload;
-    refresh_session(RefreshSessionInput) -> RefreshSessionPayload;
-    sign_out(SignOutInput) -> SignOutPayload;
-    register_organization(RegisterOrganizationInput) -> RegisterOrganizationPayload;
-    verify_organization(VerifyOrganizationInput) -> VerifyOrganizationPayload;
-    add_member(AddMemberInput) -> AddMemberPayload;
-    authenticate(AuthenticateRequest) -> AuthenticateReply;
-    get_viewer(Nothing) -> ViewerReply;
-    list_organizations(ListOrganizationsRequest) -> OrganizationPage;
-    list_audit(ListAuditRequest) -> AuditRecordPage;
-}
-
-struct Town {
-    cx: Context,
-    catalog: CatalogClient<Peer>,
+pub struct Town {
+    pub cx: Context,
+    pub catalog: CatalogClient<Peer>,
     feed: Arc<dyn Consumer>,
-    university: OrganizationId,
-    broker: Actor,
-    reviewer: Actor,
-    qualifier: Actor,
+    pub registry: Registry,
+    pub university: OrganizationId,
+    pub broker: Actor,
+    pub reviewer: Actor,
+    pub qualifier: Actor,
     _dir: tempfile::TempDir,
 }
 
-fn person(name: &str, organization: OrganizationId, roles: &[Role], centre: bool) -> Actor {
+pub fn person(name: &str, organization: OrganizationId, roles: &[Role], centre: bool) -> Actor {
     let membership = ActingFor {
         organization_id: organization.text(),
         roles: roles.iter().map(|role| *role as i32).collect(),
         centre,
+        hub: centre,
         verified: true,
+        ..ActingFor::default()
     };
-    Actor { person_id: format!("person_{name}"), memberships: vec![membership], ..Actor::default() }
+    let person_id = format!("person_{name}");
+    Actor { person_id, memberships: vec![membership], second_factor: true, ..Actor::default() }
 }
 
-async fn town() -> Town {
+pub async fn town() -> Town {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}/catalog.db", dir.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
     let (calendar, rules) = load_reference(&db).await.unwrap();
     let (clock, committed) = (Clock::system(), Arc::default());
     clock.set_offset(START - clock.now().0);
-    let cx = Context { service: "test", db, clock, calendar: calendar.into(), rules: rules.into(), committed };
-    let clients = Clients::new(|_| local(Routes::new(IdentityServer::new(Registry))));
-    let catalog = CatalogClient::new(local(Routes::new(crate::serve(cx.clone(), clients))));
+    let vault = Arc::new(kernel::Vault::development());
+    let cx = Context { service: "test", db, clock, calendar: calendar.into(), rules: rules.into(), vault, committed };
     let (university, centre) = (OrganizationId::fresh(), OrganizationId::fresh());
+    let registry = Registry::of(centre);
+    let catalog = CatalogClient::new(local(Routes::new(crate::serve(cx.clone(), registry.clients()))));
     Town {
         feed: crate::consumer(cx.clone()),
         broker: person("broker", university, &[Role::Broker], false),
@@ -98,12 +62,13 @@ async fn town() -> Town {
         qualifier: person("qualifier", centre, &[Role::Qualifier], true),
         cx,
         catalog,
+        registry,
         university,
         _dir: dir,
     }
 }
 
-fn by<T>(actor: &Actor, message: T) -> Request<T> {
+pub fn by<T>(actor: &Actor, message: T) -> Request<T> {
     let mut request = Request::new(message);
     actor.write(None, request.metadata_mut());
     request
@@ -120,12 +85,14 @@ macro_rules! ask {
     }};
 }
 
+pub(crate) use ask;
+
 impl Town {
-    fn pass_days(&self, days: i64) {
+    pub fn pass_days(&self, days: i64) {
         self.cx.clock.set_offset(self.cx.clock.offset() + days * DAY);
     }
 
-    fn terms(&self) -> v1::CreateListingInput {
+    pub fn terms(&self) -> v1::CreateListingInput {
         v1::CreateListingInput {
             organization_id: self.university.text(),
             title: "固态电池 100%_新".into(),
@@ -140,7 +107,7 @@ impl Town {
         }
     }
 
-    async fn review(
+    pub async fn review(
         &self,
         actor: &Actor,
         listing_id: &str,
@@ -150,26 +117,26 @@ impl Town {
         ask!(self, review_listing, actor, listing, input)
     }
 
-    async fn disclosed(&self) -> v1::Listing {
+    pub async fn disclosed(&self) -> v1::Listing {
         let draft = ask!(self, create_listing, &self.broker, listing, self.terms()).unwrap();
         let input = v1::SubmitListingInput { listing_id: draft.id.clone() };
         ask!(self, submit_listing, &self.broker, listing, input).unwrap();
         self.review(&self.reviewer, &draft.id, ReviewDecision::Approve).await.unwrap()
     }
 
-    async fn apply(&self, bidder: &Actor, listing_id: &str) -> Result<v1::TransferApplication, ErrorCode> {
+    pub async fn apply(&self, bidder: &Actor, listing_id: &str) -> Result<v1::TransferApplication, ErrorCode> {
         let organization_id = bidder.memberships[0].organization_id.clone();
         let input = v1::ApplyForTransferInput { listing_id: listing_id.into(), organization_id };
         ask!(self, apply_for_transfer, bidder, transfer_application, input)
     }
 
-    async fn qualify(&self, id: &str) -> Result<v1::TransferApplication, ErrorCode> {
+    pub async fn qualify(&self, id: &str) -> Result<v1::TransferApplication, ErrorCode> {
         let input =
             v1::ReviewTransferApplicationInput { transfer_application_id: id.into(), approve: true, note: None };
         ask!(self, review_transfer_application, &self.qualifier, transfer_application, input)
     }
 
-    async fn eligible(&self, name: &str, listing_id: &str) -> (Actor, String) {
+    pub async fn eligible(&self, name: &str, listing_id: &str) -> (Actor, String) {
         let bidder = person(name, OrganizationId::fresh(), &[Role::Bidder], false);
         let application = self.apply(&bidder, listing_id).await.unwrap();
         self.qualify(&application.id).await.unwrap();
@@ -178,7 +145,7 @@ impl Town {
         (bidder, application.id)
     }
 
-    async fn deliver<A: kernel::Announcement>(&self, announcement: &A) -> kernel::Result<()> {
+    pub async fn deliver<A: kernel::Announcement>(&self, announcement: &A) -> kernel::Result<()> {
         let event = Event {
             id: kernel::fresh_uuid(),
             service: "elsewhere".into(),
@@ -193,16 +160,16 @@ impl Town {
         self.feed.receive(&event).await
     }
 
-    async fn listings(&self, actor: &Actor, wanted: v1::ListListingsRequest) -> Vec<v1::Listing> {
+    pub async fn listings(&self, actor: &Actor, wanted: v1::ListListingsRequest) -> Vec<v1::Listing> {
         self.catalog.clone().list_listings(by(actor, wanted)).await.unwrap().into_inner().items
     }
 
-    async fn application(&self, actor: &Actor, id: &str) -> Option<v1::TransferApplication> {
+    pub async fn application(&self, actor: &Actor, id: &str) -> Option<v1::TransferApplication> {
         let wanted = v1::Ids { ids: vec![id.into()] };
         self.catalog.clone().get_transfer_applications(by(actor, wanted)).await.unwrap().into_inner().items.pop()
     }
 
-    async fn status(&self, id: &str) -> ListingStatus {
+    pub async fn status(&self, id: &str) -> ListingStatus {
         let wanted = v1::Ids { ids: vec![id.into()] };
         let found = self.catalog.clone().get_listings(by(&Actor::exchange(), wanted)).await.unwrap().into_inner();
         found.items[0].status()

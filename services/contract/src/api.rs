@@ -1,11 +1,12 @@
-use kernel::{Context, ErrorCode, Id, Refusal, Result, query};
+use kernel::{Context, ErrorCode, Id, Refusal, Result, Sight, query};
 use tonic::{Request, Response, Status};
 use wire::{
-    id::{ContractId, DealId, ListingId},
+    id::{ContractId, DealId, ListingId, OrganizationId},
+    policy,
     v1::{self, contracting_server::Contracting},
 };
 
-use crate::{deal::Sight, register, sign, store};
+use crate::{register, sign, store};
 
 /// Deals and contracts over gRPC.
 pub struct Contracts {
@@ -47,6 +48,21 @@ impl Contracting for Contracts {
         let ids = parse::<ContractId>(&wanted.ids, "ids")?;
         let contracts = store::contracts(self.cx.db.read(), &Sight::of(&actor), ids).await?;
         Ok(Response::new(v1::Contracts { items: contracts.into_iter().map(v1::Contract::from).collect() }))
+    }
+
+    async fn get_totals(&self, request: Request<v1::TotalsRequest>) -> Result<Response<v1::CentreTotals>, Status> {
+        let (actor, wanted) = query(request);
+        policy::require_totals(&actor, &wanted)?;
+        let centres = parse::<OrganizationId>(&wanted.centre_ids, "centreIds")?;
+        let (deals, deal_amount) = store::deal_totals(self.cx.db.read(), &centres).await?;
+        let (registered_contracts, technical_amount) = store::registration_totals(self.cx.db.read(), &centres).await?;
+        Ok(Response::new(v1::CentreTotals {
+            deals,
+            deal_amount: Some(deal_amount),
+            registered_contracts,
+            technical_amount: Some(technical_amount),
+            ..v1::CentreTotals::default()
+        }))
     }
 
     async fn list_audit(

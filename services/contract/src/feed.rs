@@ -75,6 +75,7 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
         status: DealStatus::Drafted,
         contract_id,
         created_at: event.at,
+        centre_id: OrganizationId::parse(&award.centre_id, "centreId")?,
     };
     let contract = store::contract::Model {
         id: contract_id,
@@ -85,6 +86,7 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
         document_hash: sha256_hex(&text),
         document: text,
         created_at: event.at,
+        centre_id: deal.centre_id,
     };
     let facts = json!({
         "dealId": deal_id.text(), "listingId": award.listing_id, "documentHash": contract.document_hash,

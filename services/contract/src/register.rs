@@ -1,10 +1,11 @@
 //! Recognition and registration (认定登记) of a signed contract.
 
 use chrono::Datelike;
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role, calendar::cst_date};
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, calendar::cst_date};
 use serde_json::json;
 use wire::{
     id::ContractId,
+    policy::{self, Of, permit},
     v1::{self, ContractKind, ContractStatus, DealStatus},
 };
 
@@ -22,7 +23,8 @@ pub async fn register(call: &Call, input: v1::RegisterContractInput) -> Result<v
     call.actor.require_known()?;
     let id = ContractId::parse(&input.contract_id, "contractId")?;
     let mut dossier = visible(call, id).await?;
-    call.actor.require_staff(&[Role::Registrar])?;
+    let centre = dossier.contract.centre_id.text();
+    permit(&call.actor, policy::REGISTER_CONTRACT, Of::centre(&centre, "contractId"))?;
     require_outsider(call, &dossier)?;
     dossier.standing().require_registrable()?;
     let kind = ContractKind::try_from(input.kind)

@@ -1,15 +1,16 @@
 //! Signing a contract for one side.
 
-use kernel::{Call, Error, Id, Result, Role};
+use kernel::{Call, Error, Id, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{ContractId, DealId, OrganizationId},
+    policy::{self, Of, permit},
     v1::{self, ContractStatus, DealStatus},
 };
 
 use crate::{
     contract::Signing,
-    deal::{self, Sight},
+    deal,
     document::sha256_hex,
     store::{self, Dossier},
 };
@@ -23,7 +24,7 @@ pub async fn sign(call: &Call, input: v1::SignContractInput) -> Result<v1::Contr
     if ![dossier.contract.transferor_id, dossier.contract.transferee_id].contains(&side) {
         return Err(Error::not_found("organizationId"));
     }
-    call.actor.require_role(&side.text(), &[Role::Signatory], "organizationId")?;
+    permit(&call.actor, policy::SIGN_CONTRACT, Of::organization(&side.text(), "organizationId"))?;
     let signing = Signing { side, signer: &call.actor.person_id, document_hash: &input.document_hash };
     let status = dossier.standing().sign(signing)?;
     require_unaltered(&dossier)?;
@@ -53,7 +54,9 @@ pub async fn visible(call: &Call, id: ContractId) -> Result<Dossier> {
     let sight = Sight::of(&call.actor);
     store::lock_contract(&call.tx, id)
         .await?
-        .filter(|found| sight.covers([found.contract.transferor_id, found.contract.transferee_id]))
+        .filter(|Dossier { contract, .. }| {
+            sight.covers(&[contract.transferor_id.0, contract.transferee_id.0], contract.centre_id.0)
+        })
         .ok_or_else(|| Error::not_found("contractId"))
 }
 

@@ -1,19 +1,17 @@
 //! Deals, contracts, signatures and registrations as rows.
 
-use kernel::{Error, Id, Instant, Money, Result};
+use kernel::{Error, Id, Instant, Money, Result, Sight};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    QueryTrait,
+    sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr},
 };
 use wire::{
     id::{AwardId, ContractId, DealId, ListingId, OrganizationId, TransferApplicationId},
     v1::{self, ContractKind, ContractStatus, DealStatus},
 };
 
-use crate::{
-    contract as rules,
-    deal::{self as deal_rules, Sight},
-};
+use crate::{contract as rules, deal as deal_rules};
 
 pub mod deal {
     use super::*;
@@ -34,6 +32,7 @@ pub mod deal {
         pub status: DealStatus,
         pub contract_id: ContractId,
         pub created_at: Instant,
+        pub centre_id: OrganizationId,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -55,6 +54,7 @@ pub mod contract {
         pub document: String,
         pub document_hash: String,
         pub created_at: Instant,
+        pub centre_id: OrganizationId,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -147,6 +147,7 @@ impl From<deal::Model> for v1::Deal {
             contract_id: row.contract_id.text(),
             created_at: Some(row.created_at),
             transfer_application_id: row.transfer_application_id.text(),
+            centre_id: row.centre_id.text(),
         }
     }
 }
@@ -165,6 +166,7 @@ impl From<Dossier> for v1::Contract {
             signatures: signatures.into_iter().map(v1::Signature::from).collect(),
             certificate: registration.map(v1::RegistrationCertificate::from),
             created_at: Some(row.created_at),
+            centre_id: row.centre_id.text(),
         }
     }
 }
@@ -275,7 +277,9 @@ pub async fn deals(
 ) -> Result<Vec<deal::Model>> {
     use deal::Column;
     let wanted = Condition::any().add(Column::Id.is_in(ids)).add(Column::ListingId.is_in(listings));
-    let select = deal::Entity::find().filter(wanted).filter(within(sight, Column::TransferorId, Column::TransfereeId));
+    let select = deal::Entity::find()
+        .filter(wanted)
+        .filter(sight.filter(&[Column::TransferorId, Column::TransfereeId], Column::CentreId));
     Ok(select.order_by_asc(Column::Id).all(db).await?)
 }
 
@@ -283,18 +287,40 @@ pub async fn deals(
 pub async fn contracts(db: &impl ConnectionTrait, sight: &Sight, ids: Vec<ContractId>) -> Result<Vec<Dossier>> {
     use contract::Column;
     let select = contract::Entity::find().filter(Column::Id.is_in(ids));
-    let select = select.filter(within(sight, Column::TransferorId, Column::TransfereeId));
+    let select = select.filter(sight.filter(&[Column::TransferorId, Column::TransfereeId], Column::CentreId));
     dossiers(db, select.order_by_asc(Column::Id).all(db).await?).await
 }
 
-fn within<C: ColumnTrait>(sight: &Sight, transferor: C, transferee: C) -> Condition {
-    match sight {
-        Sight::Everything => Condition::all(),
-        Sight::Parties(own) => {
-            let own = || own.iter().copied();
-            Condition::any().add(transferor.is_in(own())).add(transferee.is_in(own()))
-        }
-    }
+/// How many deals the centres have made, and the sum of their prices.
+pub async fn deal_totals(db: &impl ConnectionTrait, centres: &[OrganizationId]) -> Result<(i64, Money)> {
+    let select = deal::Entity::find().select_only();
+    let select = select.expr(deal::Column::Id.count()).expr(sum(deal::Column::Price));
+    let wanted = Condition::all().add_option(of(deal::Column::CentreId, centres));
+    let found: Option<(i64, Option<i64>)> = select.filter(wanted).into_tuple().one(db).await?;
+    let (count, total) = found.unwrap_or_default();
+    Ok((count, Money(total.unwrap_or_default())))
+}
+
+/// How many registered contracts the centres have, and the sum of their technical amounts (T11).
+pub async fn registration_totals(db: &impl ConnectionTrait, centres: &[OrganizationId]) -> Result<(i64, Money)> {
+    let contracts = contract::Entity::find().select_only().column(contract::Column::Id);
+    let contracts = contracts.filter(Condition::all().add_option(of(contract::Column::CentreId, centres)));
+    let select = registration::Entity::find().select_only();
+    let select = select.expr(registration::Column::ContractId.count()).expr(sum(registration::Column::TechnicalAmount));
+    let select = select.filter(registration::Column::ContractId.in_subquery(contracts.into_query()));
+    let found: Option<(i64, Option<i64>)> = select.into_tuple().one(db).await?;
+    let (count, total) = found.unwrap_or_default();
+    Ok((count, Money(total.unwrap_or_default())))
+}
+
+/// No centres mean all of them.
+fn of<C: ColumnTrait>(column: C, centres: &[OrganizationId]) -> Option<SimpleExpr> {
+    (!centres.is_empty()).then(|| column.is_in(centres.iter().copied()))
+}
+
+/// SUM(bigint) is NUMERIC on PostgreSQL.
+fn sum<C: ColumnTrait>(column: C) -> SimpleExpr {
+    column.sum().cast_as("bigint")
 }
 
 async fn dossiers(db: &impl ConnectionTrait, contracts: Vec<contract::Model>) -> Result<Vec<Dossier>> {

@@ -29,7 +29,15 @@ async fn stage() -> Stage {
     migrations::migrate(&db).await.unwrap();
     let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
     let (calendar, rules, clock) = (Arc::new(calendar), Arc::new(rules), Clock::system());
-    let cx = Context { service: SERVICE, db, clock, calendar, rules, committed: Arc::default() };
+    let cx = Context {
+        service: SERVICE,
+        db,
+        clock,
+        calendar,
+        rules,
+        vault: Arc::new(kernel::Vault::development()),
+        committed: Arc::default(),
+    };
     Stage {
         contracts: Contracts::new(cx.clone()),
         consumer: Arc::new(feed::Deals::new(cx.clone())),
@@ -46,10 +54,12 @@ fn person(name: &str, organizations: &[(OrganizationId, Role)], centre: bool) ->
         organization_id: organization.text(),
         roles: vec![*role as i32],
         centre: centre && *role != Role::Signatory,
+        hub: centre && *role != Role::Signatory,
         verified: true,
+        ..ActingFor::default()
     };
     let memberships = organizations.iter().map(member).collect();
-    Actor { person_id: name.into(), memberships, ..Actor::default() }
+    Actor { person_id: name.into(), memberships, second_factor: true, ..Actor::default() }
 }
 
 fn request<T>(actor: &Actor, message: T) -> Request<T> {
@@ -71,6 +81,7 @@ impl Stage {
             transfer_application_id: TransferApplicationId::fresh().text(),
             price: Some(PRICE),
             licence: false,
+            centre_id: self.centre.text(),
         }
     }
 

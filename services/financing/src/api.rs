@@ -80,6 +80,11 @@ impl Financing for Finance {
         Ok(Response::new(read::list_matches(&self.cx, &actor, wanted).await?))
     }
 
+    async fn get_totals(&self, request: Request<v1::TotalsRequest>) -> Answer<v1::CentreTotals> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(read::totals(&self.cx, &actor, wanted).await?))
+    }
+
     async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Answer<v1::AuditRecordPage> {
         let (actor, wanted) = query(request);
         Ok(Response::new(wire::list_audit(&self.cx, &actor, wanted).await?))

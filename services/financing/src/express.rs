@@ -1,9 +1,10 @@
 //! An investor expresses an interest; the project answers.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role, text};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result, Sight, text};
 use serde_json::json;
 use wire::{
     id::{FinancingProjectId, InterestId, InvestorId},
+    policy::{self, Of, permit},
     v1::{self, FinancingProjectStatus, InterestStatus},
 };
 
@@ -11,7 +12,6 @@ use crate::{
     entry::all_known,
     interest,
     investor::require_verified,
-    sight::Sight,
     store,
     transition::{illegal, of_project},
 };
@@ -26,8 +26,8 @@ pub async fn express(call: &Call, input: v1::ExpressInterestInput) -> Result<v1:
     let investor = investor.ok_or_else(|| Error::not_found("investorId"))?;
     let project = store::find_project(&call.tx, &sight, project_id).await?;
     let project = project.ok_or_else(|| Error::not_found("financingProjectId"))?;
-    let roles = [Role::Investor, Role::Administrator];
-    call.actor.require_role(&investor.organization_id.text(), &roles, "investorId")?;
+    let organization = investor.organization_id.text();
+    permit(&call.actor, policy::EXPRESS_INTEREST, Of::organization(&organization, "investorId"))?;
     require_verified(investor.status)?;
     if project.status != FinancingProjectStatus::Open {
         let allowed = of_project(project.status).iter().map(|next| next.stored());
@@ -103,10 +103,10 @@ pub async fn answer(call: &Call, input: v1::AnswerInterestInput) -> Result<v1::I
 
 /// The investor's side and staff see the interest too, so they are told that they may not answer it.
 async fn require_project_side(call: &Call, id: FinancingProjectId) -> Result<()> {
-    let project = store::find_project(&call.tx, &Sight::Everything, id).await?;
+    let project = store::find_project(&call.tx, &Sight::of(&Actor::exchange()), id).await?;
     let organization = project.ok_or_else(|| Error::Internal(format!("{id} is missing")))?.organization_id.text();
     if !call.actor.is_member(&organization) {
         return Err(Refusal::new(ErrorCode::Forbidden).at_field("interestId").into());
     }
-    call.actor.require_role(&organization, &[Role::Broker, Role::Administrator], "interestId")
+    permit(&call.actor, policy::ANSWER_INTEREST, Of::organization(&organization, "interestId"))
 }

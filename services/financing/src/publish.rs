@@ -1,15 +1,15 @@
 //! A financing project is drafted by its organization and published by a reviewer.
 
-use kernel::{Call, Error, ErrorCode, Id, Result, Role};
+use kernel::{Call, Error, ErrorCode, Id, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{FinancingProjectId, OrganizationId},
+    policy::{self, Of, permit},
     v1::{self, FinancingProjectStatus},
 };
 
 use crate::{
     project::Content,
-    sight::Sight,
     store,
     transition::{illegal, of_project},
 };
@@ -18,7 +18,7 @@ use crate::{
 pub async fn create(call: &Call, input: v1::CreateFinancingProjectInput) -> Result<v1::FinancingProject> {
     call.actor.require_known()?;
     let organization = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    call.actor.require_role(&organization.text(), &[Role::Broker, Role::Administrator], "organizationId")?;
+    permit(&call.actor, policy::CREATE_FINANCING_PROJECT, Of::organization(&organization.text(), "organizationId"))?;
     let Content { title, teaser, details, kind, ask } = Content::check(&input)?;
     let project = store::financing_project::Model {
         id: FinancingProjectId::fresh(),
@@ -34,6 +34,7 @@ pub async fn create(call: &Call, input: v1::CreateFinancingProjectInput) -> Resu
         stage: ask.stage,
         region: ask.region,
         created_at: call.now,
+        centre_id: OrganizationId::parse(call.actor.centre_of(&organization.text()), "organizationId")?,
     };
     store::add_project(&call.tx, project.clone()).await?;
     // The details stay out of the trail: it is read by more people than they are.
@@ -49,7 +50,8 @@ pub async fn publish(call: &Call, input: v1::PublishFinancingProjectInput) -> Re
     let id = FinancingProjectId::parse(&input.financing_project_id, "financingProjectId")?;
     let found = store::lock_project(&call.tx, &Sight::of(&call.actor), id).await?;
     let mut project = found.ok_or_else(|| Error::not_found("financingProjectId"))?;
-    call.actor.require_staff(&[Role::Reviewer])?;
+    let centre = project.centre_id.text();
+    permit(&call.actor, policy::PUBLISH_FINANCING_PROJECT, Of::centre(&centre, "financingProjectId"))?;
     if project.author_id == call.actor.person_id || call.actor.is_member(&project.organization_id.text()) {
         return Err(ErrorCode::SamePerson.into());
     }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result};
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{FinancingProjectId, InterestId, InvestorId, OrganizationId},
+    policy,
     v1::{self, FinancingProjectStatus},
 };
 
 use crate::{
     investor::require_verified,
     matching::{self, Score},
-    sight::{Sight, invests_for, reads_all_details},
+    sight::{invests_for, reads_all_details},
     store::{self, financing_project::Model as Project},
     transition::{illegal, of_project},
 };
@@ -54,6 +55,14 @@ pub async fn list_interests(cx: &Context, actor: &Actor, wanted: v1::ListInteres
     Ok(v1::InterestPage { items: slice.items.into_iter().map(v1::Interest::from).collect(), end })
 }
 
+/// What the centres have to show.
+pub async fn totals(cx: &Context, actor: &Actor, wanted: v1::TotalsRequest) -> Result<v1::CentreTotals> {
+    policy::require_totals(actor, &wanted)?;
+    let centres = parse::<OrganizationId>(&wanted.centre_ids)?;
+    let financing_projects = store::published(cx.db.read(), &centres).await?;
+    Ok(v1::CentreTotals { financing_projects, ..v1::CentreTotals::default() })
+}
+
 /// The best suggestions for one investor, or for one project.
 pub async fn list_matches(
     cx: &Context,
@@ -80,8 +89,9 @@ async fn matches_for_investor(
 ) -> Result<Vec<v1::FinancingMatch>> {
     let sight = Sight::of(actor);
     // A project's owner may know of an investor, but not what suits it.
-    let found =
-        store::find_investor(cx.db.read(), &sight, id).await?.filter(|found| sight.covers(found.organization_id));
+    let found = store::find_investor(cx.db.read(), &sight, id)
+        .await?
+        .filter(|found| sight.covers(&[found.organization_id.0], found.centre_id.0));
     let investor = found.ok_or_else(|| Error::not_found("investorId"))?;
     require_verified(investor.status)?;
     let wishes = investor.preferences();
@@ -98,8 +108,9 @@ async fn matches_for_project(
     first: usize,
 ) -> Result<Vec<v1::FinancingMatch>> {
     let sight = Sight::of(actor);
-    let found =
-        store::find_project(cx.db.read(), &sight, id).await?.filter(|found| sight.covers(found.organization_id));
+    let found = store::find_project(cx.db.read(), &sight, id)
+        .await?
+        .filter(|found| sight.covers(&[found.organization_id.0], found.centre_id.0));
     let project = found.ok_or_else(|| Error::not_found("financingProjectId"))?;
     if project.status != FinancingProjectStatus::Open {
         return Err(illegal("financingProjectId", of_project(project.status).iter().map(|next| next.stored())));
@@ -122,10 +133,8 @@ fn suggestion(project: FinancingProjectId, investor: InvestorId, score: Score) -
 /// Projects as this caller sees them (F5). Details that a project opened to an investor are shown only after the reading
 /// is recorded: a trail with gaps proves nothing.
 async fn show(cx: &Context, actor: &Actor, rows: Vec<Project>) -> Result<Vec<v1::FinancingProject>> {
-    if reads_all_details(actor) {
-        return Ok(rows.into_iter().map(|row| row.shown(true)).collect());
-    }
-    let own = |row: &Project| actor.is_member(&row.organization_id.text());
+    let scope = reads_all_details(actor);
+    let own = |row: &Project| actor.is_member(&row.organization_id.text()) || scope.reaches(&row.centre_id.text());
     let foreign: Vec<FinancingProjectId> = rows.iter().filter(|row| !own(row)).map(|row| row.id).collect();
     let opened = opened(cx, actor, foreign).await?;
     record_reading(cx, actor, &opened).await?;

@@ -1,15 +1,15 @@
 //! An organization applies as an investor; a reviewer decides.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role, text};
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Sight, text};
 use serde_json::json;
 use wire::{
     id::{InvestorId, OrganizationId},
+    policy::{self, Of, permit},
     v1::{self, InvestorStatus},
 };
 
 use crate::{
     investor::Preferences,
-    sight::Sight,
     store,
     transition::{illegal, of_investor},
 };
@@ -18,9 +18,10 @@ use crate::{
 pub async fn register(call: &Call, input: v1::RegisterInvestorInput) -> Result<v1::Investor> {
     call.actor.require_known()?;
     let organization = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    call.actor.require_role(&organization.text(), &[Role::Investor, Role::Administrator], "organizationId")?;
+    permit(&call.actor, policy::REGISTER_INVESTOR, Of::organization(&organization.text(), "organizationId"))?;
     let wishes = Preferences::check(&input)?;
-    let investor = store::investor::Model::applied(organization, &wishes, call.now);
+    let centre = OrganizationId::parse(call.actor.centre_of(&organization.text()), "organizationId")?;
+    let investor = store::investor::Model::applied((organization, centre), &wishes, call.now);
     if !store::add_investor(&call.tx, investor.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("organizationId").into());
     }
@@ -42,7 +43,7 @@ pub async fn verify(call: &Call, input: v1::VerifyInvestorInput) -> Result<v1::I
     let id = InvestorId::parse(&input.investor_id, "investorId")?;
     let found = store::lock_investor(&call.tx, &Sight::of(&call.actor), id).await?;
     let mut investor = found.ok_or_else(|| Error::not_found("investorId"))?;
-    call.actor.require_staff(&[Role::Reviewer])?;
+    permit(&call.actor, policy::VERIFY_INVESTOR, Of::centre(&investor.centre_id.text(), "investorId"))?;
     if call.actor.is_member(&investor.organization_id.text()) {
         return Err(ErrorCode::SamePerson.into());
     }

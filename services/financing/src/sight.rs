@@ -1,41 +1,12 @@
-//! Who sees what.
+//! Who reads confidential details.
 
-use kernel::{Actor, Id, Role};
+use kernel::{Actor, Id, Role, Scope};
 use wire::id::OrganizationId;
 
-/// Whose projects, investors and interests a caller may know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// Everybody's: centre staff, and the exchange itself.
-    Everything,
-    /// These organizations' own, besides what is public.
-    Own(Vec<OrganizationId>),
-}
-
-impl Sight {
-    /// What the person may know of.
-    #[must_use]
-    pub fn of(actor: &Actor) -> Sight {
-        if actor.is_any_staff() || actor.is_exchange() {
-            return Sight::Everything;
-        }
-        Sight::Own(organizations(actor, |_| true))
-    }
-
-    /// Whether what belongs to the organization alone is in sight.
-    #[must_use]
-    pub fn covers(&self, organization: OrganizationId) -> bool {
-        match self {
-            Sight::Everything => true,
-            Sight::Own(own) => own.contains(&organization),
-        }
-    }
-}
-
-/// Whether the details of every project are open to the person: reviewers and auditors, and the exchange itself.
+/// Of whose projects the person reads all details: reviewers and auditors, within their centres (F5).
 #[must_use]
-pub fn reads_all_details(actor: &Actor) -> bool {
-    actor.is_staff(Role::Reviewer) || actor.is_staff(Role::Auditor) || actor.is_exchange()
+pub fn reads_all_details(actor: &Actor) -> Scope {
+    actor.scope(&[Role::Reviewer, Role::Auditor])
 }
 
 /// For whom the person may read details that projects opened to an investor (F5).
@@ -59,17 +30,16 @@ mod tests {
     fn member(role: Role, centre: bool, verified: bool) -> (Actor, OrganizationId) {
         let organization = OrganizationId::fresh();
         let roles = vec![role as i32];
-        let membership = ActingFor { organization_id: organization.text(), roles, centre, verified };
-        (Actor { person_id: "person_1".into(), memberships: vec![membership], ..Actor::default() }, organization)
-    }
-
-    #[test]
-    fn members_see_their_own_and_staff_everything() {
-        let (broker, own) = member(Role::Broker, false, true);
-        assert!(Sight::of(&broker).covers(own) && !Sight::of(&broker).covers(OrganizationId::fresh()));
-        let (cashier, _) = member(Role::Cashier, true, true);
-        assert!(Sight::of(&cashier).covers(own) && Sight::of(&Actor::exchange()).covers(own));
-        assert!(!Sight::of(&Actor::default()).covers(own));
+        let membership = ActingFor {
+            organization_id: organization.text(),
+            roles,
+            centre,
+            verified,
+            hub: centre,
+            ..ActingFor::default()
+        };
+        let memberships = vec![membership];
+        (Actor { person_id: "person_1".into(), memberships, second_factor: true, ..Actor::default() }, organization)
     }
 
     #[test]
@@ -77,12 +47,13 @@ mod tests {
         for (role, reads) in
             [(Role::Reviewer, true), (Role::Auditor, true), (Role::Cashier, false), (Role::Administrator, false)]
         {
-            assert_eq!(reads_all_details(&member(role, true, true).0), reads, "{role:?}");
-            assert!(
-                !reads_all_details(&member(role, false, true).0) && !reads_all_details(&member(role, true, false).0)
-            );
+            assert_eq!(!reads_all_details(&member(role, true, true).0).is_empty(), reads, "{role:?}");
+            for (centre, verified) in [(false, true), (true, false)] {
+                assert!(reads_all_details(&member(role, centre, verified).0).is_empty());
+            }
         }
-        assert!(reads_all_details(&Actor::exchange()) && !reads_all_details(&Actor::default()));
+        assert_eq!(reads_all_details(&Actor::exchange()), Scope::Everything);
+        assert!(reads_all_details(&Actor::default()).is_empty());
     }
 
     #[test]

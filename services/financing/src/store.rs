@@ -38,6 +38,7 @@ pub mod investor {
         pub least_amount: Money,
         pub most_amount: Money,
         pub created_at: Instant,
+        pub centre_id: OrganizationId,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -64,6 +65,7 @@ pub mod financing_project {
         pub stage: Stage,
         pub region: String,
         pub created_at: Instant,
+        pub centre_id: OrganizationId,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -90,7 +92,11 @@ pub mod interest {
 
 impl investor::Model {
     /// An applicant with checked wishes.
-    pub fn applied(organization_id: OrganizationId, wishes: &Preferences, now: Instant) -> Self {
+    pub fn applied(
+        (organization_id, centre_id): (OrganizationId, OrganizationId),
+        wishes: &Preferences,
+        now: Instant,
+    ) -> Self {
         Self {
             id: InvestorId::fresh(),
             organization_id,
@@ -101,6 +107,7 @@ impl investor::Model {
             least_amount: wishes.least,
             most_amount: wishes.most,
             created_at: now,
+            centre_id,
         }
     }
 
@@ -130,6 +137,7 @@ impl From<investor::Model> for v1::Investor {
             most_amount: Some(wishes.most),
             regions: wishes.regions,
             created_at: Some(row.created_at),
+            centre_id: row.centre_id.text(),
         }
     }
 }
@@ -151,6 +159,7 @@ impl financing_project::Model {
             stage: self.stage.into(),
             region: self.region,
             created_at: Some(self.created_at),
+            centre_id: self.centre_id.text(),
         }
     }
 

@@ -28,15 +28,25 @@ async fn fair() -> Fair {
     migrations::migrate(&db).await.unwrap();
     let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
     let (calendar, rules, clock) = (Arc::new(calendar), Arc::new(rules), Clock::system());
-    let cx = Context { service: SERVICE, db, clock, calendar, rules, committed: Arc::default() };
+    let cx = Context {
+        service: SERVICE,
+        db,
+        clock,
+        calendar,
+        rules,
+        vault: Arc::new(kernel::Vault::development()),
+        committed: Arc::default(),
+    };
     Fair { finance: Finance::new(cx.clone()), cx, _folder: folder }
 }
 
 fn person(organization: OrganizationId, role: Role, centre: bool) -> Actor {
     let roles = vec![role as i32];
-    let membership = ActingFor { organization_id: organization.text(), roles, centre, verified: true };
+    let (organization_id, centre_id) = (organization.text(), organization.text());
+    let membership =
+        ActingFor { organization_id, roles, centre, hub: centre, verified: true, centre_id, ..ActingFor::default() };
     let person_id = format!("person_{}_{}", role as i32, organization.text());
-    Actor { person_id, memberships: vec![membership], ..Actor::default() }
+    Actor { person_id, memberships: vec![membership], second_factor: true, ..Actor::default() }
 }
 
 fn staff(role: Role) -> Actor {

@@ -20,6 +20,8 @@ pub struct AuctionQuery;
 impl AuctionQuery {
     /// One bidding session, by its own id or by the listing's: give exactly one. Null if there is none. Open to
     /// anyone; bidders appear under anonymous codes. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "5 + child_complexity")]
     async fn bidding_session(
         &self,
@@ -38,6 +40,8 @@ impl AuctionQuery {
 
     /// One award, by its own id or by the listing's: give exactly one. Null unless the caller belongs to the winner
     /// or the transferor or is centre staff. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "5 + child_complexity")]
     async fn award(
         &self,
@@ -55,7 +59,9 @@ impl AuctionQuery {
     }
 
     /// The numbered events of a session, oldest first; what the live feed sends, as a plain list. A cursor is the
-    /// event's number. Open to anyone. Errors: NOT_FOUND, INVALID_INPUT, INVALID_ID.
+    /// event's number. Errors: NOT_FOUND, INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "log_cost(first, child_complexity)")]
     async fn auction_events(
         &self,
@@ -85,7 +91,9 @@ pub struct Subscription;
 impl Subscription {
     /// A session as it happens: a snapshot, then its events with consecutive numbers. With `afterSeq` the events
     /// after that number come instead of the snapshot. Who reads too slowly gets `lagged` and resumes by number.
-    /// Open to anyone. Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
+    /// Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
+    ///
+    /// Permission: anyone.
     async fn auction_events<'a>(
         &self,
         ctx: &Context<'a>,

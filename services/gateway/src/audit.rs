@@ -14,7 +14,7 @@ pub struct AuditQuery;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(name = "AuditSource")]
 pub enum Source {
-    /// Persons, sessions, organizations.
+    /// Persons, sessions, organizations, centres, invitations, keys, credentials, mandates, conflicts of interest.
     Identity,
     /// Achievements, listings, transfer applications.
     Catalog,
@@ -32,6 +32,8 @@ pub enum Source {
 impl AuditQuery {
     /// Recorded facts, oldest first. The subject's kind decides which service is asked unless `service` does; without
     /// a subject `service` is required. Centre staff: AUDITOR. Errors: UNAUTHENTICATED, FORBIDDEN, INVALID_ID, REQUIRED.
+    ///
+    /// Permission: AUDITOR of its centre or of one above; of the hub.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn audit_trail(
         &self,
@@ -68,7 +70,9 @@ impl AuditQuery {
 fn source_of(subject: &str) -> Option<Source> {
     let (prefix, _) = kernel::decode(subject)?;
     Some(match prefix.as_str() {
-        "person" | "session" | "organization" => Source::Identity,
+        "person" | "session" | "organization" | "invitation" | "apikey" | "credential" | "mandate" | "conflict" => {
+            Source::Identity
+        }
         "achievement" | "listing" | "application" => Source::Catalog,
         "bidding" | "award" => Source::Auction,
         "account" | "receipt" | "deposit" | "transfer" | "settlement" => Source::Ledger,

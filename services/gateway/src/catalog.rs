@@ -19,12 +19,16 @@ pub struct CatalogQuery;
 #[Object]
 impl CatalogQuery {
     /// One listing; null if there is none, or if it is not public yet and the caller is neither the transferor's
-    /// member nor centre staff. Open to anyone. Errors: INVALID_ID.
+    /// member nor centre staff. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     async fn listing(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Listing>> {
         Caller::of(ctx)?.loaders.listing.link(valid::<ListingId>(id, "id")?).await
     }
 
-    /// Listings that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.
+    /// Listings that the caller may see, newest first. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn listings(
         &self,
@@ -49,12 +53,16 @@ impl CatalogQuery {
         Ok(list(continued, page.items, page.end, |item| item.id.clone()))
     }
 
-    /// One research result; null if the caller may not see it. Open to anyone. Errors: INVALID_ID.
+    /// One research result; null if the caller may not see it. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     async fn achievement(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Achievement>> {
         Caller::of(ctx)?.loaders.achievement.link(valid::<AchievementId>(id, "id")?).await
     }
 
-    /// Research results that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.
+    /// Research results that the caller may see, newest first. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn achievements(
         &self,
@@ -77,12 +85,16 @@ impl CatalogQuery {
 
     /// One transfer application; null unless the caller is the applicant's member or centre staff. Errors:
     /// INVALID_ID.
+    ///
+    /// Permission: anyone.
     async fn transfer_application(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::TransferApplication>> {
         Caller::of(ctx)?.loaders.transfer_application.link(valid::<TransferApplicationId>(id, "id")?).await
     }
 
     /// Transfer applications of the caller's organizations, newest first; all of them for centre staff.
     /// Errors: UNAUTHENTICATED, INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: whoever is signed in.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn transfer_applications(
         &self,

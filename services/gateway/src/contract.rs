@@ -15,6 +15,8 @@ pub struct ContractQuery;
 impl ContractQuery {
     /// One deal, by its own id or by the listing's: give exactly one. Null unless the caller belongs to one of its
     /// parties or is centre staff. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "5 + child_complexity")]
     async fn deal(
         &self,
@@ -32,6 +34,8 @@ impl ContractQuery {
     }
 
     /// One contract; null unless the caller belongs to one of its sides or is centre staff. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "5 + child_complexity")]
     async fn contract(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Contract>> {
         Caller::of(ctx)?.loaders.contract.link(valid::<ContractId>(id, "id")?).await

@@ -1,6 +1,9 @@
 //! GraphQL over HTTP: POST of JSON, one operation, nothing else.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{ServerError, parser::types::OperationType};
 use axum::{
@@ -9,30 +12,35 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-        header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE},
+        header::{ACCEPT_LANGUAGE, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
     },
     response::Response,
     routing::{get, post},
 };
-use kernel::{Actor, Clock, Language};
-use tokio::sync::Semaphore;
+use kernel::{Actor, Clock, Error, Language, Limiter};
+use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::cors::CorsLayer;
 use wire::{Caller, Clients};
 
 use crate::{
-    DemoAccount, ExchangeSchema,
-    fault::{finished, invalid, top_level},
-    frame::{Traced, json, refused},
+    Addresses, DemoAccount, ExchangeSchema, Operations, Rates,
+    access::{JWKS, jwks},
+    fault::{failed, finished, invalid, top_level},
+    frame::{Traced, answered, refused},
     graphiql,
-    guard::{Outline, admit},
+    guard::Outline,
     home::home,
     live::live,
+    rate::Meter,
     tokens::{Tokens, bearer},
 };
 
 /// The largest accepted body, in bytes.
 const LARGEST: usize = 256 * 1024;
+
+/// A body that has not come by then is waited for no longer.
+const BODY: Duration = Duration::from_secs(10);
 
 /// The most WebSockets at a time.
 const SOCKETS: usize = 10_000;
@@ -51,6 +59,14 @@ pub struct Edge {
     pub demo_accounts: Vec<DemoAccount>,
     /// Origins other than our own whose pages may call, such as `https://jishi.example`.
     pub allowed_origins: Vec<String>,
+    /// Where callers come from.
+    pub addresses: Addresses,
+    /// How much they may ask for in a minute.
+    pub rates: Rates,
+    /// What counts it.
+    pub limiter: Limiter,
+    /// Operations known beforehand.
+    pub operations: Operations,
     /// Ends the live streams.
     pub stop: CancellationToken,
     /// Counts the live streams, so that a stop can wait for them.
@@ -64,6 +80,9 @@ pub(crate) struct Door {
     pub clock: Clock,
     pub tokens: Tokens,
     pub allowed_origins: Vec<String>,
+    pub addresses: Addresses,
+    pub meter: Arc<Meter>,
+    pub operations: Operations,
     pub sockets: Arc<Semaphore>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
@@ -71,14 +90,24 @@ pub(crate) struct Door {
 
 /// The routes of the gateway role.
 pub fn router(edge: Edge) -> Router {
-    let Edge { schema, clients, clock, demo_accounts, allowed_origins, stop, tasks } = edge;
-    let pages = graphiql::routes(&demo_accounts).route("/", get(home));
-    let origins = cors(&allowed_origins);
-    let tokens = Tokens::new(clients.identity.clone(), clock.clone());
-    let sockets = Arc::new(Semaphore::new(SOCKETS));
-    let door = Arc::new(Door { schema, clients, clock, tokens, allowed_origins, sockets, stop, tasks });
+    let pages = graphiql::routes(&edge.demo_accounts).route("/", get(home));
+    let origins = cors(&edge.allowed_origins);
+    let door = Arc::new(Door {
+        tokens: Tokens::new(edge.clients.access.clone(), edge.clock.clone()),
+        meter: Meter::new(edge.limiter, edge.rates),
+        sockets: Arc::new(Semaphore::new(SOCKETS)),
+        schema: edge.schema,
+        clients: edge.clients,
+        clock: edge.clock,
+        allowed_origins: edge.allowed_origins,
+        addresses: edge.addresses,
+        operations: edge.operations,
+        stop: edge.stop,
+        tasks: edge.tasks,
+    });
     let graphql = Router::new().route(graphiql::ENDPOINT, post(graphql)).layer(origins);
-    graphql.route(graphiql::SUBSCRIPTION_ENDPOINT, get(live)).merge(pages).with_state(door)
+    let graphql = graphql.route(graphiql::SUBSCRIPTION_ENDPOINT, get(live)).route(JWKS, get(jwks));
+    graphql.merge(pages).with_state(door)
 }
 
 /// Lets pages of the configured origins call with a token; nobody else's, and never with cookies.
@@ -88,7 +117,7 @@ fn cors(origins: &[String]) -> CorsLayer {
         .allow_origin(origins)
         .allow_methods([Method::POST])
         .allow_headers([CONTENT_TYPE, AUTHORIZATION, ACCEPT_LANGUAGE, KEY])
-        .expose_headers([HeaderName::from_static("x-trace-id")])
+        .expose_headers([HeaderName::from_static("x-trace-id"), RETRY_AFTER])
 }
 
 async fn graphql(State(door): State<Arc<Door>>, Extension(trace): Traced, request: Request) -> Response {
@@ -101,40 +130,59 @@ async fn graphql(State(door): State<Arc<Door>>, Extension(trace): Traced, reques
     if announced.is_some_and(|length| length > LARGEST) {
         return refused(StatusCode::PAYLOAD_TOO_LARGE, too_large(), &trace);
     }
-    let Ok(body) = to_bytes(body, LARGEST).await else {
-        return refused(StatusCode::PAYLOAD_TOO_LARGE, too_large(), &trace);
+    let body = match timeout(BODY, to_bytes(body, LARGEST)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return refused(StatusCode::PAYLOAD_TOO_LARGE, too_large(), &trace),
+        Err(_) => {
+            let error = invalid("请求体未在 10 秒内送达。 The body did not arrive within 10 s.");
+            let mut response = refused(StatusCode::REQUEST_TIMEOUT, error, &trace);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
+        }
     };
     let Some(request) = parse(&body) else {
         let error =
             invalid("请求体应为 JSON 对象。 The body must be a JSON object with query, variables and operationName.");
         return refused(StatusCode::BAD_REQUEST, error, &trace);
     };
-    match execute(&door, &parts.headers, request).await {
-        Ok(response) => json(StatusCode::OK, &finished(response, &trace.0)),
-        Err(error) => refused(StatusCode::OK, error, &trace),
-    }
+    let address = door.addresses.caller(&parts.extensions, &parts.headers);
+    let asked = Asked { headers: &parts.headers, address, bytes: body.len(), request };
+    answered(&match execute(&door, asked).await {
+        Ok(response) => finished(response, &trace.0),
+        Err(error) => failed(error, &trace.0),
+    })
 }
 
-async fn execute(
-    door: &Door,
-    headers: &HeaderMap,
-    mut request: async_graphql::Request,
-) -> Result<async_graphql::Response, ServerError> {
+/// One request as it came.
+struct Asked<'a> {
+    headers: &'a HeaderMap,
+    address: String,
+    bytes: usize,
+    request: async_graphql::Request,
+}
+
+async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Response, ServerError> {
     let began = Instant::now();
+    let Asked { headers, address, bytes, mut request } = asked;
     let key = idempotency_key(headers)?;
-    let Outline { kind, roots } = admit(&mut request)?;
+    let actor = door.caller(headers, address).await?;
+    let charge = door.meter.charge(&actor, bytes);
+    charge.rested()?;
+    let Outline { kind, roots } = match door.operations.admit(&mut request) {
+        Ok(outline) => outline,
+        Err(refused) => {
+            charge.take(1).await?;
+            return Err(refused);
+        }
+    };
     if kind == OperationType::Subscription {
         return Err(invalid("订阅请用 /graphql/ws。 Subscriptions run over graphql-transport-ws at /graphql/ws."));
     }
-    let actor = match bearer(headers).map_err(|error| top_level(&error))? {
-        Some(token) => {
-            let known = door.tokens.authenticate(&token).await.map_err(|error| top_level(&error))?;
-            known.actor.clone()
-        }
-        None => Actor::default(),
-    };
-    let request =
-        request.data(Caller::new(actor, key, door.clients.clone())).data(language(headers)).data(door.clock.clone());
+    let request = request
+        .data(charge)
+        .data(Caller::new(actor, key, door.clients.clone()))
+        .data(language(headers))
+        .data(door.clock.clone());
     let response = door.schema.execute(request).await;
     if kind == OperationType::Mutation {
         door.tokens.heed(&roots);
@@ -143,6 +191,27 @@ async fn execute(
     metrics::histogram!("graphql_operation_seconds", "kind" => kind.to_string(), "outcome" => outcome)
         .record(began.elapsed());
     Ok(response)
+}
+
+impl Door {
+    /// Who calls from the address. A refused token is charged to it.
+    async fn caller(&self, headers: &HeaderMap, address: String) -> Result<Actor, ServerError> {
+        let anonymous = Actor { address, ..Actor::default() };
+        let known = match bearer(headers) {
+            Ok(None) => return Ok(anonymous),
+            Ok(Some(token)) => self.tokens.authenticate(&token).await,
+            Err(error) => Err(error),
+        };
+        match known {
+            Ok(known) => Ok(Actor { address: anonymous.address, ..known.actor.clone() }),
+            Err(error) => {
+                if matches!(error, Error::Unauthenticated) {
+                    self.meter.charge(&anonymous, 0).take(1).await?;
+                }
+                Err(top_level(&error))
+            }
+        }
+    }
 }
 
 /// A batch is refused: a JSON array could also be read as the fields of one request in order.

@@ -1,6 +1,8 @@
 //! Top-level errors: a stable code and a trace id, never internal text. Refusals by the rules are data in the
 //! payloads and do not pass here.
 
+use std::time::Duration;
+
 use async_graphql::{ErrorExtensionValues, ID, Name, PathSegment, Response, ServerError, Value};
 use kernel::{Error, ErrorCode, Id, Refusal};
 use wire::fault;
@@ -8,11 +10,21 @@ use wire::fault;
 /// The code of a document that asks for too much.
 pub const TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 
+/// The code of a caller who asks for too much in too short a time.
+pub const RATE_LIMITED: &str = "RATE_LIMITED";
+
+/// The code of a hash that the manifest does not hold.
+pub const UNKNOWN_OPERATION: &str = "PERSISTED_QUERY_NOT_FOUND";
+
+/// The code of a document that the manifest does not hold, where only those are allowed.
+pub const NOT_ALLOWED: &str = "OPERATION_NOT_ALLOWED";
+
 const INVALID: &str = "INVALID_INPUT";
 
+const RETRY_AFTER: &str = "retryAfterSeconds";
+
 /// How the library words its own limits.
-const LIMITS: [&str; 4] =
-    ["Query is too complex.", "Query is nested too deep.", "The recursion depth", "The number of directives"];
+const LIMITS: [&str; 3] = ["Query is nested too deep.", "The recursion depth", "The number of directives"];
 
 /// An error of a request that was not executed.
 pub fn refusal(code: &str, message: impl Into<String>) -> ServerError {
@@ -24,6 +36,24 @@ pub fn refusal(code: &str, message: impl Into<String>) -> ServerError {
 /// An unacceptable request.
 pub fn invalid(message: impl Into<String>) -> ServerError {
     refusal(INVALID, message)
+}
+
+/// Too much in too short a time.
+pub fn limited(wait: Duration) -> ServerError {
+    let seconds = wait.as_secs() + 1;
+    let message = format!("请求过于频繁，请 {seconds} 秒后再试。 Too many requests; try again in {seconds} s.");
+    let mut error = refusal(RATE_LIMITED, message);
+    error.extensions.get_or_insert_default().set(RETRY_AFTER, seconds);
+    error
+}
+
+/// When a response says that its caller asked too much: after how many seconds to ask again.
+pub fn retry_after(response: &Response) -> Option<u64> {
+    let said = |error: &ServerError| match error.extensions.as_ref()?.get(RETRY_AFTER)? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    };
+    response.errors.iter().find_map(said)
 }
 
 /// A fault of the exchange as the error of the whole request.
@@ -49,7 +79,11 @@ pub fn finished(mut response: Response, trace: &str) -> Response {
                     ServerError { path: std::mem::take(&mut error.path), ..top_level(&Error::Internal(String::new())) };
             }
         }
-        error.extensions.get_or_insert_default().set("traceId", trace);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("traceId", trace);
+        if let Some(Value::String(code)) = extensions.get("code") {
+            metrics::counter!("refused_requests_total", "code" => code.clone()).increment(1);
+        }
         put_null(&mut response.data, &error.path);
     }
     response
@@ -104,7 +138,7 @@ mod tests {
         let field = |name: &str| PathSegment::Field(name.to_owned());
         let mut response = Response::new(data);
         response.errors = vec![
-            at(vec![field("list"), PathSegment::Index(1), field("x")], "Query is too complex."),
+            at(vec![field("list"), PathSegment::Index(1), field("x")], "Query is nested too deep."),
             at(vec![field("b")], "Unknown field"),
             at(vec![field("a")], "Data `wire::Caller` does not exist."),
             at(vec![], "The recursion depth of the query cannot be greater than `32`"),

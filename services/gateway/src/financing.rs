@@ -19,17 +19,23 @@ pub struct FinancingQuery;
 #[Object]
 impl FinancingQuery {
     /// One investor; null unless the caller may see it. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     async fn investor(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::Investor>> {
         Caller::of(ctx)?.loaders.investor.link(valid::<InvestorId>(id, "id")?).await
     }
 
     /// One financing project; null if it is not open and the caller is neither its member nor a centre reviewer.
     /// `details` are confidential (rule F5). Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     async fn financing_project(&self, ctx: &Context<'_>, id: ID) -> Result<Option<v1::FinancingProject>> {
         Caller::of(ctx)?.loaders.financing_project.link(valid::<FinancingProjectId>(id, "id")?).await
     }
 
-    /// Financing projects that the caller may see, newest first. Open to anyone. Errors: INVALID_INPUT, INVALID_ID.
+    /// Financing projects that the caller may see, newest first. Errors: INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn financing_projects(
         &self,
@@ -50,6 +56,8 @@ impl FinancingQuery {
 
     /// Interests of the caller's investors and in the caller's projects, newest first; all of them for centre staff.
     /// Errors: UNAUTHENTICATED, INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: whoever is signed in.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn interests(
         &self,
@@ -72,6 +80,8 @@ impl FinancingQuery {
 
     /// Suggestions, best first: projects for an investor, or investors for a project; give exactly one. For members
     /// of that side and for centre staff. Errors: UNAUTHENTICATED, NOT_FOUND, INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: whoever is signed in.
     #[graphql(complexity = "cost(first, child_complexity)")]
     async fn financing_matches(
         &self,

@@ -11,7 +11,7 @@ use axum::{
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
             X_FRAME_OPTIONS,
         },
     },
@@ -19,13 +19,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::FutureExt;
-use kernel::Error;
-use tracing::Instrument;
+use kernel::{Error, Trace};
+use tracing::field::Empty;
 
-use crate::fault::{failed, top_level};
+use crate::fault::{failed, retry_after, top_level};
 
 /// No request takes longer, its body included.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(15);
 
 const TRACE: HeaderName = HeaderName::from_static("x-trace-id");
 
@@ -39,11 +39,13 @@ pub fn framed(routes: Router) -> Router {
 }
 
 async fn frame(mut request: Request, next: Next) -> Response {
-    let trace = TraceId(kernel::fresh_uuid().to_string());
+    // At this level, so that whatever the log leaves out, its lines name their trace.
+    let span = tracing::error_span!("request", trace = Empty, otel.kind = "server");
+    let current = Trace::of(request.headers(), &span);
+    let trace = TraceId(current.to_string());
     request.extensions_mut().insert(trace.clone());
-    let span = tracing::info_span!("request", trace = trace.0);
-    let answer =
-        AssertUnwindSafe(tokio::time::timeout(LONGEST, next.run(request))).catch_unwind().instrument(span).await;
+    let work = AssertUnwindSafe(tokio::time::timeout(LONGEST, next.run(request))).catch_unwind();
+    let answer = current.within(span, work).await;
     let mut response = match answer {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
@@ -82,6 +84,14 @@ fn told(status: StatusCode, error: &Error, trace: &TraceId) -> Response {
 /// An answer of one error, in the shape of a GraphQL response.
 pub fn refused(status: StatusCode, error: ServerError, trace: &TraceId) -> Response {
     json(status, &failed(error, &trace.0))
+}
+
+/// An answer as GraphQL over HTTP has it: 200, unless the caller asked for too much in too short a time.
+pub fn answered(answer: &async_graphql::Response) -> Response {
+    let Some(seconds) = retry_after(answer) else { return json(StatusCode::OK, answer) };
+    let mut response = json(StatusCode::TOO_MANY_REQUESTS, answer);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 /// A GraphQL response; it may hold secrets, so nothing on the way keeps it.

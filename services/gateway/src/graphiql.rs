@@ -55,6 +55,8 @@ pub struct DemoAccount {
     pub login: Cow<'static, str>,
     /// The password, in clear.
     pub password: Cow<'static, str>,
+    /// The secret of its second factor in base32, if it has one: `jishi code LOGIN` prints the present code.
+    pub secret: Option<String>,
     /// What the account may do, in Chinese.
     pub role_zh: Cow<'static, str>,
     /// What the account may do, in English.
@@ -145,6 +147,7 @@ mod tests {
         let hostile = DemoAccount {
             login: "</script><script>alert(1)</script><!--".into(),
             password: "\"\\&".into(),
+            secret: Some("<".into()),
             role_zh: "经纪人".into(),
             role_en: "broker".into(),
         };

@@ -4,10 +4,13 @@
 use std::collections::HashMap;
 
 use async_graphql::{
-    Name, Positioned, Request, ServerError,
+    Name, Positioned, ServerError,
     parser::{
         parse_query,
-        types::{ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection, SelectionSet},
+        types::{
+            Directive, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
+            SelectionSet,
+        },
     },
 };
 
@@ -17,18 +20,37 @@ use crate::fault::{TOO_COMPLEX, invalid, refusal};
 const NESTING: usize = 100;
 /// Selection sets within selection sets, fragments followed.
 const LEVELS: usize = 40;
-/// Fields and spreads in all operations together, fragments followed.
+/// Fields, spreads, arguments, variables and directives in all operations together, fragments followed: each may be
+/// worth an error in the answer.
 const SELECTIONS: usize = 2_000;
 /// Fields within fields.
 const DEPTH: usize = 12;
 const ALIASES: usize = 15;
 const ROOT_FIELDS: usize = 10;
 
-/// Guessing a password and bidding are once a request, whatever the aliases.
-const ONCE: [&str; 2] = ["signIn", "placeBid"];
+/// Guessing a secret and bidding are once a request, whatever the aliases.
+const ONCE: [&str; 9] = [
+    "signIn",
+    "signUp",
+    "changePassword",
+    "enrolSecondFactor",
+    "confirmSecondFactor",
+    "removeSecondFactor",
+    "finishFederatedSignIn",
+    "placeBid",
+    "submitSealedBid",
+];
 
-/// What an accepted document does.
-#[derive(Debug)]
+/// An accepted document.
+pub struct Judged {
+    /// As it was parsed.
+    pub document: ExecutableDocument,
+    /// What each of its operations does.
+    outlines: Vec<(Option<Name>, Outline)>,
+}
+
+/// What an operation does.
+#[derive(Clone, Debug)]
 pub struct Outline {
     /// Query, mutation or subscription.
     pub kind: OperationType,
@@ -36,41 +58,54 @@ pub struct Outline {
     pub roots: Vec<String>,
 }
 
-/// Parses and judges the request's document and leaves it parsed in the request.
-pub fn admit(request: &mut Request) -> Result<Outline, ServerError> {
-    if nesting(&request.query) > NESTING {
+/// Parses and judges a document.
+pub fn judge(text: &str) -> Result<Judged, ServerError> {
+    if nesting(text) > NESTING {
         return Err(too_complex("brackets within brackets", NESTING));
     }
-    let document = parse_query(&request.query).map_err(ServerError::from)?;
-    let outline = outline(&document, request.operation_name.as_deref())?;
-    request.set_parsed_query(document);
-    Ok(outline)
+    let document = parse_query(text).map_err(ServerError::from)?;
+    let outlines = outlines(&document)?;
+    Ok(Judged { document, outlines })
 }
 
-fn outline(document: &ExecutableDocument, name: Option<&str>) -> Result<Outline, ServerError> {
+impl Judged {
+    /// What the named operation does; a name is needed only among several.
+    pub fn outline(&self, name: Option<&str>) -> Result<Outline, ServerError> {
+        let chosen = match (name, &*self.outlines) {
+            (Some(name), all) => all.iter().find(|(own, _)| own.as_ref().is_some_and(|own| own == name)),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        chosen.map(|(_, outline)| outline.clone()).ok_or_else(|| {
+            invalid("operationName 应为文档中某个操作的名称。 operationName must name one operation of the document.")
+        })
+    }
+}
+
+fn outlines(document: &ExecutableDocument) -> Result<Vec<(Option<Name>, Outline)>, ServerError> {
     let mut walk = Walk { fragments: &document.fragments, known: HashMap::new() };
     let mut selections = 0;
-    let mut chosen = None;
-    let only = document.operations.iter().len() == 1;
+    let mut outlines = Vec::new();
     for (operation_name, operation) in document.operations.iter() {
         let measure = walk.selection_set(&operation.node.selection_set.node, 0)?;
-        selections += measure.selections;
+        let variables = operation.node.variable_definitions.iter().map(|each| 1 + weight(&each.node.directives));
+        selections += measure.selections + variables.sum::<usize>() + weight(&operation.node.directives);
         limit(selections, SELECTIONS, "fields")?;
         limit(measure.aliases, ALIASES, "aliases")?;
         let roots = walk.judged_roots(&operation.node)?;
         let introspects = roots.iter().all(|root| root.starts_with("__"));
         limit(measure.depth, if introspects { usize::MAX } else { DEPTH }, "levels of fields")?;
-        let wanted = match name {
-            Some(name) => operation_name.is_some_and(|own| own == name),
-            None => only,
-        };
-        if wanted {
-            chosen = Some(Outline { kind: operation.node.ty, roots });
-        }
+        outlines.push((operation_name.cloned(), Outline { kind: operation.node.ty, roots }));
     }
-    chosen.ok_or_else(|| {
-        invalid("operationName 应为文档中某个操作的名称。 operationName must name one operation of the document.")
-    })
+    // What no operation spreads was not measured: a long chain of those would end the library's stack, and the process.
+    match document.fragments.keys().find(|name| !walk.known.contains_key(name.as_str())) {
+        Some(_) => Err(invalid("有未使用的片段。 Every fragment must be used.")),
+        None => Ok(outlines),
+    }
+}
+
+fn weight(directives: &[Positioned<Directive>]) -> usize {
+    directives.iter().map(|directive| 1 + directive.node.arguments.len()).sum()
 }
 
 fn limit(found: usize, most: usize, what: &str) -> Result<(), ServerError> {
@@ -100,8 +135,10 @@ impl<'a> Walk<'a> {
         limit(level, LEVELS, "nested selections")?;
         let mut sum = Measure::default();
         for item in &set.items {
+            sum.selections += 1 + weight(item.node.directives());
             let (inner, aliased, deeper) = match &item.node {
                 Selection::Field(field) => {
+                    sum.selections += field.node.arguments.len();
                     let inner = self.selection_set(&field.node.selection_set.node, level + 1)?;
                     (inner, usize::from(field.node.alias.is_some()), 1)
                 }
@@ -110,7 +147,7 @@ impl<'a> Walk<'a> {
                 }
                 Selection::FragmentSpread(spread) => (self.fragment(&spread.node.fragment_name.node, level + 1)?, 0, 0),
             };
-            sum.selections += inner.selections + 1;
+            sum.selections += inner.selections;
             sum.aliases += inner.aliases + aliased;
             sum.depth = sum.depth.max(inner.depth + deeper);
             limit(sum.selections, SELECTIONS, "fields")?;
@@ -123,7 +160,8 @@ impl<'a> Walk<'a> {
             return Ok(*known);
         }
         let Some(fragment) = self.fragments.get(name) else { return Ok(Measure::default()) };
-        let measure = self.selection_set(&fragment.node.selection_set.node, level)?;
+        let mut measure = self.selection_set(&fragment.node.selection_set.node, level)?;
+        measure.selections += weight(&fragment.node.directives);
         self.known.insert(name, measure);
         Ok(measure)
     }
@@ -216,20 +254,20 @@ fn after_block(mut rest: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn judge(query: &str) -> Result<Outline, String> {
-        admit(&mut Request::new(query)).map_err(|error| error.message)
+    fn judged(query: &str, name: Option<&str>) -> Result<Outline, String> {
+        judge(query).and_then(|judged| judged.outline(name)).map_err(|error| error.message)
     }
 
     #[test]
     fn ordinary_documents_pass_and_are_outlined() {
         let outline =
-            judge("mutation { a: signOut(input: {}) { done } ...F } fragment F on Mutation { signUp }").unwrap();
+            judged("mutation { a: signOut(input: {}) { done } ...F } fragment F on Mutation { signUp }", None).unwrap();
         assert_eq!(outline.kind, OperationType::Mutation);
         assert_eq!(outline.roots, ["signOut", "signUp"]);
-        assert_eq!(judge("subscription { auctionEvents }").unwrap().kind, OperationType::Subscription);
-        assert!(judge("query A { a } query B { b }").is_err());
-        let mut named = Request::new("query A { a } query B { b }").operation_name("B");
-        assert_eq!(admit(&mut named).unwrap().roots, ["b"]);
+        assert_eq!(judged("subscription { auctionEvents }", None).unwrap().kind, OperationType::Subscription);
+        assert!(judged("query A { a } query B { b }", None).is_err());
+        assert!(judged("query A { a } query B { b }", Some("C")).is_err());
+        assert_eq!(judged("query A { a } query B { b }", Some("B")).unwrap().roots, ["b"]);
     }
 
     #[test]
@@ -242,11 +280,18 @@ mod tests {
             format!("{{ ...F }} fragment F on Query {{ o {{ {aliases} }} }}"),
             format!("{{ {roots} }}"),
             "mutation { a: signIn { x } b: signIn { x } }".to_owned(),
+            "mutation { a: confirmSecondFactor { x } b: confirmSecondFactor { x } }".to_owned(),
             "mutation { ...F ...F } fragment F on Mutation { placeBid { x } }".to_owned(),
             deep,
             "{ ...F } fragment F on Query { ...F }".to_owned(),
+            format!("{{ x(a: 1) {{ y({}) }} }}", "b: 1 ".repeat(2_000)),
+            format!("query({}) {{ x }}", "$a: Int ".repeat(2_001)),
+            format!("query {} {{ x }}", "@a(b: 1) ".repeat(1_001)),
+            format!("query($a: Int {}) {{ x }}", "@a ".repeat(2_001)),
+            format!("{{ x {} }}", "@a ".repeat(2_001)),
+            format!("{{ ...F }} fragment F on Query {} {{ x }}", "@a ".repeat(2_001)),
         ] {
-            let message = judge(&hostile).unwrap_err();
+            let message = judged(&hostile, None).unwrap_err();
             assert!(message.contains("too complex"), "{hostile}: {message}");
         }
     }
@@ -256,7 +301,19 @@ mod tests {
         let fragments: String =
             (0..30).map(|n| format!("fragment F{n} on Query {{ ...F{0} ...F{0} }} ", n + 1)).collect();
         let hostile = format!("{{ ...F0 }} {fragments} fragment F30 on Query {{ x }}");
-        assert!(judge(&hostile).unwrap_err().contains("too complex"));
+        assert!(judged(&hostile, None).unwrap_err().contains("too complex"));
+    }
+
+    #[test]
+    fn every_fragment_is_measured() {
+        let chain: String = (0..6_000).map(|n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1)).collect();
+        for unused in [&*format!("{chain} fragment F6000 on Query {{ x }}"), "fragment F on Query { ...F }"] {
+            assert!(judged(&format!("{{ x }} {unused}"), None).unwrap_err().contains("must be used"));
+        }
+        assert!(
+            judged("query A { ...F } query B { ...G } fragment F on Query { x } fragment G on Query { y }", Some("A"))
+                .is_ok()
+        );
     }
 
     #[test]

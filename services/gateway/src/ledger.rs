@@ -11,6 +11,8 @@ pub struct LedgerQuery;
 impl LedgerQuery {
     /// One account, by its own id or by its organization's: give exactly one. Null unless the caller is the
     /// organization's member, a cashier or an auditor. Errors: UNAUTHENTICATED, INVALID_INPUT, INVALID_ID.
+    ///
+    /// Permission: whoever is signed in.
     #[graphql(complexity = "5 + child_complexity")]
     async fn ledger_account(
         &self,
@@ -27,6 +29,8 @@ impl LedgerQuery {
 
     /// The invariants of the whole ledger: the sum of all accounts is zero (promise P-4). Centre staff: CASHIER or
     /// AUDITOR. Errors: UNAUTHENTICATED, FORBIDDEN.
+    ///
+    /// Permission: CASHIER, AUDITOR of its centre or of one above.
     #[graphql(complexity = "50 + child_complexity")]
     async fn trial_balance(&self, ctx: &Context<'_>) -> Result<v1::TrialBalance> {
         let caller = Caller::of(ctx)?;

@@ -4,10 +4,14 @@
 //! answer carries a trace id and tells nothing internal (`fault`, `frame`). Queries are one file per service,
 //! mutations are generated in wire; no rule of the exchange lives here.
 
+mod access;
+mod address;
 mod auction;
 mod audit;
+mod brokerage;
 mod catalog;
 mod contract;
+mod cost;
 mod edge;
 mod fault;
 mod financing;
@@ -20,12 +24,19 @@ mod ledger;
 mod list;
 mod live;
 mod node;
+mod operations;
+mod permissions;
 mod probe;
+mod rate;
 mod schema;
 mod tokens;
 
+pub use address::{Addresses, Seat};
 pub use edge::{Edge, router};
 pub use frame::framed;
 pub use graphiql::DemoAccount;
+pub use operations::{Operations, operation_hash};
+pub use permissions::permissions;
 pub use probe::{ClockMove, ClockPosition, MoveClock, Probes, probes};
-pub use schema::{ExchangeSchema, Mode, schema};
+pub use rate::Rates;
+pub use schema::{ExchangeSchema, Mode, schema, unlimited};

@@ -20,7 +20,7 @@ use axum::{
         ws::{CloseFrame, Message, WebSocket},
     },
     http::{
-        HeaderMap, StatusCode,
+        Extensions, HeaderMap, StatusCode,
         header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL},
     },
     response::{IntoResponse, Response as HttpResponse},
@@ -37,7 +37,6 @@ use wire::Caller;
 use crate::{
     edge::{Door, language},
     fault::{failed, finished, invalid, refusal},
-    guard::admit,
     tokens::token_of,
 };
 
@@ -56,7 +55,12 @@ const BUFFER: usize = 4 * 1024;
 const SUBSCRIPTIONS: usize = 20;
 
 /// Answers `/graphql/ws`.
-pub async fn live(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: WebSocketUpgrade) -> HttpResponse {
+pub async fn live(
+    State(door): State<Arc<Door>>,
+    extensions: Extensions,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> HttpResponse {
     let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
     if !offered.flat_map(|value| value.split(',')).any(|name| name.trim() == PROTOCOL) {
         return (StatusCode::BAD_REQUEST, "Sec-WebSocket-Protocol: graphql-transport-ws").into_response();
@@ -66,6 +70,10 @@ pub async fn live(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: We
     }
     let Ok(place) = door.sockets.clone().try_acquire_owned() else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let address = door.addresses.caller(&extensions, &headers);
+    let Some(seat) = door.addresses.seat(address.clone()) else {
+        return StatusCode::TOO_MANY_REQUESTS.into_response();
     };
     let language = language(&headers);
     let tasks = door.tasks.clone();
@@ -79,13 +87,14 @@ pub async fn live(State(door): State<Arc<Door>>, headers: HeaderMap, upgrade: We
             tasks.track_future(async move {
                 let visit = Arc::new(Visit {
                     door,
+                    address,
                     language,
                     init: AtomicBool::new(false),
                     token: Mutex::default(),
                     open: AtomicUsize::new(0),
                 });
                 converse(socket, visit).await;
-                drop(place);
+                drop((place, seat));
             })
         })
 }
@@ -103,6 +112,8 @@ fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
 /// One socket's visit.
 struct Visit {
     door: Arc<Door>,
+    /// Where the visitor comes from.
+    address: String,
     language: Language,
     /// Whether `connection_init` has come.
     init: AtomicBool,
@@ -115,7 +126,8 @@ struct Visit {
 impl Visit {
     fn actor(&self) -> Actor {
         let token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        token.as_ref().map(|(_, actor)| actor.clone()).unwrap_or_default()
+        let actor = token.as_ref().map(|(_, actor)| actor.clone()).unwrap_or_default();
+        Actor { address: self.address.clone(), ..actor }
     }
 
     /// Takes the token of `connection_init`, if there is one. A bad one ends the visit.
@@ -123,8 +135,15 @@ impl Visit {
         self.init.store(true, Relaxed);
         let credentials = payload.get("Authorization").or_else(|| payload.get("authorization"));
         let Some(credentials) = credentials.filter(|credentials| !credentials.is_null()) else { return Ok(()) };
-        let token = credentials.as_str().and_then(token_of).ok_or(Error::Unauthenticated)?;
-        self.believe(token).await
+        let believed = match credentials.as_str().and_then(token_of) {
+            Some(token) => self.believe(token).await,
+            None => Err(Error::Unauthenticated),
+        };
+        if matches!(believed, Err(Error::Unauthenticated)) {
+            // The visitor is still anonymous: its address pays. The visit ends either way.
+            drop(self.door.meter.charge(&self.actor(), 0).take(1).await);
+        }
+        believed
     }
 
     /// Checks the token again; who signed out or ran out of time is no longer served. While identity is away the
@@ -232,13 +251,27 @@ impl Executor for Subscriptions {
             let error = refusal("TOO_MANY_SUBSCRIPTIONS", "订阅过多。 Too many subscriptions over one socket.");
             return only(failed(error, &trace));
         };
-        match admit(&mut request) {
-            Ok(outline) if outline.kind == OperationType::Subscription => {}
-            Ok(_) => return only(finished(refused_kind(), &trace)),
-            Err(error) => return only(failed(error, &trace)),
+        let (actor, door) = (visit.actor(), visit.door.clone());
+        let charge = door.meter.charge(&actor, request.query.len());
+        if let Err(error) = charge.rested() {
+            return only(failed(error, &trace));
+        }
+        let refused = match door.operations.admit(&mut request) {
+            Ok(outline) if outline.kind == OperationType::Subscription => None,
+            Ok(_) => Some(refused_kind()),
+            Err(error) => Some(Response::from_errors(vec![error])),
+        };
+        if let Some(refused) = refused {
+            let charged = async move {
+                let refused =
+                    charge.take(1).await.map_or_else(|error| Response::from_errors(vec![error]), |()| refused);
+                finished(refused, &trace)
+            };
+            return once(charged).boxed();
         }
         let request = request
-            .data(Caller::new(visit.actor(), None, visit.door.clients.clone()))
+            .data(charge)
+            .data(Caller::new(actor, None, visit.door.clients.clone()))
             .data(visit.language)
             .data(visit.door.clock.clone());
         let responses = visit.door.schema.execute_stream(request);

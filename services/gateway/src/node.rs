@@ -70,7 +70,7 @@ macro_rules! nodes {
 
 nodes! {
     Organization Person Achievement Listing TransferApplication BiddingSession Award LedgerAccount Deal Contract
-    Investor FinancingProject
+    Investor FinancingProject Mandate BrokerCredential
 }
 
 const NAME: &str = "Node";
@@ -120,6 +120,8 @@ pub struct NodeQuery;
 impl NodeQuery {
     /// Any object by its id; null if there is none, if the caller may not see it, or if its kind is not looked up
     /// here. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
     #[graphql(complexity = "5 + child_complexity")]
     async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>> {
         let caller = Caller::of(ctx)?;
@@ -145,6 +147,8 @@ async fn node(caller: &Caller, prefix: &str, id: Option<String>) -> Result<Optio
         id::ContractId::PREFIX => links.contract.link(id).await?.map(Node::from),
         id::InvestorId::PREFIX => links.investor.link(id).await?.map(Node::from),
         id::FinancingProjectId::PREFIX => links.financing_project.link(id).await?.map(Node::from),
+        id::MandateId::PREFIX => links.mandate.link(id).await?.map(Node::from),
+        id::BrokerCredentialId::PREFIX => credential(caller, id).await?.map(Node::from),
         _ => None,
     })
 }
@@ -156,6 +160,11 @@ async fn viewer(caller: &Caller, id: Option<String>) -> Result<Option<v1::Person
     }
     let request = caller.request(v1::Nothing {});
     Ok(answer(caller.clients.identity.clone().get_viewer(request).await)?.person)
+}
+
+async fn credential(caller: &Caller, id: Option<String>) -> Result<Option<v1::BrokerCredential>> {
+    let request = caller.request(v1::Ids { ids: id.into_iter().collect() });
+    Ok(answer(caller.clients.brokerage.clone().get_broker_credentials(request).await)?.items.pop())
 }
 
 async fn account(caller: &Caller, id: Option<String>) -> Result<Option<v1::LedgerAccount>> {

@@ -1,14 +1,18 @@
 use async_graphql::{Context, MergedObject, Object, Result, Schema};
 use kernel::{Clock, Instant};
 use wire::mutation::{
-    AuctionMutation, CatalogMutation, ContractingMutation, FinancingMutation, IdentityMutation, LedgerMutation,
+    AccessMutation, AuctionMutation, BrokerageMutation, CatalogMutation, ContractingMutation, FinancingMutation,
+    IdentityMutation, LedgerMutation, PrivacyMutation,
 };
 
 use crate::{
+    access::AccessQuery,
     auction::{AuctionQuery, Subscription},
     audit::AuditQuery,
+    brokerage::BrokerageQuery,
     catalog::CatalogQuery,
     contract::ContractQuery,
+    cost::Cost,
     financing::FinancingQuery,
     identity::IdentityQuery,
     ledger::LedgerQuery,
@@ -34,6 +38,8 @@ pub struct Query(
     ExchangeQuery,
     NodeQuery,
     IdentityQuery,
+    AccessQuery,
+    BrokerageQuery,
     CatalogQuery,
     AuctionQuery,
     LedgerQuery,
@@ -47,6 +53,9 @@ pub struct Query(
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     IdentityMutation,
+    AccessMutation,
+    BrokerageMutation,
+    PrivacyMutation,
     CatalogMutation,
     AuctionMutation,
     LedgerMutation,
@@ -60,14 +69,13 @@ struct ExchangeQuery;
 
 #[Object]
 impl ExchangeQuery {
-    /// The time of the exchange, by which every deadline is judged. Open to anyone.
+    /// The time of the exchange, by which every deadline is judged.
+    ///
+    /// Permission: anyone.
     async fn server_time(&self, ctx: &Context<'_>) -> Result<Instant> {
         Ok(ctx.data::<Clock>()?.now())
     }
 }
-
-/// Lists and links multiply (`list::cost`), so this bounds what one request can make the services look up.
-const COMPLEXITY: usize = 2_000;
 
 /// The tools' own introspection query is this deep; `guard` holds every other query to less.
 const DEPTH: usize = 16;
@@ -76,7 +84,7 @@ const DEPTH: usize = 16;
 #[must_use]
 pub fn schema(mode: Mode) -> ExchangeSchema {
     let builder = Schema::build(Query::default(), Mutation::default(), Subscription)
-        .limit_complexity(COMPLEXITY)
+        .extension(Cost)
         .limit_depth(DEPTH)
         .limit_recursive_depth(DEPTH * 2)
         .limit_directives(4);
@@ -84,4 +92,11 @@ pub fn schema(mode: Mode) -> ExchangeSchema {
         Mode::Development => builder.finish(),
         Mode::Production => builder.disable_introspection().disable_suggestions().finish(),
     }
+}
+
+/// The schema without any limit, only to measure what the limits cost: nothing that is reached from outside may
+/// execute it.
+#[must_use]
+pub fn unlimited() -> ExchangeSchema {
+    Schema::new(Query::default(), Mutation::default(), Subscription)
 }

@@ -5,7 +5,7 @@ use kernel::{Actor, Clock, Error, Instant, Peer, Result};
 use moka::future::Cache;
 use prost::Message;
 use sha2::{Digest, Sha256};
-use wire::v1::{AuthenticateRequest, identity_client::IdentityClient};
+use wire::v1::{AuthenticateRequest, access_client::AccessClient};
 
 /// How long an answer of identity may be believed: a session that ends elsewhere is over here this much later.
 const BELIEVED: Duration = Duration::from_secs(2);
@@ -14,11 +14,34 @@ const BELIEVED: Duration = Duration::from_secs(2);
 const LONGEST: usize = 4_096;
 
 /// Root fields after which somebody's roles or session may have changed.
-const CHANGING: [&str; 4] = ["signOut", "registerOrganization", "verifyOrganization", "addMember"];
+const CHANGING: [&str; 22] = [
+    "signOut",
+    "changePassword",
+    "confirmSecondFactor",
+    "removeSecondFactor",
+    "endSession",
+    "erasePerson",
+    "revokeApiKey",
+    "registerOrganization",
+    "verifyOrganization",
+    "suspendOrganization",
+    "reinstateOrganization",
+    "closeOrganization",
+    "openCentre",
+    "closeCentre",
+    "assignCentre",
+    "answerInvitation",
+    "changeMemberRoles",
+    "removeMember",
+    "registerBrokerCredential",
+    "reviewBrokerCredential",
+    "answerMandate",
+    "endMandate",
+];
 
 /// Who stands behind which access token.
 pub struct Tokens {
-    identity: IdentityClient<Peer>,
+    access: AccessClient<Peer>,
     clock: Clock,
     known: Cache<[u8; 32], Arc<Known>>,
 }
@@ -30,9 +53,9 @@ pub struct Known {
 }
 
 impl Tokens {
-    pub fn new(identity: IdentityClient<Peer>, clock: Clock) -> Self {
+    pub fn new(access: AccessClient<Peer>, clock: Clock) -> Self {
         let known = Cache::builder().max_capacity(10_000).time_to_live(BELIEVED).build();
-        Self { identity, clock, known }
+        Self { access, clock, known }
     }
 
     /// The acting person behind an access token. It is never believed beyond its end.
@@ -51,7 +74,7 @@ impl Tokens {
     async fn ask(&self, token: &str) -> Result<Arc<Known>> {
         let mut request = tonic::Request::new(AuthenticateRequest { access_token: token.to_owned() });
         request.set_timeout(Duration::from_secs(5));
-        let reply = self.identity.clone().authenticate(request).await?.into_inner();
+        let reply = self.access.clone().authenticate(request).await?.into_inner();
         let actor = Actor::decode(reply.actor.as_slice()).map_err(|error| Error::Internal(error.to_string()))?;
         let expires_at = reply.expires_at.ok_or_else(|| Error::Internal("a token without an end".into()))?;
         Ok(Arc::new(Known { actor, expires_at }))
@@ -86,6 +109,14 @@ pub fn token_of(credentials: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_somebody_is_there() {
+        for name in CHANGING {
+            let known = wire::policy::ENTRIES.iter().any(|entry| entry.place == "Mutation" && entry.field == name);
+            assert!(known, "{name} is no mutation");
+        }
+    }
 
     #[test]
     fn only_one_bearer_token_is_taken() {

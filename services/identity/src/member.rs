@@ -1,52 +1,151 @@
 //! Who acts for an organization, and in which roles.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Role};
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Role};
 use serde_json::json;
 use wire::{
     id::{OrganizationId, PersonId},
-    v1::{self, OrganizationStatus},
+    policy::{self, Permission},
+    v1::{self, OrganizationKind},
 };
 
 use crate::{
-    organization, person, session,
-    store::{self, Earlier},
+    organization,
+    privacy::people,
+    session,
+    store::{
+        self,
+        member::{Earlier, administrators, list_members, put_member, remove_member, roles_of},
+        organization::{Model, lock_organization},
+    },
 };
 
-/// Adds a person or replaces their roles. An applicant may gather its people before it is verified; their roles count
-/// only from then on.
-pub async fn add(call: &Call, input: v1::AddMemberInput) -> Result<v1::Person> {
+/// The organization, locked, which the caller manages in one of the permission's own roles. An applicant's people may
+/// manage it before it is verified; what a role was when the session began is not enough, it must be so still.
+pub async fn administer(call: &Call, id: OrganizationId, permission: Permission, field: &str) -> Result<Model> {
+    let caller = session::signed_in(&call.actor)?;
+    let missing = || Error::not_found(field);
+    let place = place(&call.actor, id).ok_or_else(missing)?;
+    let row = lock_organization(&call.tx, id).await?.ok_or_else(missing)?;
+    let Permission::Roles { own, .. } = permission else { return Err(ErrorCode::Forbidden.into()) };
+    let present = roles_of(&call.tx, caller, id).await?.ok_or_else(missing)?;
+    if !own.iter().any(|role| place.has(*role) && present.contains(role)) {
+        return Err(forbidden(own, field));
+    }
+    if !organization::is_alive(row.status) {
+        return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field(field).into());
+    }
+    Ok(row)
+}
+
+/// The caller's own membership; a mandate is none.
+fn place(actor: &Actor, id: OrganizationId) -> Option<&kernel::ActingFor> {
+    actor.memberships.iter().find(|place| place.organization_id == id.text() && place.mandate_id.is_empty())
+}
+
+fn forbidden(own: &[Role], field: &str) -> Error {
+    let names: Vec<&'static str> = own.iter().map(|role| (*role).into()).collect();
+    Refusal::new(ErrorCode::Forbidden).at_field(field).accepting(names.join(" | ")).into()
+}
+
+/// Replaces a member's roles.
+pub async fn change_roles(call: &Call, input: v1::ChangeMemberRolesInput) -> Result<v1::Member> {
     session::signed_in(&call.actor)?;
     let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    let own = call.actor.memberships.iter().find(|place| place.organization_id == id.text());
-    let own = own.ok_or_else(|| Error::not_found("organizationId"))?;
-    if !own.has(Role::Administrator) {
-        let refusal = Refusal::new(ErrorCode::Forbidden).at_field("organizationId");
-        return Err(refusal.accepting("ADMINISTRATOR").into());
+    let row = administer(call, id, policy::CHANGE_MEMBER_ROLES, "organizationId").await?;
+    let member = PersonId::parse(&input.person_id, "personId")?;
+    roles_of(&call.tx, member, id).await?.ok_or_else(|| Error::not_found("personId"))?;
+    let roles = organization::roles(&input.roles, row.kind)?;
+    if !roles.contains(&Role::Administrator) {
+        keep_one(call, id, member).await?;
     }
-    let found = store::lock_organization(&call.tx, id).await?;
-    let organization = found.ok_or_else(|| Error::not_found("organizationId"))?;
-    if organization.status == OrganizationStatus::Rejected {
-        return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field("organizationId").into());
+    put_member(&call.tx, member, id, &roles, Earlier::Replaced).await?;
+    record(call, "MemberRolesChanged", (id, member), &roles).await?;
+    let person = store::person(&call.tx, &call.cx.vault, member).await?;
+    Ok(shown(id, member, &roles, person.map(|person| person.name).unwrap_or_default()))
+}
+
+/// Ends a membership: one's own, or as an administrator.
+pub async fn remove(call: &Call, input: v1::RemoveMemberInput) -> Result<bool> {
+    let caller = session::signed_in(&call.actor)?;
+    let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let member = PersonId::parse(&input.person_id, "personId")?;
+    let missing = || Error::not_found("organizationId");
+    if member == caller {
+        place(&call.actor, id).ok_or_else(missing)?;
+        lock_organization(&call.tx, id).await?.ok_or_else(missing)?;
+    } else {
+        administer(call, id, policy::REMOVE_MEMBER, "organizationId").await?;
     }
-    let roles = organization::roles(&input.roles, organization.kind)?;
-    // A login that cannot exist is unknown, like any other.
-    let login = person::login(&input.login, "login").map_err(|_| Error::not_found("login"))?;
-    let found = store::person_by_login(&call.tx, &login).await?;
-    let member = found.ok_or_else(|| Error::not_found("login"))?;
-    if !roles.contains(&Role::Administrator) && store::administrators(&call.tx, id).await? == [member.id] {
-        // Nobody would be left who could add anybody.
-        return Err(Refusal::new(ErrorCode::InvalidInput).at_field("roles").accepting("ADMINISTRATOR, …").into());
+    let roles = roles_of(&call.tx, member, id).await?.ok_or_else(|| Error::not_found("personId"))?;
+    keep_one(call, id, member).await?;
+    remove_member(&call.tx, member, id).await?;
+    record(call, "MemberRemoved", (id, member), &roles).await?;
+    Ok(true)
+}
+
+/// Refuses if the person is the only administrator: nobody would be left who could bring in another. The organization
+/// is locked, so two who step down at once take turns.
+async fn keep_one(call: &Call, id: OrganizationId, leaving: PersonId) -> Result<()> {
+    if administrators(&call.tx, id).await? != [leaving] {
+        return Ok(());
     }
-    store::put_member(&call.tx, member.id, id, &roles, Earlier::Replaced).await?;
-    record_added(call, id, member.id, &roles).await?;
-    // Where else the person is a member is not this organization's business.
-    let mut places = store::places(&call.tx, member.id).await?;
-    places.retain(|place| place.organization_id == id.text());
-    Ok(store::person_in(member, places))
+    Err(Refusal::new(ErrorCode::LastAdministrator).at_field("personId").into())
 }
 
 /// Tells the audit trail who may act for whom from now on.
 pub async fn record_added(call: &Call, organization: OrganizationId, person: PersonId, roles: &[Role]) -> Result<()> {
+    record(call, "MemberAdded", (organization, person), roles).await
+}
+
+async fn record(
+    call: &Call,
+    kind: &str,
+    (organization, person): (OrganizationId, PersonId),
+    roles: &[Role],
+) -> Result<()> {
     let names: Vec<&'static str> = roles.iter().map(|role| (*role).into()).collect();
-    call.record("MemberAdded", &organization.text(), json!({ "personId": person.text(), "roles": names })).await
+    call.record(kind, &organization.text(), json!({ "personId": person.text(), "roles": names })).await
+}
+
+fn shown(organization: OrganizationId, person: PersonId, roles: &[Role], name: String) -> v1::Member {
+    v1::Member {
+        person_id: person.text(),
+        name,
+        organization_id: organization.text(),
+        roles: roles.iter().map(|role| (*role).into()).collect(),
+    }
+}
+
+/// Requires that the caller administers the organization or, if it is a centre, one above it.
+pub async fn oversee(cx: &Context, actor: &Actor, id: OrganizationId) -> Result<()> {
+    actor.require_known()?;
+    let place = place(actor, id);
+    if place.is_some_and(|place| place.has(Role::Administrator)) {
+        return Ok(());
+    }
+    let found = store::organizations(cx.db.read(), actor, vec![id]).await?.pop();
+    let is_centre = found.is_some_and(|row| row.kind == OrganizationKind::ExchangeCentre);
+    if is_centre && actor.scope(&[Role::Administrator]).reaches(&id.text()) {
+        return Ok(());
+    }
+    match place {
+        Some(_) => Err(forbidden(&[Role::Administrator], "organizationId")),
+        None => Err(Error::not_found("organizationId")),
+    }
+}
+
+/// The members of an organization, for those who manage it.
+pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListMembersRequest) -> Result<v1::MemberPage> {
+    let id = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    oversee(cx, actor, id).await?;
+    let paging = wanted.page.unwrap_or_default().newest_first::<PersonId>()?;
+    let slice = list_members(cx.db.read(), id, paging).await?;
+    let ids = slice.items.iter().map(|member| member.person_id).collect();
+    let people = people::people(cx.db.read(), &cx.vault, ids).await?;
+    let end = v1::PageEnd::from(&slice);
+    let member = |row: store::member::Model| {
+        let person = people.iter().find(|person| person.id == row.person_id);
+        shown(id, row.person_id, &row.roles(), person.map(|person| person.name.clone()).unwrap_or_default())
+    };
+    Ok(v1::MemberPage { items: slice.items.into_iter().map(member).collect(), end: Some(end) })
 }

@@ -1,42 +1,40 @@
-//! An organization's states, and what its kind, region and roles may be.
+//! An organization's states, and what its kind and roles may be.
 
 use kernel::{ErrorCode, Refusal, Result, Role};
 use wire::v1::{OrganizationKind, OrganizationStatus};
 
 /// The statuses that may follow.
 pub fn next(status: OrganizationStatus) -> &'static [OrganizationStatus] {
+    use OrganizationStatus::{Applied, Closed, Rejected, Suspended, Verified};
     match status {
-        OrganizationStatus::Applied => &[OrganizationStatus::Verified, OrganizationStatus::Rejected],
-        OrganizationStatus::Verified | OrganizationStatus::Rejected => &[],
+        Applied => &[Verified, Rejected, Closed],
+        Verified => &[Suspended, Closed],
+        Suspended => &[Verified, Closed],
+        Rejected | Closed => &[],
     }
 }
 
-/// Requires that `wanted` may follow `status`.
-pub fn require_next(status: OrganizationStatus, wanted: OrganizationStatus) -> Result<()> {
-    let allowed = next(status);
-    if allowed.contains(&wanted) {
+/// Requires that the organization stands in one of `from`.
+pub fn require(status: OrganizationStatus, from: &[OrganizationStatus]) -> Result<()> {
+    if from.contains(&status) {
         return Ok(());
     }
-    let names: Vec<&str> = allowed.iter().map(|status| status.stored()).collect();
+    let names: Vec<&str> = next(status).iter().map(|status| status.stored()).collect();
     Err(Refusal::new(ErrorCode::IllegalTransition).at_field("organizationId").accepting(names.join(" | ")).into())
 }
 
-/// The kind of an applicant: any but an exchange centre, which only the operator makes.
+/// Whether its people may gather and be managed: an applicant's too, before their roles count.
+pub fn is_alive(status: OrganizationStatus) -> bool {
+    matches!(status, OrganizationStatus::Applied | OrganizationStatus::Verified)
+}
+
+/// The kind of an applicant: any but an exchange centre, which the centre above it opens.
 pub fn applicant_kind(number: i32) -> Result<OrganizationKind> {
     match OrganizationKind::try_from(number) {
         Ok(OrganizationKind::ExchangeCentre) => Err(Refusal::new(ErrorCode::Forbidden).at_field("kind").into()),
         Ok(kind) => Ok(kind),
         Err(_) => Err(Refusal::new(ErrorCode::InvalidInput).at_field("kind").into()),
     }
-}
-
-/// An administrative division of GB/T 2260: six digits.
-pub fn region(text: &str) -> Result<String> {
-    let region = text.trim();
-    if region.len() == 6 && region.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(region.to_owned());
-    }
-    Err(Refusal::new(ErrorCode::InvalidInput).at_field("region").by_rule("GB/T 2260").accepting("510100").into())
 }
 
 /// At least one role, each once; staff roles only in an exchange centre.
@@ -50,17 +48,10 @@ pub fn roles(numbers: &[i32], kind: OrganizationKind) -> Result<Vec<Role>> {
     if roles.is_empty() {
         return Err(Refusal::new(ErrorCode::Required).at_field("roles").into());
     }
-    if kind != OrganizationKind::ExchangeCentre && roles.iter().any(|role| is_staff(*role)) {
-        return Err(refusal("ADMINISTRATOR | BROKER | BIDDER | INVESTOR | SIGNATORY").into());
+    if kind != OrganizationKind::ExchangeCentre && roles.iter().any(|role| role.is_staff()) {
+        return Err(refusal("ADMINISTRATOR | TRANSFEROR | BROKER | BIDDER | INVESTOR | SIGNATORY").into());
     }
     Ok(roles)
-}
-
-fn is_staff(role: Role) -> bool {
-    match role {
-        Role::Administrator | Role::Broker | Role::Bidder | Role::Investor | Role::Signatory => false,
-        Role::Reviewer | Role::Qualifier | Role::Cashier | Role::Registrar | Role::Auditor => true,
-    }
 }
 
 #[cfg(test)]
@@ -68,14 +59,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_application_is_decided_once() {
-        use OrganizationStatus::{Applied, Rejected, Verified};
-        for from in [Applied, Verified, Rejected] {
-            for to in [Applied, Verified, Rejected] {
-                let allowed = from == Applied && to != Applied;
-                assert_eq!(require_next(from, to).is_ok(), allowed, "{from:?} → {to:?}");
-            }
-        }
+    fn every_status_leads_where_it_may_and_nowhere_else() {
+        use OrganizationStatus::{Applied, Closed, Rejected, Suspended, Verified};
+        let all = [Applied, Verified, Rejected, Suspended, Closed];
+        let pairs: Vec<_> = all.iter().flat_map(|from| next(*from).iter().map(move |to| (*from, *to))).collect();
+        let decided = [(Applied, Verified), (Applied, Rejected), (Applied, Closed)];
+        let rested = [(Verified, Suspended), (Verified, Closed), (Suspended, Verified), (Suspended, Closed)];
+        assert_eq!(pairs, [&decided[..], &rested[..]].concat());
+        assert!(require(Applied, &[Applied, Verified]).is_ok());
+        assert_eq!(require(Closed, &[Applied, Verified]).unwrap_err().code(), ErrorCode::IllegalTransition);
     }
 
     #[test]
@@ -92,8 +84,8 @@ mod tests {
     #[test]
     fn nobody_applies_as_a_centre() {
         assert_eq!(applicant_kind(7).unwrap_err().code(), ErrorCode::Forbidden);
-        assert_eq!(applicant_kind(8).unwrap_err().code(), ErrorCode::InvalidInput);
+        assert_eq!(applicant_kind(10).unwrap_err().code(), ErrorCode::InvalidInput);
+        assert_eq!(applicant_kind(9).unwrap(), OrganizationKind::Incubator);
         assert_eq!(applicant_kind(0).unwrap(), OrganizationKind::University);
-        assert!(region("510100").is_ok() && region("51010").is_err() && region("五一〇一〇〇").is_err());
     }
 }

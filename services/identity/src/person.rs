@@ -18,11 +18,11 @@ pub fn normal(text: &str) -> String {
 }
 
 /// A password has 10–128 characters, any at all, and is not the login.
-pub fn password(password: &str, typed_login: &str) -> Result<()> {
+pub fn password(password: &str, typed_login: &str, field: &str) -> Result<()> {
     if (10..=128).contains(&password.chars().count()) && normal(password) != normal(typed_login) {
         return Ok(());
     }
-    Err(Refusal::new(ErrorCode::WeakPassword).at_field("password").accepting("10–128 字 / characters, ≠ login").into())
+    Err(Refusal::new(ErrorCode::WeakPassword).at_field(field).accepting("10–128 字 / characters, ≠ login").into())
 }
 
 #[cfg(test)]
@@ -39,10 +39,14 @@ mod tests {
 
     #[test]
     fn passwords_are_counted_in_characters() {
-        assert!(password("天王盖地虎宝塔镇河妖", "zhang").is_ok());
-        assert!(password(&"x".repeat(128), "zhang").is_ok());
+        assert!(password("天王盖地虎宝塔镇河妖", "zhang", "password").is_ok());
+        assert!(password(&"x".repeat(128), "zhang", "password").is_ok());
         for bad in ["ninechars", &"x".repeat(129), "Zhang.San.1"] {
-            assert_eq!(password(bad, "zhang.san.1").unwrap_err().code(), ErrorCode::WeakPassword, "{bad:?}");
+            assert_eq!(
+                password(bad, "zhang.san.1", "password").unwrap_err().code(),
+                ErrorCode::WeakPassword,
+                "{bad:?}"
+            );
         }
     }
 }

@@ -4,12 +4,17 @@ use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Role, 
 use serde_json::json;
 use wire::{
     id::OrganizationId,
-    v1::{self, OrganizationStatus},
+    v1::{self, CentreStatus, OrganizationStatus},
 };
 
 use crate::{
-    organization, session,
-    store::{self, Earlier},
+    code_list::CodeList,
+    codes, name, organization, session, sight,
+    store::{
+        self, centre,
+        member::{Earlier, put_member},
+        organization::{Model, hold_organization, insert_organization, list_organizations},
+    },
     usci,
 };
 
@@ -19,45 +24,51 @@ const MOST_IDS: usize = 200;
 /// Applies for an organization; the applicant becomes its administrator.
 pub async fn register(call: &Call, input: v1::RegisterOrganizationInput) -> Result<v1::Organization> {
     let applicant = session::signed_in(&call.actor)?;
-    let row = store::organization::Model {
+    let name = name::name(&input.name)?;
+    let row = Model {
         id: OrganizationId::fresh(),
-        name: text(&input.name, "name", 2, 100)?,
+        skeleton: name::looks(&name),
+        name,
         kind: organization::applicant_kind(input.kind)?,
         status: OrganizationStatus::Applied,
         usci: usci::usci(&input.usci, "usci")?,
-        region: organization::region(&input.region)?,
+        region: codes::checked(&call.tx, CodeList::Regions, &input.region).await?,
+        legal_representative: text(&input.legal_representative, "legalRepresentative", 1, 100)?,
+        industry: codes::checked(&call.tx, CodeList::Industries, &input.industry).await?,
+        centre_id: centre_in_charge(call, input.centre_id.as_deref()).await?,
+        evidence: String::new(),
         created_at: call.now,
+        verified_at: None,
     };
-    if !store::insert_organization(&call.tx, row.clone()).await? {
-        return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("usci").into());
-    }
-    store::put_member(&call.tx, applicant, row.id, &[Role::Administrator], Earlier::Kept).await?;
-    let facts = json!({ "name": row.name, "kind": row.kind.stored(), "usci": row.usci });
+    insert(call, row.clone()).await?;
+    put_member(&call.tx, applicant, row.id, &[Role::Administrator], Earlier::Kept).await?;
+    let facts =
+        json!({ "name": row.name, "kind": row.kind.stored(), "usci": row.usci, "centreId": row.centre_id.text() });
     call.record("OrganizationRegistered", &row.id.text(), facts).await?;
-    Ok(row.into())
+    sight::one(&call.tx, &call.actor, row).await
 }
 
-/// Verifies or rejects an applicant, on evidence that the audit trail keeps.
-pub async fn verify(call: &Call, input: v1::VerifyOrganizationInput) -> Result<v1::Organization> {
-    session::signed_in(&call.actor)?;
-    let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    if !store::may_see(&call.tx, &call.actor, id).await? {
-        return Err(Error::not_found("organizationId"));
+/// Adds the organization, unless another holds its code.
+pub async fn insert(call: &Call, row: Model) -> Result<()> {
+    let parts = name::parts(&name::core(&row.name));
+    if insert_organization(&call.tx, row, parts).await? {
+        return Ok(());
     }
-    call.actor.require_staff(&[Role::Reviewer])?;
-    if call.actor.is_member(&id.text()) {
-        return Err(Refusal::new(ErrorCode::SamePerson).at_field("organizationId").into());
-    }
-    let found = store::lock_organization(&call.tx, id).await?;
-    let mut row = found.ok_or_else(|| Error::not_found("organizationId"))?;
-    let status = if input.approve { OrganizationStatus::Verified } else { OrganizationStatus::Rejected };
-    organization::require_next(row.status, status)?;
-    let evidence = text(&input.evidence, "evidence", 2, 1_000)?;
-    store::set_status(&call.tx, id, status).await?;
-    row.status = status;
-    let kind = if input.approve { "OrganizationVerified" } else { "OrganizationRejected" };
-    call.record(kind, &id.text(), json!({ "evidence": evidence })).await?;
-    Ok(row.into())
+    Err(Refusal::new(ErrorCode::AlreadyExists).at_field("usci").into())
+}
+
+/// The operating centre that an applicant names; the hub if it names none.
+async fn centre_in_charge(call: &Call, named: Option<&str>) -> Result<OrganizationId> {
+    let missing = || Error::not_found("centreId");
+    let centre = match named {
+        Some(named) => centre::centre(&call.tx, OrganizationId::parse(named, "centreId")?).await?,
+        None => centre::hub(&call.tx).await?,
+    };
+    let id = centre.ok_or_else(missing)?.organization_id;
+    // Held, so that it does not close before the applicant has come into its care.
+    hold_organization(&call.tx, id).await?.ok_or_else(missing)?;
+    let centre = centre::centre(&call.tx, id).await?;
+    centre.filter(|centre| centre.status == CentreStatus::Operating).map(|_| id).ok_or_else(missing)
 }
 
 /// The organizations among `ids` that the caller may see.
@@ -67,7 +78,7 @@ pub async fn organizations(cx: &Context, actor: &Actor, ids: v1::Ids) -> Result<
     }
     let ids = ids.ids.iter().map(|id| OrganizationId::parse(id, "ids")).collect::<Result<Vec<_>>>()?;
     let rows = store::organizations(cx.db.read(), actor, ids).await?;
-    Ok(v1::Organizations { items: rows.into_iter().map(v1::Organization::from).collect() })
+    Ok(v1::Organizations { items: sight::shown(cx.db.read(), actor, rows).await? })
 }
 
 /// The organizations that the caller may see, newest first.
@@ -76,7 +87,7 @@ pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListOrganizationsRequ
     let status = wanted.status.map(OrganizationStatus::try_from).transpose();
     let status = status.map_err(|_| Refusal::new(ErrorCode::InvalidInput).at_field("status"))?;
     let search = wanted.search.map(|search| text(&search, "search", 1, 100)).transpose()?;
-    let slice = store::list_organizations(cx.db.read(), actor, status, search.as_deref(), paging).await?;
+    let slice = list_organizations(cx.db.read(), actor, status, search.as_deref(), paging).await?;
     let end = v1::PageEnd::from(&slice);
-    Ok(v1::OrganizationPage { items: slice.items.into_iter().map(v1::Organization::from).collect(), end: Some(end) })
+    Ok(v1::OrganizationPage { items: sight::shown(cx.db.read(), actor, slice.items).await?, end: Some(end) })
 }

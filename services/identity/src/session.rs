@@ -5,15 +5,20 @@ pub mod store;
 use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Result};
 use serde_json::json;
 use wire::{
-    id::{PersonId, SessionId},
+    id::{ApiKeyId, PersonId, SessionId},
     v1,
 };
 
-use self::store::Ending;
-use crate::token::{self, Keys, Signer};
+use self::store::{Chosen, Renewal};
+use crate::{
+    signing_key::Keys,
+    token::{self, Signer},
+};
 
 /// How long a refresh token lives: 30 days from its making.
 const REFRESH_SECONDS: i64 = 30 * 86_400;
+/// The most that are listed, the newest.
+const MOST_LISTED: u64 = 200;
 
 /// Starts what must commit even though it is refused, or must leave no idempotency record.
 pub async fn begin(cx: &Context, actor: Actor) -> Result<Call> {
@@ -25,20 +30,23 @@ pub async fn commit(call: Call) -> Result<()> {
     call.tx.commit().await.map_err(|error| Error::Unavailable(format!("commit: {error}")))
 }
 
-/// Opens a session of the person.
-pub async fn open(call: &Call, signer: &Signer, person: PersonId) -> Result<v1::Session> {
-    let (refresh_token, refresh_hash) = token::fresh_refresh()?;
+/// Opens a session of the person, who has or has not shown a second factor.
+pub async fn open(call: &Call, signer: &Signer, person: PersonId, second_factor: bool) -> Result<v1::Session> {
+    let (refresh_token, refresh_hash) = token::fresh_secret()?;
     let row = store::session::Model {
         id: SessionId::fresh(),
         person_id: person,
         refresh_hash,
         generation: 0,
+        second_factor,
         created_at: call.now,
+        renewed_at: call.now,
         expires_at: call.now.plus_seconds(REFRESH_SECONDS),
         ended_at: None,
     };
     let session = pair(call, signer, &row, refresh_token)?;
-    call.record("SignedIn", &person.text(), json!({ "sessionId": row.id.text() })).await?;
+    let facts = json!({ "sessionId": row.id.text(), "secondFactor": second_factor });
+    call.record("SignedIn", &person.text(), facts).await?;
     store::insert_session(&call.tx, row).await?;
     Ok(session)
 }
@@ -48,7 +56,7 @@ pub async fn open(call: &Call, signer: &Signer, person: PersonId) -> Result<v1::
 pub async fn refresh(cx: &Context, keys: &Keys, input: v1::RefreshSessionInput) -> Result<v1::Session> {
     let signer = keys.signer().await?;
     let mut call = begin(cx, Actor::exchange()).await?;
-    let used = token::hash_refresh(&input.refresh_token);
+    let used = token::hash_secret(&input.refresh_token);
     let Some(session) = store::lock_session(&call.tx, &used).await? else {
         if let Some(id) = store::session_of_spent(&call.tx, &used).await? {
             end_reused(call, id).await?;
@@ -59,16 +67,16 @@ pub async fn refresh(cx: &Context, keys: &Keys, input: v1::RefreshSessionInput) 
         return Err(ErrorCode::SessionEnded.into());
     }
     call.actor = Actor { person_id: session.person_id.text(), session_id: session.id.text(), ..Actor::default() };
-    let (refresh_token, refresh_hash) = token::fresh_refresh()?;
+    let (refresh_token, refresh_hash) = token::fresh_secret()?;
     let expires_at = call.now.plus_seconds(REFRESH_SECONDS);
-    store::rotate(&call.tx, &session, refresh_hash, expires_at).await?;
-    let pair = pair(&call, signer, &store::session::Model { expires_at, ..session }, refresh_token)?;
+    store::rotate(&call.tx, &session, Renewal { refresh_hash, renewed_at: call.now, expires_at }).await?;
+    let pair = pair(&call, &signer, &store::session::Model { expires_at, ..session }, refresh_token)?;
     commit(call).await?;
     Ok(pair)
 }
 
 async fn end_reused(call: Call, id: SessionId) -> Result<()> {
-    if store::end_sessions(&call.tx, Ending::One(id), call.now).await? > 0 {
+    if store::end_sessions(&call.tx, Chosen::One(id), call.now).await? > 0 {
         call.record("SessionEnded", &id.text(), json!({ "reason": "REFRESH_TOKEN_REUSED" })).await?;
     }
     commit(call).await
@@ -76,13 +84,48 @@ async fn end_reused(call: Call, id: SessionId) -> Result<()> {
 
 /// Ends the caller's session, or every one of the person's.
 pub async fn sign_out(call: &Call, input: v1::SignOutInput) -> Result<bool> {
-    let person = signed_in(&call.actor)?;
-    let session = SessionId::parse(&call.actor.session_id, "session").map_err(|_| Error::Unauthenticated)?;
-    let which = if input.everywhere { Ending::AllOf(person) } else { Ending::One(session) };
+    let (person, session) = own(&call.actor)?;
+    let which = if input.everywhere { Chosen::AllOf(person) } else { Chosen::One(session) };
     store::end_sessions(&call.tx, which, call.now).await?;
     let facts = json!({ "sessionId": session.text(), "everywhere": input.everywhere });
     call.record("SignedOut", &person.text(), facts).await?;
     Ok(true)
+}
+
+/// Ends one of the caller's sessions.
+pub async fn end(call: &Call, input: v1::EndSessionInput) -> Result<bool> {
+    let (person, _) = own(&call.actor)?;
+    let id = SessionId::parse(&input.session_id, "sessionId")?;
+    let found = store::session(&call.tx, id).await?.filter(|session| session.person_id == person);
+    found.ok_or_else(|| Error::not_found("sessionId"))?;
+    if store::end_sessions(&call.tx, Chosen::One(id), call.now).await? > 0 {
+        call.record("SessionEnded", &id.text(), json!({ "reason": "BY_ITS_PERSON" })).await?;
+    }
+    Ok(true)
+}
+
+/// The caller's open sessions.
+pub async fn list(cx: &Context, actor: &Actor) -> Result<v1::OpenSessions> {
+    let (person, current) = own(actor)?;
+    let open = |row: store::session::Model| v1::OpenSession {
+        id: row.id.text(),
+        created_at: Some(row.created_at),
+        renewed_at: Some(row.renewed_at),
+        expires_at: Some(row.expires_at),
+        second_factor: row.second_factor,
+        current: row.id == current,
+    };
+    let rows = store::open_sessions(cx.db.read(), person, cx.clock.now(), MOST_LISTED).await?;
+    Ok(v1::OpenSessions { items: rows.into_iter().map(open).collect() })
+}
+
+/// The acting person with the session that acts. A key for tools changes nothing about how its person gets in.
+pub fn own(actor: &Actor) -> Result<(PersonId, SessionId)> {
+    let person = signed_in(actor)?;
+    if ApiKeyId::parse(&actor.session_id, "session").is_ok() {
+        return Err(ErrorCode::Forbidden.into());
+    }
+    Ok((person, SessionId::parse(&actor.session_id, "session").map_err(|_| Error::Unauthenticated)?))
 }
 
 /// The acting person; the exchange itself is none.
@@ -98,5 +141,6 @@ fn pair(call: &Call, signer: &Signer, session: &store::session::Model, refresh_t
         refresh_token,
         refresh_expires_at: Some(session.expires_at),
         person_id: session.person_id.text(),
+        second_factor: session.second_factor,
     })
 }

@@ -1,39 +1,73 @@
 //! Begins a session. Known and unknown logins answer alike, in text and in time.
 
-use kernel::{Actor, Context, ErrorCode, Id, Refusal, Result};
-use sha2::{Digest, Sha256};
+use kernel::{Actor, Error, ErrorCode, Id, Result};
 use wire::v1;
 
-use crate::{password, person, session, store, token::Keys};
+use crate::{
+    Identities,
+    guess::{self, Guess},
+    password, person, second_factor, session, store,
+};
 
-/// Guesses at one login that are evaluated in a row (check S3).
-const MOST_GUESSES: i32 = 5;
-/// How long a login rests after the last of them.
-const REST_SECONDS: i64 = 15 * 60;
+/// Evaluates one guess, and counts what came of it.
+pub async fn sign_in(identities: &Identities, address: &str, input: v1::SignInInput) -> Result<v1::Session> {
+    let outcome = evaluate(identities, address, input).await;
+    count("password", &outcome);
+    outcome
+}
 
-/// Evaluates one guess. It is counted before it is evaluated, so that parallel guesses cannot outrun the count.
-pub async fn sign_in(cx: &Context, keys: &Keys, input: v1::SignInInput) -> Result<v1::Session> {
-    let login_hash = Sha256::digest(person::normal(&input.login)).to_vec();
-    let now = cx.clock.now();
-    let window_start = now.plus_seconds(-REST_SECONDS);
-    if !session::store::take_guess(cx.db.write(), &login_hash, now, window_start, MOST_GUESSES).await? {
-        return Err(Refusal::new(ErrorCode::TooManyAttempts).accepting("15 分钟后 / after 15 minutes").into());
-    }
+/// Counts a sign-in by its outcome.
+pub fn count<T>(means: &'static str, outcome: &Result<T>) {
+    let outcome = match outcome {
+        Ok(_) => "ok",
+        Err(error) => error.code().into(),
+    };
+    metrics::counter!("sign_ins_total", "means" => means, "outcome" => outcome).increment(1);
+}
+
+async fn evaluate(identities: &Identities, address: &str, input: v1::SignInInput) -> Result<v1::Session> {
+    let cx = &identities.cx;
     let found = match person::login(&input.login, "login") {
-        Ok(login) => store::person_by_login(cx.db.read(), &login).await?,
+        Ok(login) => store::person_by_login(cx.db.read(), &cx.vault, &login).await?,
         Err(_) => None,
     };
-    let stored = found.as_ref().map(|person| person.password_hash.as_str());
-    let right = password::verify(&input.password, stored).await?;
+    let account = found.as_ref().map_or_else(|| person::normal(&input.login), |person| person.id.text());
+    let guess = Guess::at(identities, address, &account).await?;
+    let right = password::verify(&input.password, found.as_ref().and_then(hash)).await?;
     let Some(person) = found.filter(|_| right) else {
-        session::store::forget_guesses(cx.db.write(), window_start).await?;
+        guess::forget_old(identities).await?;
         return Err(ErrorCode::BadCredentials.into());
     };
-    let signer = keys.signer().await?;
-    let actor = Actor { person_id: person.id.text(), ..Actor::default() };
-    let call = session::begin(cx, actor).await?;
-    session::store::clear_guesses(&call.tx, &login_hash).await?;
-    let opened = session::open(&call, signer, person.id).await?;
+    let asked = second_factor::store::is_confirmed(cx.db.read(), person.id).await?;
+    let code = input.code.filter(|code| !code.trim().is_empty());
+    if asked && code.is_none() {
+        guess.spare_address(cx.db.write()).await?;
+        return Err(ErrorCode::CodeRequired.into());
+    }
+    let signer = identities.keys.signer().await?;
+    let call = session::begin(cx, Actor { person_id: person.id.text(), ..Actor::default() }).await?;
+    if asked && !second_factor::spend(&call, person.id, &code.unwrap_or_default()).await? {
+        return Err(ErrorCode::BadCredentials.into());
+    }
+    guess.right(&call.tx).await?;
+    let opened = session::open(&call, &signer, person.id, asked).await?;
     session::commit(call).await?;
     Ok(opened)
+}
+
+/// Requires the caller's password once more. The guess that it was is the caller's to give back.
+pub async fn again(identities: &Identities, actor: &Actor, password: &str) -> Result<(store::Person, Guess)> {
+    let (id, _) = session::own(actor)?;
+    let cx = &identities.cx;
+    let person = store::person(cx.db.read(), &cx.vault, id).await?.ok_or(Error::Unauthenticated)?;
+    let guess = Guess::at(identities, &actor.address, &id.text()).await?;
+    if !password::verify(password, hash(&person)).await? {
+        return Err(ErrorCode::BadCredentials.into());
+    }
+    Ok((person, guess))
+}
+
+/// The stored hash; none of a person who comes in by a provider only.
+fn hash(person: &store::Person) -> Option<&str> {
+    Some(person.password_hash.as_str()).filter(|hash| !hash.is_empty())
 }

@@ -1,31 +1,21 @@
 //! Tokens: signed ones that say who calls, and opaque ones that fetch the next pair.
 
-use std::{
-    collections::HashMap,
-    sync::{PoisonError, RwLock},
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{DecodePrivateKey, EncodePrivateKey},
-};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use kernel::{Context, Error, Id, Instant, Result};
+use kernel::{Error, Id, Instant, Result};
 use rand::{TryRngCore, rngs::OsRng};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::sync::OnceCell;
 use wire::id::{PersonId, SessionId};
-
-use crate::session::store;
 
 /// Who issues the tokens, and for whom.
 const EXCHANGE: &str = "jishi";
 /// RFC 9068: an access token is never taken for another kind of JWT.
 const TYPE: &str = "at+jwt";
-const LIFETIME_SECONDS: i64 = 600;
-const LEEWAY_SECONDS: i64 = 5;
+/// How long an access token lives.
+pub const LIFETIME_SECONDS: i64 = 600;
+/// How far the clock of another process may be off.
+pub const LEEWAY_SECONDS: i64 = 5;
 /// A token of ours has some 400 bytes; longer text is not even decoded.
 const LONGEST: usize = 2_048;
 
@@ -48,62 +38,17 @@ pub struct Bearer {
     pub expires_at: Instant,
 }
 
-/// The keys that sign and verify. One is made at first use; the table is the truth, this a cache for the process's life.
-pub struct Keys {
-    cx: Context,
-    signer: OnceCell<Signer>,
-    verifiers: RwLock<HashMap<String, DecodingKey>>,
-}
-
 /// The key that signs.
 pub struct Signer {
     kid: String,
     key: EncodingKey,
 }
 
-impl Keys {
-    pub fn new(cx: Context) -> Self {
-        Self { cx, signer: OnceCell::new(), verifiers: RwLock::default() }
-    }
-
-    /// The signing key. Never ask for it inside a transaction: it may have to be written, and SQLite has one writer.
-    pub async fn signer(&self) -> Result<&Signer> {
-        self.signer
-            .get_or_try_init(|| async {
-                let db = self.cx.db.write();
-                let row = match store::oldest_signing_key(db).await? {
-                    Some(row) => row,
-                    None => {
-                        store::insert_signing_key(db, fresh_key(self.cx.clock.now())?).await?;
-                        store::oldest_signing_key(db).await?.ok_or_else(|| Error::Internal("no signing key".into()))?
-                    }
-                };
-                Ok(Signer { key: EncodingKey::from_ed_der(&row.pkcs8), kid: row.kid })
-            })
-            .await
-    }
-
-    /// Whom the token names, if it is one of ours and valid now.
-    pub async fn bearer(&self, token: &str) -> Result<Bearer> {
-        let kid = named_key(token).ok_or(Error::Unauthenticated)?;
-        let key = self.verifier(&kid).await?.ok_or(Error::Unauthenticated)?;
-        read(token, &key, self.cx.clock.now()).ok_or(Error::Unauthenticated)
-    }
-
-    async fn verifier(&self, kid: &str) -> Result<Option<DecodingKey>> {
-        let cached = self.verifiers.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned();
-        if cached.is_some() {
-            return Ok(cached);
-        }
-        let Some(row) = store::signing_key(self.cx.db.read(), kid).await? else { return Ok(None) };
-        let private = SigningKey::from_pkcs8_der(&row.pkcs8).map_err(|error| Error::Internal(error.to_string()))?;
-        let key = DecodingKey::from_ed_der(private.verifying_key().as_bytes());
-        self.verifiers.write().unwrap_or_else(PoisonError::into_inner).insert(row.kid, key.clone());
-        Ok(Some(key))
-    }
-}
-
 impl Signer {
+    pub fn new(kid: &str, key: EncodingKey) -> Signer {
+        Signer { kid: kid.to_owned(), key }
+    }
+
     /// An access token, and when it expires.
     pub fn issue(&self, person: PersonId, session: SessionId, now: Instant) -> Result<(String, Instant)> {
         let iat = now.0.div_euclid(1_000);
@@ -128,7 +73,7 @@ impl Signer {
 
 /// The key that the token says it is signed with; nothing if it is no access token in form. A `kid` is looked up as is,
 /// so it holds plain characters only.
-fn named_key(token: &str) -> Option<String> {
+pub fn named_key(token: &str) -> Option<String> {
     if token.len() > LONGEST {
         return None;
     }
@@ -138,7 +83,8 @@ fn named_key(token: &str) -> Option<String> {
     header.kid.filter(|kid| ours && plain(kid))
 }
 
-fn read(token: &str, key: &DecodingKey, now: Instant) -> Option<Bearer> {
+/// Whom a token names that this key signed, if it is valid now.
+pub fn read(token: &str, key: &DecodingKey, now: Instant) -> Option<Bearer> {
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_audience(&[EXCHANGE]);
     validation.set_issuer(&[EXCHANGE]);
@@ -160,26 +106,20 @@ fn read(token: &str, key: &DecodingKey, now: Instant) -> Option<Bearer> {
     })
 }
 
-/// A refresh token: 32 bytes from the operating system, and the hash under which it is kept.
-pub fn fresh_refresh() -> Result<(String, Vec<u8>)> {
-    let token = BASE64_URL_SAFE_NO_PAD.encode(random()?);
-    let hash = hash_refresh(&token);
-    Ok((token, hash))
+/// A secret that its owner sends along: 32 bytes from the operating system, and the hash under which it is kept.
+pub fn fresh_secret() -> Result<(String, Vec<u8>)> {
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(random()?);
+    let hash = hash_secret(&secret);
+    Ok((secret, hash))
 }
 
-/// How a refresh token is kept. It is random in full, so a plain hash is enough.
-pub fn hash_refresh(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
+/// How such a secret is kept. It is random in full, so a plain hash is enough.
+pub fn hash_secret(secret: &str) -> Vec<u8> {
+    Sha256::digest(secret).to_vec()
 }
 
-fn fresh_key(now: Instant) -> Result<store::signing_key::Model> {
-    let key = SigningKey::from_bytes(&random()?);
-    let pkcs8 = key.to_pkcs8_der().map_err(|error| Error::Internal(error.to_string()))?;
-    let kid = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(key.verifying_key().as_bytes()));
-    Ok(store::signing_key::Model { kid, pkcs8: pkcs8.as_bytes().to_vec(), created_at: now })
-}
-
-fn random() -> Result<[u8; 32]> {
+/// 32 bytes from the operating system.
+pub fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(|error| Error::Internal(error.to_string()))?;
     Ok(bytes)

@@ -1,5 +1,6 @@
 //! Hostile tokens (check S4).
 
+use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey};
 use serde_json::{Value, json};
 
 use super::*;
@@ -10,7 +11,7 @@ fn keys() -> (SigningKey, Signer, DecodingKey) {
     let private = SigningKey::from_bytes(&random().unwrap());
     let key = EncodingKey::from_ed_der(private.to_pkcs8_der().unwrap().as_bytes());
     let public = DecodingKey::from_ed_der(private.verifying_key().as_bytes());
-    (private, Signer { kid: "kid-1".into(), key }, public)
+    (private, Signer::new("kid-1", key), public)
 }
 
 fn header() -> Value {

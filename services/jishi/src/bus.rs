@@ -23,6 +23,9 @@ pub type Consumers = Vec<Arc<dyn Consumer>>;
 /// The consumers that live in this process.
 pub fn consumers(roles: &Roles, databases: &Databases) -> Result<Consumers> {
     let mut here: Consumers = Vec::new();
+    if roles.has(Role::Identity) {
+        here.push(identity::consumer(databases.context(Role::Identity)?));
+    }
     if roles.has(Role::Catalog) {
         here.push(catalog::consumer(databases.context(Role::Catalog)?));
     }

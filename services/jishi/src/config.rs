@@ -1,15 +1,24 @@
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
+use kernel::{DEVELOPMENT_KEY, Vault};
 use serde::{Deserialize, Deserializer, de::Error as _};
+use tempfile::NamedTempFile;
+use zeroize::Zeroizing;
 
 use crate::{
     Result,
     roles::{Role, Roles},
+    telemetry::LogFormat,
 };
 
 const DEFAULT: &str = include_str!("default.toml");
@@ -33,6 +42,7 @@ pub struct Config {
     pub ledger_database_url: Option<String>,
     pub contract_database_url: Option<String>,
     pub financing_database_url: Option<String>,
+    pub master_key: Option<String>,
     pub redis_url: Option<String>,
     pub redis_stream: String,
     pub http_listen: String,
@@ -45,7 +55,20 @@ pub struct Config {
     pub contract_peer: Option<String>,
     pub financing_peer: Option<String>,
     pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<String>,
+    pub connections_per_address: usize,
+    pub rate_person: u32,
+    pub rate_organization: u32,
+    pub rate_address: u32,
+    pub guesses_per_address: u32,
+    pub signing_key_days: u32,
+    pub oidc_providers: Vec<identity::Provider>,
+    pub operations_file: Option<PathBuf>,
+    pub operations_only: bool,
     pub log: String,
+    pub log_format: Option<LogFormat>,
+    pub otlp_endpoint: Option<String>,
+    pub otlp_sample: f64,
     pub drain_millis: Option<u64>,
     pub demo_data: Option<bool>,
 }
@@ -65,12 +88,13 @@ impl Config {
     }
 
     /// An exchange of its own below `data_dir`, on free ports: for the demo and for tests. It heeds no file and no
-    /// environment, and logs nothing but trouble.
+    /// environment, limits nobody's rate, and logs nothing but trouble.
     pub fn embedded(data_dir: &Path) -> Result<Config> {
         let config: Config = Figment::new().merge(Toml::string(DEFAULT)).extract()?;
         let free = || "127.0.0.1:0".to_owned();
         let (data_dir, log) = (data_dir.to_path_buf(), "warn".to_owned());
-        Ok(Config { data_dir, http_listen: free(), grpc_listen: free(), log, ..config })
+        let unlimited = Config { rate_person: 0, rate_organization: 0, rate_address: 0, ..config };
+        Ok(Config { data_dir, http_listen: free(), grpc_listen: free(), log, ..unlimited })
     }
 
     fn from_sources<F: Provider>(file: Option<F>, environment: Environment) -> Result<Config> {
@@ -83,10 +107,26 @@ impl Config {
     }
 
     fn judged(self) -> Result<Config> {
+        self.trusts_sound_providers()?;
+        if self.operations_only && self.operations_file.is_none() {
+            return Err("operations_only needs an operations_file".into());
+        }
+        if self.otlp_endpoint.as_ref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
+            return Err("otlp_endpoint is a collector's gRPC address on the own network: http://HOST:4317".into());
+        }
+        if !(0.0..=1.0).contains(&self.otlp_sample) {
+            return Err("otlp_sample is a share from 0 to 1".into());
+        }
         if !self.is_development() {
             if self.peer_secret == WELL_KNOWN_SECRET || self.peer_secret.len() < 16 {
                 return Err(
                     "production needs a peer_secret of its own (JISHI_PEER_SECRET), 16 characters or more".into()
+                );
+            }
+            let key = self.master_key.as_deref().map(decoded).transpose()?;
+            if key.is_none_or(|key| *key == *DEVELOPMENT_KEY) {
+                return Err(
+                    "production needs a master_key of its own (JISHI_MASTER_KEY): openssl rand -base64 32".into()
                 );
             }
             if self.demo_data == Some(true) {
@@ -94,6 +134,27 @@ impl Config {
             }
         }
         Ok(self)
+    }
+
+    /// Requires that every provider of sign-ins has a name of its own and, in production, speaks TLS.
+    fn trusts_sound_providers(&self) -> Result<()> {
+        let mut names: Vec<&str> = self.oidc_providers.iter().map(|provider| provider.name.as_str()).collect();
+        let plain = |name: &&str| {
+            (2..=16).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        };
+        if !names.iter().all(plain) {
+            return Err("oidc_providers: a name has 2-16 characters of a-z 0-9".into());
+        }
+        names.sort_unstable();
+        names.dedup();
+        if names.len() < self.oidc_providers.len() {
+            return Err("oidc_providers: each name once".into());
+        }
+        let safe = |provider: &identity::Provider| provider.issuer.url().scheme() == "https";
+        if !self.is_development() && !self.oidc_providers.iter().all(safe) {
+            return Err("oidc_providers: production takes issuers over https only".into());
+        }
+        Ok(())
     }
 
     /// Whether made-up data and accounts are put in place on a start.
@@ -110,6 +171,27 @@ impl Config {
         }
         let keys: Vec<_> = missing.iter().map(|name| format!("{name}_peer")).collect();
         Err(format!("roles that live elsewhere need an address: set {}", keys.join(", ")).into())
+    }
+
+    /// Whether all databases are files of this machine.
+    fn is_embedded(&self) -> bool {
+        Role::SERVICES.into_iter().all(|role| self.database(role).starts_with("sqlite:"))
+    }
+
+    /// What seals secrets at rest: under `master_key`; in development else under a key that is made once and kept beside
+    /// the embedded database, or, where several processes share a server, under the one that everybody knows.
+    pub fn vault(&self) -> Result<Vault> {
+        match &self.master_key {
+            Some(key) => Ok(Vault::new(&*decoded(key)?)),
+            None if self.is_embedded() => Ok(Vault::new(&*kept_key(&self.data_dir)?)),
+            None => Ok(Vault::development()),
+        }
+    }
+
+    /// How lines of the log are written.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format.unwrap_or(if self.is_development() { LogFormat::Text } else { LogFormat::Json })
     }
 
     /// Whether this exchange is a developer's.
@@ -149,6 +231,33 @@ impl Config {
     }
 }
 
+fn decoded(key: &str) -> Result<Zeroizing<[u8; 32]>> {
+    let bytes = Zeroizing::new(BASE64_STANDARD.decode(key.trim()).unwrap_or_default());
+    let key =
+        bytes.as_slice().try_into().map_err(|_| "master_key takes 32 bytes in base64: openssl rand -base64 32")?;
+    Ok(Zeroizing::new(key))
+}
+
+/// The key in the file `master.key`, which is made at first need and which only its owner reads.
+fn kept_key(data_dir: &Path) -> Result<Zeroizing<[u8; 32]>> {
+    let path = data_dir.join("master.key");
+    if !path.exists() {
+        fs::create_dir_all(data_dir)?;
+        let mut file = NamedTempFile::new_in(data_dir)?;
+        let key = Zeroizing::new(rand::random::<[u8; 32]>());
+        writeln!(file, "{}", BASE64_STANDARD.encode(*key))?;
+        file.as_file().sync_all()?;
+        // Whoever was first made the key.
+        if let Err(error) = file.persist_noclobber(&path)
+            && error.error.kind() != ErrorKind::AlreadyExists
+        {
+            return Err(format!("{}: {}", path.display(), error.error).into());
+        }
+    }
+    let key = Zeroizing::new(fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+    decoded(&key)
+}
+
 fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<gateway::Mode, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
         "development" => Ok(gateway::Mode::Development),
@@ -169,11 +278,14 @@ impl Provider for Environment {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let read = |(key, text): &(String, String)| {
             let value = match key.as_str() {
-                "drain_millis" => text.parse::<u64>().map(Value::from).ok(),
-                "demo_data" => text.parse::<bool>().map(Value::from).ok(),
-                "allowed_origins" => {
-                    let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
-                    Some(Value::from(origins.map(str::to_owned).collect::<Vec<_>>()))
+                "drain_millis" | "connections_per_address" | "rate_person" | "rate_organization" | "rate_address"
+                | "guesses_per_address" | "signing_key_days" => text.parse::<u64>().map(Value::from).ok(),
+                "oidc_providers" => serde_json::from_str(text).ok(),
+                "otlp_sample" => text.parse::<f64>().map(Value::from).ok(),
+                "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),
+                "allowed_origins" | "trusted_proxies" => {
+                    let listed = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+                    Some(Value::from(listed.map(str::to_owned).collect::<Vec<_>>()))
                 }
                 _ => None,
             };
@@ -201,13 +313,20 @@ mod tests {
             "http_listen = \"127.0.0.1:1\"\nledger_database_url = \"postgres://l\"\ndatabase_url = \"postgres://x\"";
         let config = read(
             file,
-            &[("http_listen", "127.0.0.1:2"), ("allowed_origins", "https://a, https://b"), ("drain_millis", "7")],
+            &[
+                ("http_listen", "127.0.0.1:2"),
+                ("allowed_origins", "https://a, https://b"),
+                ("trusted_proxies", "10.0.0.0/8,"),
+                ("rate_person", "0"),
+                ("drain_millis", "7"),
+            ],
         )
         .unwrap();
         assert_eq!(config.http_listen, "127.0.0.1:2");
         assert_eq!(config.database(Role::Ledger), "postgres://l");
         assert_eq!(config.database(Role::Catalog), "postgres://x");
         assert_eq!(config.allowed_origins, ["https://a", "https://b"]);
+        assert_eq!((&*config.trusted_proxies, config.rate_person), (&["10.0.0.0/8".to_owned()][..], 0));
         assert_eq!(config.drain_millis, Some(7));
         assert_eq!(read("", &[("peer_secret", "0012")]).unwrap().peer_secret, "0012");
     }
@@ -219,6 +338,13 @@ mod tests {
             ("", &[("htp_listen", "x")][..], "htp_listen"),
             ("", &[("mode", "prod")][..], "prod"),
             ("", &[("drain_millis", "soon")][..], "drain_millis"),
+            ("", &[("rate_address", "-1")][..], "rate_address"),
+            ("operations_only = true", &[][..], "operations_file"),
+            ("", &[("oidc_providers", "[{\"name\": \"x\"}]")][..], "oidc_providers"),
+            ("", &[("guesses_per_address", "few")][..], "guesses_per_address"),
+            ("", &[("log_format", "xml")][..], "log_format"),
+            ("", &[("otlp_sample", "1.5")][..], "otlp_sample"),
+            ("otlp_endpoint = \"collector:4317\"", &[][..], "otlp_endpoint"),
         ] {
             let error = read(file, environment).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
@@ -229,10 +355,54 @@ mod tests {
     fn production_needs_a_secret_and_a_split_exchange_needs_addresses() {
         assert!(read("mode = \"production\"", &[]).is_err());
         let secret = ("peer_secret", "a long secret of its own");
-        assert!(read("mode = \"production\"\ndemo_data = true", &[secret]).is_err());
-        let config = read("mode = \"production\"", &[secret, ("identity_peer", "http://identity:7000")]).unwrap();
+        let key = BASE64_STANDARD.encode([7; 32]);
+        let key = ("master_key", key.as_str());
+        let everybodys = BASE64_STANDARD.encode(DEVELOPMENT_KEY);
+        for bad in ["", "c2hvcnQ=", &everybodys] {
+            let error = read("mode = \"production\"", &[secret, ("master_key", bad)]).unwrap_err();
+            assert!(error.to_string().contains("master_key"), "{error}");
+        }
+        assert!(read("mode = \"production\"", &[secret]).is_err());
+        assert!(read("mode = \"production\"\ndemo_data = true", &[secret, key]).is_err());
+        let config = read("mode = \"production\"", &[secret, key, ("identity_peer", "http://identity:7000")]).unwrap();
         assert!(config.suits(&Roles::new(None)).is_ok());
         let split = config.suits(&Roles::new(Some(vec![Role::Catalog, Role::Auction]))).unwrap_err().to_string();
         assert!(split.contains("ledger_peer") && !split.contains("identity_peer") && !split.contains("catalog_peer"));
+    }
+
+    #[test]
+    fn providers_are_named_once_and_speak_tls_in_production() {
+        let provider = |name: &str, scheme: &str| {
+            format!(
+                r#"{{"name":"{name}","issuer":"{scheme}://id.example","client_id":"j","redirect_url":"https://j.example/"}}"#
+            )
+        };
+        let read = |providers: &str, more: &str| read(more, &[("oidc_providers", &format!("[{providers}]"))]);
+        let campus = provider("campus", "http");
+        assert_eq!(read(&campus, "").unwrap().oidc_providers.len(), 1);
+        assert!(read(&format!("{campus},{campus}"), "").is_err() && read(&provider("Campus 1", "https"), "").is_err());
+        let key = BASE64_STANDARD.encode([7; 32]);
+        let production =
+            format!("mode = \"production\"\npeer_secret = \"a long secret of its own\"\nmaster_key = \"{key}\"");
+        assert!(read(&campus, &production).is_err());
+        assert!(read(&provider("campus", "https"), &production).is_ok());
+    }
+
+    #[test]
+    fn a_developers_key_is_made_once_and_kept_from_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().join("new");
+        let config = || Config { data_dir: here.clone(), ..read("", &[]).unwrap() };
+        let wrapped = config().vault().unwrap().wrap("name", b"secret").unwrap();
+        assert_eq!(config().vault().unwrap().unwrap("name", &wrapped).unwrap().as_slice(), b"secret");
+        assert!(Vault::development().unwrap("name", &wrapped).is_err());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(here.join("master.key")).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        let shared = Config { ledger_database_url: Some("postgres://l".into()), ..config() };
+        let wrapped = shared.vault().unwrap().wrap("name", b"secret").unwrap();
+        assert!(Vault::development().unwrap("name", &wrapped).is_ok());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use kernel::{Clock, Context, Db};
+use kernel::{Clock, Context, Db, Vault};
 use tokio::sync::Notify;
 
 use crate::{
@@ -26,12 +26,13 @@ pub struct Ground {
 impl Databases {
     /// Connects and migrates the databases of this process's services.
     pub async fn open(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
+        let vault = Arc::new(config.vault()?);
         let mut grounds: Vec<Ground> = Vec::new();
         for role in roles.services() {
             let url = config.database(role);
             match grounds.iter_mut().find(|ground| ground.url == url) {
                 Some(ground) => ground.services.push(role.name()),
-                None => grounds.push(Ground::open(url, role, clock).await?),
+                None => grounds.push(Ground::open(url, role, clock, vault.clone()).await?),
             }
         }
         Ok(Databases(grounds))
@@ -73,8 +74,9 @@ impl Databases {
 }
 
 impl Ground {
-    async fn open(url: String, role: Role, clock: &Clock) -> Result<Ground> {
+    async fn open(url: String, role: Role, clock: &Clock, vault: Arc<Vault>) -> Result<Ground> {
         let db = connect(&url).await?;
+        vault.settle(&db).await?;
         clock.anchor(&db).await?;
         let (calendar, rules) = kernel::load_reference(&db).await?;
         let context = Context {
@@ -83,6 +85,7 @@ impl Ground {
             clock: clock.clone(),
             calendar: Arc::new(calendar),
             rules: Arc::new(rules),
+            vault,
             committed: Arc::new(Notify::new()),
         };
         Ok(Ground { url, context, services: vec![role.name()] })

@@ -1,10 +1,14 @@
 //! The exchange as one program: which roles live in this process, where the others are, and how it all starts and
 //! stops. The only crate that knows every service; it holds no rule of the exchange.
 
+pub mod code;
+pub mod codes;
 /// What an operator sets.
 pub mod config;
 pub mod demo;
 pub mod import;
+/// The verb `operations`.
+pub mod operations;
 /// What a process can be.
 pub mod roles;
 /// The verb `schema`.
@@ -13,6 +17,9 @@ pub mod seed;
 pub mod serve;
 /// When to stop.
 pub mod stop;
+pub mod verify;
+/// What an operator is told.
+pub mod telemetry;
 
 mod bus;
 mod database;

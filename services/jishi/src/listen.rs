@@ -1,8 +1,10 @@
 //! The accept loop: `axum::serve` sets no timer, so slow clients would hold their connections for ever.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::ConnectInfo};
+use gateway::{Addresses, Seat};
+use http::Request;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -10,10 +12,11 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
 /// The most connections at a time; further ones wait.
 const CONNECTIONS: usize = 10_000;
@@ -21,9 +24,18 @@ const CONNECTIONS: usize = 10_000;
 /// A client that has not sent its headers by then is closed, and so is an idle connection.
 const HEADERS: Duration = Duration::from_secs(10);
 
+/// A connection that was let in, and its places among all and among those of its address.
+type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
+
 /// Serves HTTP/1.1 with upgrades until stopped; requests under way are answered. HTTP/2 is for the TLS proxy in
 /// front: the builder waits without a timer for the bytes that tell the two apart.
-pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, tasks: TaskTracker) {
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    addresses: Addresses,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -31,18 +43,15 @@ pub async fn serve(listener: TcpListener, app: Router, stop: CancellationToken, 
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &addresses) => accepted,
         };
-        let Some((stream, place)) = accepted else { return };
-        let (builder, app, stop) = (builder.clone(), app.clone(), stop.clone());
-        tasks.spawn(async move {
-            converse(builder, stream, app, stop).await;
-            drop(place);
-        });
+        let Some(accepted) = accepted else { return };
+        tasks.spawn(converse(builder.clone(), accepted, app.clone(), stop.clone()));
     }
 }
 
-async fn converse(builder: Builder<TokioExecutor>, stream: TcpStream, app: Router, stop: CancellationToken) {
+async fn converse(builder: Builder<TokioExecutor>, accepted: Accepted, app: Router, stop: CancellationToken) {
+    let (stream, peer, _places) = accepted;
     // Hyper's timer begins with the first byte.
     let mut first = [0];
     let spoken = tokio::select! {
@@ -52,6 +61,10 @@ async fn converse(builder: Builder<TokioExecutor>, stream: TcpStream, app: Route
     if !spoken {
         return;
     }
+    let app = app.map_request(move |mut request: Request<_>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request
+    });
     let service = TowerToHyperService::new(app);
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
@@ -66,19 +79,20 @@ async fn converse(builder: Builder<TokioExecutor>, stream: TcpStream, app: Route
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, addresses: &Addresses) -> Option<Accepted> {
     let place = places.clone().acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let Some(seat) = addresses.enter(peer.ip()) else {
+                    tracing::debug!(%peer, "too many connections from this address");
+                    continue;
+                };
                 // A small answer must not wait for the client's acknowledgement of an earlier one.
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "TCP_NODELAY");
                 }
-                return Some((stream, place));
+                return Some((stream, peer, (place, seat)));
             }
             // Out of file descriptors, or a client that left at once: neither ends the exchange.
             Err(error) => {

@@ -30,8 +30,22 @@ enum Verb {
     Seed(jishi::seed::Arguments),
     /// Take achievements and draft listings from files of others.
     Import(jishi::import::Arguments),
+    /// Load a public code list: regions (gbt2260) or industries (gbt4754).
+    Codes(jishi::codes::Arguments),
+    /// Recompute the audit log and name the first record that was changed, deleted, inserted or reordered.
+    Verify(jishi::verify::Arguments),
+    /// Print the present code of a demo account's second factor, or of any authenticator's secret.
+    Code(jishi::code::Arguments),
     /// Print the GraphQL schema.
     Schema,
+    /// Print who may do what: every field of the schema, every role (docs/permissions.md).
+    Permissions,
+    /// Print a manifest of the operations in the given files or folders (.graphql), for `operations_file`.
+    Operations {
+        /// Each file is one document, sent exactly as it stands there.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
     /// Play one deal and one financing on an exchange of its own, and check what came of them.
     Demo(jishi::demo::Demo),
 }
@@ -54,7 +68,12 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Migrate => jishi::migrate(&read()?).await,
         Verb::Seed(arguments) => jishi::seed::run(&read()?, arguments).await,
         Verb::Import(arguments) => jishi::import::import(&read()?, &arguments).await,
+        Verb::Codes(arguments) => jishi::codes::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::Verify(arguments) => jishi::verify::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::Code(arguments) => jishi::code::run(read, arguments).await,
         Verb::Schema => jishi::schema::print(),
+        Verb::Permissions => jishi::schema::print_permissions(),
+        Verb::Operations { files } => jishi::operations::print(&files),
         Verb::Demo(demo) => jishi::demo::show(demo, std::io::stdout()).await,
     }
 }

@@ -1,15 +1,11 @@
-use std::{
-    io::{IsTerminal, stderr},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
+use kernel::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-use crate::{Result, config::Config};
+use crate::Result;
 
 const SECONDS: [f64; 12] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
 
@@ -41,11 +37,22 @@ pub async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-/// Begins logging to standard error; standard output is for what a caller reads.
-pub fn log(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log)?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
-    let begun = if config.is_development() { log.with_target(false).try_init() } else { log.json().try_init() };
-    begun.map_err(|error| format!("log: {error}"))?;
-    Ok(())
+/// Tells every few seconds how far the events of these databases are behind, until stopped.
+pub async fn backlog(grounds: Vec<(Context, Vec<&'static str>)>, stop: CancellationToken) {
+    let mut ticks = interval(Duration::from_secs(10));
+    while !stop.is_cancelled() {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let (mut waiting, mut lag) = (0, Duration::ZERO);
+        for (context, services) in &grounds {
+            match context.backlog(services).await {
+                Ok((events, oldest)) => (waiting, lag) = (waiting + events, lag.max(oldest)),
+                Err(error) => tracing::warn!(%error, "the outbox could not be counted"),
+            }
+        }
+        metrics::gauge!("events_waiting").set(u32::try_from(waiting).unwrap_or(u32::MAX));
+        metrics::gauge!("outbox_lag_seconds").set(lag);
+    }
 }

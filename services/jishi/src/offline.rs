@@ -1,6 +1,7 @@
 //! Services without a front door, for the verbs that fill an exchange: they work on the configured databases, whether
 //! or not a server is at work there too.
 
+use identity::Entrance;
 use kernel::{Clock, Context, Peer, local};
 use tonic::service::Routes;
 use wire::Clients;
@@ -44,7 +45,7 @@ impl Offline {
 
 /// Clients of the three services on the given grounds.
 pub fn clients(identity: &Context, catalog: &Context, financing: &Context) -> Clients {
-    let who: Peer = local(Routes::new(identity::serve(identity.clone())));
+    let who: Peer = local(identity::serve(identity.clone(), Entrance::default(), Routes::default()));
     let asked = Clients::new(|_| who.clone());
     let routes = Routes::new(catalog::serve(catalog.clone(), asked)).add_service(financing::serve(financing.clone()));
     let rest = local(routes);

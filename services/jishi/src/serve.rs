@@ -10,8 +10,9 @@ use std::{
 };
 
 use axum::Router;
-use gateway::{DemoAccount, Edge, Probes};
-use kernel::{Clock, Db};
+use gateway::{Addresses, DemoAccount, Edge, Probes, Rates};
+use identity::Entrance;
+use kernel::{Clock, Db, Limiter};
 use tokio::{
     net::TcpListener,
     time::{interval, sleep, timeout},
@@ -25,11 +26,12 @@ use crate::{
     config::Config,
     database::Databases,
     drill::Drill,
-    listen, measure,
+    listen, measure, operations,
     peers::{self, Here},
     roles::{Role, Roles},
     seed,
     stop::StopSignals,
+    telemetry::Telemetry,
 };
 
 /// What was begun may take this long after a stop.
@@ -75,7 +77,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     let here = Here::default();
     let clients = peers::clients(&config, &roles, &here)?;
     let consumers = bus::consumers(&roles, &databases)?;
-    let mut routes = services(&roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
+    let mut routes = services(&config, &roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
     if let Some(drill) = &drill {
         routes = routes.add_service(drill.clone().serve());
     }
@@ -84,6 +86,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     for ground in databases.grounds() {
         let dispatcher = ground.context.clone().dispatch(ground.services.clone(), delivery.clone(), life.flush.clone());
         life.dispatchers.spawn(dispatcher);
+        life.dispatchers.spawn(ground.context.clone().seal_audit(ground.services.clone(), life.flush.clone()));
     }
     if let Some(authority) = databases.time_authority() {
         life.tasks.spawn(anchor(clock.clone(), authority, life.stop.clone()));
@@ -95,17 +98,19 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     };
     if config.plants_demo() && roles.has(Role::Identity) {
         seed::accounts(&databases.context(Role::Identity)?).await?;
-        let content = seed::content_when_possible(clients.clone());
+        let content = seed::content_when_possible(clients.clone(), clock.clone());
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
     let listener = bind(&config.http_listen).await?;
     let http = address(&listener)?;
+    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
     let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
     if roles.has(Role::Gateway) {
-        app = app.merge(front_door(&config, &clients, &clock, &life));
+        app = app.merge(front_door(&config, &clients, &clock, &life, &addresses)?);
     }
-    life.tasks.spawn(listen::serve(listener, gateway::framed(app), life.stop.clone(), life.tasks.clone()));
+    let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
+    life.tasks.spawn(listen::serve(listener, gateway::framed(app), addresses, stop, tasks));
     life.ready.store(true, Relaxed);
     let drain = config.drain_millis.unwrap_or(if config.is_development() { 0 } else { 3_000 });
     Ok(Running { http, grpc, clock, clients, life, databases, drain: Duration::from_millis(drain) })
@@ -132,13 +137,19 @@ impl Running {
 }
 
 /// The services that live here.
-fn services(roles: &Roles, databases: &Databases, clients: &Clients, life: &Life) -> Result<Routes> {
+fn services(
+    config: &Config,
+    roles: &Roles,
+    databases: &Databases,
+    clients: &Clients,
+    life: &Life,
+) -> Result<Routes> {
     let mut routes = Routes::default();
     for role in roles.services() {
         let context = databases.context(role)?;
         routes = match role {
             Role::Gateway => routes,
-            Role::Identity => routes.add_service(identity::serve(context)),
+            Role::Identity => identity::serve(context, entrance(config)?, routes),
             Role::Catalog => routes.add_service(catalog::serve(context, clients.clone())),
             Role::Auction => {
                 let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
@@ -152,16 +163,43 @@ fn services(roles: &Roles, databases: &Databases, clients: &Clients, life: &Life
     Ok(routes)
 }
 
-fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life) -> Router {
-    gateway::router(Edge {
+/// What guards the way in.
+fn entrance(config: &Config) -> Result<Entrance> {
+    Ok(Entrance {
+        guesses_per_address: config.guesses_per_address,
+        signing_key_days: config.signing_key_days,
+        providers: config.oidc_providers.clone(),
+        limiter: limiter(config)?,
+    })
+}
+
+/// What counts how much somebody asks for.
+fn limiter(config: &Config) -> Result<Limiter> {
+    let shared = |url: &String| Limiter::shared(url, &format!("{}:rate", config.redis_stream));
+    Ok(config.redis_url.as_ref().map(shared).transpose()?.unwrap_or_else(Limiter::alone))
+}
+
+fn front_door(
+    config: &Config,
+    clients: &Clients,
+    clock: &Clock,
+    life: &Life,
+    addresses: &Addresses,
+) -> Result<Router> {
+    let Config { rate_person: person, rate_organization: organization, rate_address: address, .. } = *config;
+    Ok(gateway::router(Edge {
         schema: gateway::schema(config.mode),
         clients: clients.clone(),
         clock: clock.clone(),
         demo_accounts: demo_accounts(config),
         allowed_origins: config.allowed_origins.clone(),
+        addresses: addresses.clone(),
+        rates: Rates { person, organization, address },
+        limiter: limiter(config)?,
+        operations: operations::known(config)?,
         stop: life.stop.clone(),
         tasks: life.tasks.clone(),
-    })
+    }))
 }
 
 /// The accounts that GraphiQL names; none without demo data.
@@ -172,6 +210,8 @@ fn demo_accounts(config: &Config) -> Vec<DemoAccount> {
 fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {
     let metrics = measure::metrics()?;
     life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
+    let grounds = databases.grounds().map(|ground| (ground.context.clone(), ground.services.clone())).collect();
+    life.tasks.spawn(measure::backlog(grounds, life.stop.clone()));
     let (ready, connections) = (life.ready.clone(), databases.connections());
     let everywhere = drill.map(|drill| drill.everywhere(config, roles)).transpose()?.map(Arc::new);
     Ok(Probes {
@@ -229,7 +269,7 @@ fn address(listener: &TcpListener) -> Result<String> {
 
 /// The verb `serve`: runs until a signal comes. A second signal does not wait for what was begun.
 pub async fn serve(config: Config, only: Option<Vec<Role>>) -> Result<()> {
-    measure::log(&config)?;
+    let telemetry = Telemetry::begin(&config, &Roles::new(only.clone()))?;
     let mut signals = StopSignals::listen()?;
     let running = start(config, only).await?;
     announce(&running)?;
@@ -239,6 +279,7 @@ pub async fn serve(config: Config, only: Option<Vec<Role>>) -> Result<()> {
         () = running.shutdown() => tracing::info!("stopped"),
         () = signals.next() => tracing::warn!("a second signal: leaving at once"),
     }
+    telemetry.end().await;
     Ok(())
 }
 

@@ -22,9 +22,9 @@ use crate::{Error, ErrorCode, Refusal, Result};
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 #[repr(i32)]
 pub enum Role {
-    /// Manages the organization's members. In a centre: manages the exchange.
+    /// Manages the organization's members. In a centre: manages the centre and those below it.
     Administrator = 0,
-    /// Lists and maintains what the organization transfers.
+    /// Lists and maintains what a principal transfers, under a mandate (SM-11), or what the own organization does.
     Broker = 1,
     /// Applies for transfers and bids.
     Bidder = 2,
@@ -42,6 +42,26 @@ pub enum Role {
     Registrar = 8,
     /// Centre staff: reads the audit trail.
     Auditor = 9,
+    /// Lists and maintains what the own organization transfers.
+    Transferor = 10,
+    /// Centre staff: enters in the hall what people bring there.
+    HallClerk = 11,
+}
+
+impl Role {
+    /// Whether the role exists in an exchange centre only.
+    #[must_use]
+    pub fn is_staff(self) -> bool {
+        use Role::{Auditor, Cashier, HallClerk, Qualifier, Registrar, Reviewer};
+        matches!(self, Reviewer | Qualifier | HallClerk | Cashier | Registrar | Auditor)
+    }
+
+    /// Whether the role counts only in a session with a second factor: all that is done for a centre,
+    /// and whoever signs.
+    #[must_use]
+    pub fn needs_second_factor(self) -> bool {
+        self.is_staff() || self == Role::Signatory
+    }
 }
 
 /// One membership of the acting person.
@@ -59,6 +79,18 @@ pub struct ActingFor {
     /// Whether the organization is verified and active.
     #[prost(bool, tag = "4")]
     pub verified: bool,
+    /// In a centre: the ids of the centre and of all below it. Staff roles reach the records of these.
+    #[prost(string, repeated, tag = "5")]
+    pub centres: Vec<String>,
+    /// In a centre: whether it is the hub, whose staff reaches every record.
+    #[prost(bool, tag = "6")]
+    pub hub: bool,
+    /// The mandate (SM-11) under which a broker acts for this organization without belonging to it; else empty.
+    #[prost(string, tag = "7")]
+    pub mandate_id: String,
+    /// The centre that looks after this organization; new records of it come into that centre's charge.
+    #[prost(string, tag = "8")]
+    pub centre_id: String,
 }
 
 /// Who calls. Established once at the edge, carried in gRPC metadata, trusted only from peers.
@@ -73,6 +105,38 @@ pub struct Actor {
     /// The session's id.
     #[prost(string, tag = "3")]
     pub session_id: String,
+    /// Whether the session was begun with a second factor.
+    #[prost(bool, tag = "4")]
+    pub second_factor: bool,
+    /// The network address of the caller as the edge saw it; empty inside the exchange.
+    #[prost(string, tag = "5")]
+    pub address: String,
+}
+
+/// The records that a member of the staff reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of every centre.
+    Everything,
+    /// Those of these centres.
+    Centres(Vec<String>),
+}
+
+impl Scope {
+    /// Whether a record of the centre lies within.
+    #[must_use]
+    pub fn reaches(&self, centre_id: &str) -> bool {
+        match self {
+            Scope::Everything => true,
+            Scope::Centres(centres) => centres.iter().any(|centre| centre == centre_id),
+        }
+    }
+
+    /// Whether nothing lies within.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Scope::Centres(centres) if centres.is_empty())
+    }
 }
 
 const HEADER: &str = "jishi-actor-bin";
@@ -105,22 +169,53 @@ impl Actor {
         !self.person_id.is_empty()
     }
 
-    /// Whether the person has `role` in an exchange centre.
+    /// Whether the person has `role` in an exchange centre, whichever.
     #[must_use]
     pub fn is_staff(&self, role: Role) -> bool {
-        self.memberships.iter().any(|m| m.centre && m.verified && m.has(role))
+        !self.scope(&[role]).is_empty()
     }
 
     /// Whether the person has any staff role in an exchange centre.
     #[must_use]
     pub fn is_any_staff(&self) -> bool {
-        self.memberships.iter().any(|m| m.centre && m.verified && !m.roles.is_empty())
+        !self.oversight().is_empty()
     }
 
-    /// Whether the person is a member of the organization.
+    /// The records that the person reaches in one of the staff `roles`.
+    #[must_use]
+    pub fn scope(&self, roles: &[Role]) -> Scope {
+        let holds = |place: &ActingFor| self.second_factor && roles.iter().any(|role| place.has(*role));
+        let places: Vec<_> = self.memberships.iter().filter(|m| m.centre && m.verified && holds(m)).collect();
+        if self.is_exchange() || places.iter().any(|place| place.hub) {
+            return Scope::Everything;
+        }
+        Scope::Centres(places.into_iter().flat_map(|place| place.centres.iter().cloned()).collect())
+    }
+
+    /// The records that the person reaches in any staff role at all.
+    #[must_use]
+    pub fn oversight(&self) -> Scope {
+        let staff: Vec<Role> = <Role as strum::IntoEnumIterator>::iter().filter(|role| role.is_staff()).collect();
+        self.scope(&staff)
+    }
+
+    /// Whether the person belongs to the organization. A broker under a mandate does not.
     #[must_use]
     pub fn is_member(&self, organization_id: &str) -> bool {
+        self.memberships.iter().any(|m| m.organization_id == organization_id && m.mandate_id.is_empty())
+    }
+
+    /// Whether the person belongs to the organization or acts for it under a mandate.
+    #[must_use]
+    pub fn acts_for(&self, organization_id: &str) -> bool {
         self.memberships.iter().any(|m| m.organization_id == organization_id)
+    }
+
+    /// The centre that looks after an organization for which the person acts; empty if it is not known.
+    #[must_use]
+    pub fn centre_of(&self, organization_id: &str) -> &str {
+        let place = self.memberships.iter().find(|m| m.organization_id == organization_id);
+        place.map_or("", |place| place.centre_id.as_str())
     }
 
     /// Requires somebody to be signed in.
@@ -128,29 +223,47 @@ impl Actor {
         if self.is_known() { Ok(()) } else { Err(Error::Unauthenticated) }
     }
 
-    /// Requires one of the staff roles.
+    /// Requires one of the staff roles, in whichever centre.
     pub fn require_staff(&self, roles: &[Role]) -> Result<()> {
         self.require_known()?;
-        if roles.iter().any(|role| self.is_staff(*role)) {
+        if !self.scope(roles).is_empty() {
             return Ok(());
         }
-        Err(Refusal::new(ErrorCode::Forbidden).accepting(names(roles)).into())
+        let places: Vec<_> = self.memberships.iter().filter(|m| m.centre && m.verified).collect();
+        let held = !self.second_factor && roles.iter().any(|role| places.iter().any(|place| place.has(*role)));
+        Err(lacks(held, roles).into())
+    }
+
+    /// Requires one of the staff roles in the record's centre or in one above it. Staff of other centres are told
+    /// that the record does not exist (promise P-6).
+    pub fn require_staff_at(&self, centre_id: &str, roles: &[Role], field: &str) -> Result<()> {
+        self.require_staff(roles)?;
+        if self.scope(roles).reaches(centre_id) { Ok(()) } else { Err(Error::not_found(field)) }
     }
 
     /// Requires one of `roles` in the organization, which must be verified. A caller outside the
-    /// organization is told that it does not exist (promise P-6).
+    /// organization is told that it does not exist (promise P-6); a mandate opens only what asks for it.
     pub fn require_role(&self, organization_id: &str, roles: &[Role], field: &str) -> Result<()> {
         self.require_known()?;
-        let Some(membership) = self.memberships.iter().find(|m| m.organization_id == organization_id) else {
+        let own = |m: &&ActingFor| m.organization_id == organization_id && m.mandate_id.is_empty();
+        let places: Vec<_> = self.memberships.iter().filter(own).collect();
+        if places.is_empty() {
             return Err(Error::not_found(field));
-        };
-        if !membership.verified {
+        }
+        if !places.iter().any(|place| place.verified) {
             return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field(field).into());
         }
-        if roles.iter().any(|role| membership.has(*role)) {
+        let holds = |role: &Role| self.counts(*role) && places.iter().any(|place| place.verified && place.has(*role));
+        if roles.iter().any(holds) {
             return Ok(());
         }
-        Err(Refusal::new(ErrorCode::Forbidden).at_field(field).accepting(names(roles)).into())
+        let held = roles.iter().any(|role| places.iter().any(|place| place.has(*role)));
+        Err(lacks(held, roles).at_field(field).into())
+    }
+
+    /// Whether the role counts in this session outside a centre.
+    fn counts(&self, role: Role) -> bool {
+        self.second_factor || !role.needs_second_factor()
     }
 
     /// Writes the actor and the idempotency key into a call's metadata.
@@ -181,6 +294,12 @@ impl ActingFor {
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&(role as i32))
     }
+}
+
+/// Why none of the roles counts: not held, or held without the second factor that it takes.
+fn lacks(held: bool, roles: &[Role]) -> Refusal {
+    let code = if held { ErrorCode::SecondFactorRequired } else { ErrorCode::Forbidden };
+    Refusal::new(code).accepting(names(roles))
 }
 
 fn names(roles: &[Role]) -> String {

@@ -65,6 +65,16 @@ impl Context {
         }
     }
 
+    /// How many events of `services` wait to leave this database, and for how long the oldest one has.
+    pub async fn backlog(&self, services: &[&str]) -> Result<(u64, Duration)> {
+        let (events, oldest) = outbox::waiting(&self.db, services).await?;
+        // Ids tell the machine's time, which the drill clock does not move.
+        let born = oldest.and_then(|id| id.get_timestamp()).map(|stamp| Duration::new(stamp.to_unix().0, 0));
+        let now = u64::try_from(self.clock.now().plus_millis(-self.clock.offset()).0).unwrap_or_default();
+        let waited = born.map_or(Duration::ZERO, |born| Duration::from_millis(now).saturating_sub(born));
+        Ok((events, waited))
+    }
+
     /// Delivers one batch; tells whether there was any. A failed event waits a second and is tried
     /// again for as long as it takes: a stuck one stays visible in the log and in the table.
     async fn dispatch_once(&self, services: &[&str], delivery: &dyn Delivery) -> Result<bool> {

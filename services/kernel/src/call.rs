@@ -2,6 +2,7 @@ use futures::future::BoxFuture;
 use prost::Message;
 use sea_orm::DatabaseTransaction;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 
 use crate::{Actor, Claim, Context, Error, Idempotency, Instant, Refusal, Result, outbox};
 
@@ -55,10 +56,21 @@ impl Context {
         P: Payload,
         F: for<'a> FnOnce(&'a Call, I) -> BoxFuture<'a, Result<P::Object>>,
     {
+        let span = tracing::debug_span!("transaction", method);
+        self.transact(request, method, act).instrument(span).await
+    }
+
+    async fn transact<I, P, F>(&self, request: Request<I>, method: &str, act: F) -> Result<Response<P>, Status>
+    where
+        I: Message,
+        P: Payload,
+        F: for<'a> FnOnce(&'a Call, I) -> BoxFuture<'a, Result<P::Object>>,
+    {
         let actor = Actor::read(request.metadata());
         let key = Actor::read_key(request.metadata());
         let input = request.into_inner();
-        let keyed = key.map(|key| Idempotency::new(&actor.person_id, method, &key, &input.encode_to_vec()));
+        let keyed =
+            key.map(|key| Idempotency::new(&self.vault, [&actor.person_id, method, &key], &input.encode_to_vec()));
         let tx = self.db.begin().await?;
         let now = self.clock.now();
         if let Some(keyed) = &keyed {
@@ -74,7 +86,7 @@ impl Context {
             Ok(object) => {
                 let reply = P::of(Ok(object));
                 if let Some(keyed) = &keyed {
-                    keyed.store(&call.tx, reply.encode_to_vec()).await?;
+                    keyed.store(&call.tx, &reply.encode_to_vec()).await?;
                 }
                 commit(call.tx).await?;
                 self.committed.notify_one();
@@ -104,7 +116,7 @@ impl Context {
             Err(Error::Refused(refusal)) => return Ok(Response::new(P::of(Err(*refusal)))),
             Err(fault) => return Err(fault.into()),
         }
-        keyed.store(&tx, reply.encode_to_vec()).await?;
+        keyed.store(&tx, &reply.encode_to_vec()).await?;
         commit(tx).await?;
         Ok(Response::new(reply))
     }

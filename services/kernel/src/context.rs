@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use crate::{
-    Clock, Db, Error, ErrorCode, Instant, Refusal, Result,
+    Clock, Db, Error, ErrorCode, Instant, Refusal, Result, Vault,
     calendar::{Calendar, OutsideCalendar, cst_date},
     rules::{NATION, RuleParameter, Rulebook},
 };
@@ -21,6 +21,8 @@ pub struct Context {
     pub calendar: Arc<Calendar>,
     /// Effective-dated limits, periods and fees.
     pub rules: Arc<Rulebook>,
+    /// Seals what must not lie open in the database.
+    pub vault: Arc<Vault>,
     /// Wakes the event dispatcher after a commit.
     pub committed: Arc<Notify>,
 }

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
     sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -41,6 +41,8 @@ impl Db {
                 .synchronous(SqliteSynchronous::Full)
                 .busy_timeout(Duration::from_secs(5))
                 .foreign_keys(true)
+                // What is deleted is overwritten: an erased person must not be found in free pages.
+                .pragma("secure_delete", "on")
         });
         let write = Database::connect(writer).await?;
         options.max_connections(4).test_before_acquire_if_idle_for(Duration::from_secs(30));
@@ -75,6 +77,19 @@ impl Db {
             ..TransactionOptions::default()
         };
         Ok(self.write.begin_with_options(options).await?)
+    }
+
+    /// Overwrites what was deleted from the tables as far as the database lets us: on SQLite the log of changes is
+    /// folded into the file and emptied, on PostgreSQL the dead rows are taken away.
+    pub async fn scrub(&self, tables: &[&str]) -> Result<()> {
+        if self.backend() == DbBackend::Sqlite {
+            self.write.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            return Ok(());
+        }
+        for table in tables {
+            self.write.execute_unprepared(&format!("VACUUM {table}")).await?;
+        }
+        Ok(())
     }
 
     /// Closes both pools.

@@ -43,12 +43,21 @@ codes! {
 
     // Identity.
     LoginTaken "该登录名已被使用。" "This login is taken.";
-    BadCredentials "登录名或密码不正确。" "The login or the password is wrong.";
+    BadCredentials "登录名、密码或验证码不正确。" "The login, the password or the code is wrong.";
+    CodeRequired "请输入验证码。" "The code of the second factor is required.";
     WeakPassword "密码强度不足。" "The password is too weak.";
     SessionEnded "会话已结束，请重新登录。" "The session has ended; sign in again.";
     TooManyAttempts "尝试次数过多，请稍后再试。" "Too many attempts; try again later.";
     InvalidUsci "统一社会信用代码校验不通过。" "The unified social credit code fails its checksum.";
+    SecondFactorRequired "此角色须以第二因素登录。" "This role takes a sign-in with a second factor.";
+    InvalidRegion "行政区划代码不正确。" "The region is no administrative division code.";
+    InvalidIndustry "行业代码不正确。" "The industry is no code of the classification.";
+    LastAdministrator "最后一名管理员不能卸任。" "The last administrator stays.";
     OrganizationNotVerified "机构尚未通过审核。" "The organization is not verified.";
+
+    // Brokerage.
+    NotPractising "经纪人证书无效或已过期。" "The broker's credential is not certified or not in date.";
+    OwnMandate "委托方与经纪机构不得为同一机构。" "An organization may not give a mandate to itself.";
 
     // Catalog.
     FloorNotPositive "转让底价必须大于零。" "The floor price must be above zero.";
@@ -60,6 +69,7 @@ codes! {
     DisclosureRunning "披露期尚未结束。" "The disclosure period has not ended.";
     AlreadyApplied "贵机构已登记受让意向。" "Your organization has applied already.";
     OwnListing "转让方不得受让自己的项目。" "A transferor may not acquire its own listing.";
+    ConflictOfInterest "存在利益冲突，不得参与受让。" "A conflict of interest bars this from acquiring it.";
     OutsideCalendar "超出已加载的工作日历。" "Outside the loaded working-day calendar.";
 
     // Money.

@@ -1,14 +1,19 @@
 //! A retry is harmless (promise P-7): the reply is stored under (actor, method, key) in the very
 //! transaction of the effect, refusals included.
+//!
+//! At rest it tells nothing: its scope, its seal and the mark of its request are derived from the caller's key and the
+//! exchange's, and neither of the two lies in the database.
 
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
     sea_query::{Expr, OnConflict},
 };
-use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorCode, Instant, Refusal, Result};
+use crate::{
+    Error, ErrorCode, Instant, Refusal, Result, Vault,
+    vault::{NONCE, Secret},
+};
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -31,7 +36,12 @@ mod row {
 pub struct Idempotency {
     scope: String,
     request_hash: Vec<u8>,
+    seal: Secret,
 }
+
+/// One nonce for all: a scope's key seals one reply. If a round that nobody saw is decided again, it seals another one
+/// under the same key and nonce, which AES-GCM-SIV allows.
+const ONLY: [u8; NONCE] = [0; NONCE];
 
 /// What is known of a keyed call.
 pub enum Claim {
@@ -42,28 +52,35 @@ pub enum Claim {
 }
 
 impl Idempotency {
-    /// A call of `method` by `actor` under `key`. The scope is hashed: a key may be long or personal.
+    /// A call of `method` by `actor` under `key`.
     #[must_use]
-    pub fn new(actor: &str, method: &str, key: &str, request: &[u8]) -> Self {
-        let mut scope = Sha256::new();
-        for part in [actor, method, key] {
-            scope.update(part.len().to_be_bytes());
-            scope.update(part);
-        }
-        let scope = scope.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { scope, request_hash: Sha256::digest(request).to_vec() }
+    pub fn new(vault: &Vault, [actor, method, key]: [&str; 3], request: &[u8]) -> Self {
+        let secrets = vault.of_call(&[actor, method, key]);
+        let scope = Secret::derived(&secrets, "scope").bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request_hash = Secret::derived(&secrets, "request").mac(&[request]).to_vec();
+        Self { scope, request_hash, seal: Secret::derived(&secrets, "reply") }
     }
 
-    /// The hashed (actor, method, key).
+    /// Under what the call is stored: it names (actor, method, key) to nobody.
     #[must_use]
     pub fn scope(&self) -> &str {
         &self.scope
     }
 
-    /// SHA-256 of the request.
+    /// By which another request under the same key is told.
     #[must_use]
     pub fn request_hash(&self) -> &[u8] {
         &self.request_hash
+    }
+
+    /// The reply as it is stored.
+    pub fn seal(&self, reply: &[u8]) -> Result<Vec<u8>> {
+        self.seal.seal(ONLY, self.scope.as_bytes(), reply)
+    }
+
+    /// The reply from its stored form.
+    pub fn open(&self, sealed: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.seal.open(ONLY, self.scope.as_bytes(), sealed)?.to_vec())
     }
 
     /// Takes the key or finds the earlier reply. A concurrent copy waits here for the first one's
@@ -88,13 +105,13 @@ impl Idempotency {
         if found.request_hash != self.request_hash {
             return Err(Refusal::new(ErrorCode::IdempotencyConflict).by_rule("P-7").into());
         }
-        Ok(found.reply)
+        found.reply.map(|reply| self.open(&reply)).transpose()
     }
 
     /// Stores the reply of a claimed key.
-    pub async fn store(&self, tx: &impl ConnectionTrait, reply: Vec<u8>) -> Result<()> {
+    pub async fn store(&self, tx: &impl ConnectionTrait, reply: &[u8]) -> Result<()> {
         row::Entity::update_many()
-            .col_expr(row::Column::Reply, Expr::value(reply))
+            .col_expr(row::Column::Reply, Expr::value(self.seal(reply)?))
             .filter(row::Column::Id.eq(&self.scope))
             .exec(tx)
             .await?;
@@ -111,7 +128,8 @@ impl Idempotency {
         if replies.is_empty() {
             return Ok(true);
         }
-        let rows = replies.into_iter().map(|(call, reply)| call.row(Some(reply), now));
+        let row = |(call, reply): (Idempotency, Vec<u8>)| Ok(call.row(Some(call.seal(&reply)?), now));
+        let rows = replies.into_iter().map(row).collect::<Result<Vec<_>>>()?;
         match row::Entity::insert_many(rows).exec_without_returning(tx).await {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => Ok(false),
@@ -131,7 +149,7 @@ impl Idempotency {
             .filter_map(|row| {
                 let call = calls.iter().find(|call| call.scope == row.id)?;
                 let reply = if call.request_hash == row.request_hash {
-                    Ok(row.reply.unwrap_or_default())
+                    call.open(&row.reply.unwrap_or_default())
                 } else {
                     Err(Refusal::new(ErrorCode::IdempotencyConflict).by_rule("P-7").into())
                 };
@@ -147,5 +165,41 @@ impl Idempotency {
             reply: Set(reply),
             at: Set(now.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// The same call finds and opens its reply; every other call, exchange or request is another one.
+        #[test]
+        fn a_call_is_known_by_all_of_it(parts in prop::array::uniform3(".{0,12}"), request: Vec<u8>, reply: Vec<u8>, which in 0_usize..3) {
+            let vault = Vault::development();
+            let call = |parts: &[String; 3]| Idempotency::new(&vault, parts.each_ref().map(String::as_str), &request);
+            let first = call(&parts);
+            let sealed = first.seal(&reply).unwrap();
+            prop_assert_eq!(&sealed, &first.seal(&reply).unwrap());
+            prop_assert_eq!(call(&parts).open(&sealed).unwrap(), reply);
+            let mut others = parts.clone();
+            others[which].push('x');
+            let elsewhere = Idempotency::new(&Vault::new(&[7; 32]), parts.each_ref().map(String::as_str), &request);
+            for other in [call(&others), elsewhere] {
+                prop_assert_ne!(other.scope(), first.scope());
+                prop_assert_ne!(other.request_hash(), first.request_hash());
+                prop_assert!(other.open(&sealed).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let vault = Vault::development();
+        let scope = |parts| Idempotency::new(&vault, parts, b"").scope().to_owned();
+        assert_ne!(scope(["ab", "c", "d"]), scope(["a", "bc", "d"]));
+        assert!(!format!("{:?}", Idempotency::new(&vault, ["a", "b", "c"], b"")).contains("seal: Secret("));
     }
 }

@@ -1,6 +1,7 @@
 //! The few types and guarantees that every service shares. It knows no domain.
 
 mod actor;
+pub mod audit_log;
 mod bus;
 pub mod calendar;
 mod call;
@@ -14,6 +15,9 @@ mod id;
 mod idempotency;
 #[doc(hidden)]
 pub mod instant;
+mod interest;
+mod limiter;
+pub mod merkle;
 mod money;
 mod outbox;
 mod page;
@@ -21,9 +25,12 @@ mod peer;
 mod redis_bus;
 mod reference;
 pub mod rules;
+mod sight;
 mod text;
+mod trace;
+mod vault;
 
-pub use actor::{ActingFor, Actor, Role};
+pub use actor::{ActingFor, Actor, Role, Scope};
 pub use bus::{Bus, Consumer, Delivery};
 pub use call::{Call, Payload, query};
 pub use clock::Clock;
@@ -35,10 +42,14 @@ pub use error_code::ErrorCode;
 pub use id::{Id, decode, fresh_uuid};
 pub use idempotency::{Claim, Idempotency};
 pub use instant::Instant;
+pub use limiter::{Limiter, Verdict};
 pub use money::Money;
-pub use outbox::{Announcement, Event, audit_page, receive};
+pub use outbox::{Announcement, Event, audit_about, audit_page, receive};
 pub use page::{Paging, Slice, page};
 pub use peer::{CALL_LIMIT, PEER_HEADER, Peer, local, remote};
 pub use redis_bus::RedisBus;
 pub use reference::load_reference;
+pub use sight::Sight;
 pub use text::text;
+pub use trace::{Trace, spawn};
+pub use vault::{DEVELOPMENT_KEY, DataKey, Vault};

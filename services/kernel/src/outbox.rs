@@ -2,7 +2,8 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
     sea_query::{Expr, LockBehavior, LockType, OnConflict},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -28,6 +29,7 @@ pub(crate) mod row {
         pub announce: bool,
         pub claimed_until: i64,
         pub published_at: Option<i64>,
+        pub sealed: bool,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -114,6 +116,7 @@ pub(crate) async fn append(
         announce: Set(draft.announce),
         claimed_until: Set(0),
         published_at: Set(None),
+        sealed: Set(false),
     };
     row::Entity::insert(row).exec_without_returning(tx).await?;
     Ok(())
@@ -203,6 +206,16 @@ pub(crate) async fn conclude(db: &Db, event: Uuid, delivered: bool, now: Instant
     Ok(())
 }
 
+/// How many events of the services wait for delivery, and the oldest one's id.
+pub(crate) async fn waiting(db: &Db, services: &[&str]) -> Result<(u64, Option<Uuid>)> {
+    let waiting = row::Entity::find()
+        .filter(row::Column::Announce.eq(true))
+        .filter(row::Column::PublishedAt.is_null())
+        .filter(row::Column::Service.is_in(services.iter().copied()));
+    let oldest = waiting.clone().order_by(row::Column::Id, Order::Asc).one(db.read()).await?;
+    Ok((waiting.count(db.read()).await?, oldest.map(|row| row.id)))
+}
+
 /// The recorded facts about one subject (or all), oldest first.
 pub async fn audit_page(
     db: &Db,
@@ -223,4 +236,12 @@ pub async fn audit_page(
     )
     .await?;
     Ok(slice.map(Event::from))
+}
+
+/// What a service recorded about a subject or of its doing, the newest first, at most `most`.
+pub async fn audit_about(db: &impl ConnectionTrait, service: &str, id: &str, most: u64) -> Result<Vec<Event>> {
+    let concerned = Condition::any().add(row::Column::Subject.eq(id)).add(row::Column::Actor.eq(id));
+    let select = row::Entity::find().filter(row::Column::Service.eq(service)).filter(concerned);
+    let rows = select.order_by(row::Column::Id, Order::Desc).limit(most).all(db).await?;
+    Ok(rows.into_iter().map(Event::from).collect())
 }

@@ -4,6 +4,9 @@ use futures::FutureExt;
 use http::{Request, Response};
 use tonic::{Status, body::Body, service::Routes, transport::Endpoint};
 use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
+use tracing::{Instrument, field::Empty};
+
+use crate::trace::{self, Trace};
 
 /// The other end of a call: a service in this process, or one across the network. Every generated
 /// client is `XClient<Peer>` and no caller can tell which one it got.
@@ -24,10 +27,13 @@ pub fn remote(url: &str, secret: &str) -> Result<Peer, tonic::transport::Error> 
         .keep_alive_timeout(Duration::from_secs(5))
         .tcp_nodelay(true)
         .connect_lazy();
-    let secret = http::HeaderValue::from_str(secret).unwrap_or(http::HeaderValue::from_static(""));
+    let mut secret = http::HeaderValue::from_str(secret).unwrap_or(http::HeaderValue::from_static(""));
+    // Printed as "Sensitive", wherever a request is printed.
+    secret.set_sensitive(true);
     let service = ServiceBuilder::new()
         .map_request(move |mut request: Request<Body>| {
             request.headers_mut().insert(PEER_HEADER, secret.clone());
+            trace::stamp(request.headers_mut());
             request
         })
         .map_err(|error: tonic::transport::Error| Status::unavailable(error.to_string()))
@@ -47,7 +53,7 @@ pub fn local(routes: Routes) -> Peer {
         let service = service.clone();
         request.extensions_mut().clear();
         async move {
-            let call = AssertUnwindSafe(service.oneshot(request)).catch_unwind();
+            let call = AssertUnwindSafe(traced(service, request)).catch_unwind();
             match tokio::time::timeout(CALL_LIMIT, call).await {
                 Err(_) => Err(Status::deadline_exceeded("timeout")),
                 Ok(Err(_)) => Err(Status::internal("a handler panicked")),
@@ -59,4 +65,22 @@ pub fn local(routes: Routes) -> Peer {
             }
         }
     }))
+}
+
+/// Answers within a span of the call's own, and within the trace that a caller in another process names.
+async fn traced(service: Routes, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let name = request.uri().path().trim_start_matches('/');
+    if !trace::is_stamped(request.headers()) {
+        let span = tracing::debug_span!("call", otel.name = name, otel.kind = "server", rpc.system = "grpc");
+        return answered(service, request).instrument(span).await;
+    }
+    // At this level, so that whatever the log leaves out, its lines name their trace.
+    let span = tracing::error_span!("call", otel.name = name, otel.kind = "server", rpc.system = "grpc", trace = Empty);
+    Trace::of(request.headers(), &span).within(span, answered(service, request)).await
+}
+
+async fn answered(service: Routes, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    let answer = service.oneshot(request).await;
+    tracing::debug!("answered");
+    answer
 }

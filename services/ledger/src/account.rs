@@ -1,13 +1,14 @@
 //! Whose account is which, and who may look at it.
 
-use kernel::{Actor, Context, Error, ErrorCode, Id, Money, Refusal, Result, Role};
+use kernel::{Actor, Context, Error, ErrorCode, Id, Money, Refusal, Result, Role, Scope};
 use uuid::Uuid;
 use wire::{
     id::{AccountId, OrganizationId},
+    policy::{self, Of, permit},
     v1::{self, AccountKind},
 };
 
-use crate::{book::Refused, store};
+use crate::{api::Accounts, book::Refused, foreign, store};
 
 /// The parent of the exchange's own accounts, fixed for ever: their ids are derived from it.
 const EXCHANGE: Uuid = Uuid::from_u128(0x019a_b4c2_6d00_7000_8000_6a69_7368_6921);
@@ -76,49 +77,66 @@ impl From<Refused> for Error {
     }
 }
 
-fn sees_all(actor: &Actor) -> bool {
-    actor.is_exchange() || actor.is_staff(Role::Cashier) || actor.is_staff(Role::Auditor)
-}
-
 /// One account by its id or its organization. A foreign one answers as a missing one (promise P-6).
-pub async fn get(cx: &Context, actor: &Actor, wanted: v1::GetLedgerAccountRequest) -> Result<v1::LedgerAccountReply> {
-    actor.require_known()?;
+pub async fn get(
+    ledger: &Accounts,
+    actor: &Actor,
+    wanted: v1::GetLedgerAccountRequest,
+) -> Result<v1::LedgerAccountReply> {
+    permit(actor, policy::LEDGER_ACCOUNT, Of::default())?;
     let account = match (wanted.id, wanted.organization_id) {
-        (Some(id), None) => by_id(cx, actor, AccountId::parse(&id, "id")?).await?,
-        (None, Some(id)) => by_organization(cx, actor, OrganizationId::parse(&id, "organizationId")?).await?,
+        (Some(id), None) => by_id(ledger, actor, AccountId::parse(&id, "id")?).await?,
+        (None, Some(id)) => by_organization(ledger, actor, OrganizationId::parse(&id, "organizationId")?).await?,
         _ => return Err(Refusal::new(ErrorCode::InvalidInput).accepting("id | organizationId").into()),
     };
     Ok(v1::LedgerAccountReply { account })
 }
 
 async fn by_organization(
-    cx: &Context,
+    ledger: &Accounts,
     actor: &Actor,
     organization: OrganizationId,
 ) -> Result<Option<v1::LedgerAccount>> {
-    if !sees_all(actor) && !actor.is_member(&organization.text()) {
+    if !actor.is_member(&organization.text()) && !oversees(ledger, actor, Some(organization)).await? {
         return Ok(None);
     }
     let holder = Holder::Organization(organization);
-    let account = store::account(cx.db.read(), holder.account_id()).await?;
+    let account = store::account(ledger.cx.db.read(), holder.account_id()).await?;
     Ok(Some(account.unwrap_or_else(|| holder.unused())))
 }
 
-async fn by_id(cx: &Context, actor: &Actor, id: AccountId) -> Result<Option<v1::LedgerAccount>> {
+async fn by_id(ledger: &Accounts, actor: &Actor, id: AccountId) -> Result<Option<v1::LedgerAccount>> {
     // An own account can be named before its first entry, so it must be found then as well.
-    let own = actor.memberships.iter().filter_map(|m| OrganizationId::parse(&m.organization_id, "id").ok());
+    let own = actor.memberships.iter().filter(|place| place.mandate_id.is_empty());
+    let own = own.filter_map(|place| OrganizationId::parse(&place.organization_id, "id").ok());
     let own = own.map(Holder::Organization).find(|holder| holder.account_id() == id);
-    if own.is_none() && !sees_all(actor) {
+    let found = store::account(ledger.cx.db.read(), id).await?;
+    let holder = found.as_ref().and_then(|account| account.organization_id.as_deref());
+    let holder = holder.map(|id| OrganizationId::parse(id, "id")).transpose()?;
+    if own.is_none() && !oversees(ledger, actor, holder).await? {
         return Ok(None);
     }
     let unused = own.or_else(|| [Holder::Bank, Holder::Fees].into_iter().find(|holder| holder.account_id() == id));
-    Ok(store::account(cx.db.read(), id).await?.or_else(|| unused.map(Holder::unused)))
+    Ok(found.or_else(|| unused.map(Holder::unused)))
+}
+
+/// Whether cashiers or auditors of the organization's centre look at the account. The exchange's own accounts are the
+/// hub's.
+async fn oversees(ledger: &Accounts, actor: &Actor, organization: Option<OrganizationId>) -> Result<bool> {
+    match (actor.scope(&[Role::Cashier, Role::Auditor]), organization) {
+        (Scope::Everything, _) => Ok(true),
+        (scope, Some(organization)) if !scope.is_empty() => {
+            let organization = foreign::organization(&ledger.clients, &organization.text()).await?;
+            Ok(organization.is_some_and(|organization| scope.reaches(&organization.centre_id)))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Adds up the whole ledger anew (promise P-4).
 pub async fn trial_balance(cx: &Context, actor: &Actor) -> Result<v1::TrialBalance> {
     if !actor.is_exchange() {
-        actor.require_staff(&[Role::Cashier, Role::Auditor])?;
+        permit(actor, policy::TRIAL_BALANCE, Of::default())?;
     }
     let accounts = store::audited(cx.db.read()).await?;
     let sum = |amount: fn(&crate::book::Account) -> Money| {

@@ -55,7 +55,7 @@ impl Ledger for Accounts {
         request: Request<v1::GetLedgerAccountRequest>,
     ) -> Result<Response<v1::LedgerAccountReply>, Status> {
         let (actor, wanted) = query(request);
-        Ok(Response::new(account::get(&self.cx, &actor, wanted).await?))
+        Ok(Response::new(account::get(self, &actor, wanted).await?))
     }
 
     async fn get_trial_balance(&self, request: Request<v1::Nothing>) -> Result<Response<v1::TrialBalance>, Status> {

@@ -1,11 +1,12 @@
 //! A bidder's deposit: a pending transfer from the bidder to the transferor, so that posting it pays the
 //! price, and resolved exactly once (SM-4).
 
-use kernel::{Call, Error, ErrorCode, Id, Money, Refusal, Result, Role};
+use kernel::{Call, Error, ErrorCode, Id, Money, Refusal, Result};
 use serde_json::json;
 use wire::{
     Clients,
     id::{DepositId, ListingId, OrganizationId, TransferApplicationId, TransferId},
+    policy::{self, Of, permit},
     v1::{self, ListingStatus, TransferApplicationStatus},
 };
 
@@ -50,7 +51,7 @@ pub async fn pay(call: &Call, clients: &Clients, input: v1::PayDepositInput) -> 
     let id = TransferApplicationId::parse(&input.transfer_application_id, FIELD)?;
     let application = foreign::application(clients, &call.actor, &id.text()).await?;
     let application = application.ok_or_else(|| Error::not_found(FIELD))?;
-    call.actor.require_role(&application.organization_id, &[Role::Bidder, Role::Administrator], FIELD)?;
+    permit(&call.actor, policy::PAY_DEPOSIT, Of::organization(&application.organization_id, FIELD))?;
     let listing = foreign::listing(clients, &application.listing_id).await?;
     hold(call, due(&application, &listing)?).await
 }

@@ -1,10 +1,11 @@
 //! Money that arrived at the bank.
 
-use kernel::{Call, Error, ErrorCode, Id, Instant, Money, Refusal, Result, Role};
+use kernel::{Call, Error, ErrorCode, Id, Instant, Money, Refusal, Result};
 use serde_json::json;
 use wire::{
     Clients,
     id::{BankReceiptId, OrganizationId, TransferId},
+    policy::{self, Of, permit},
     v1,
 };
 
@@ -33,10 +34,11 @@ pub struct Arrival {
 
 /// Records a receipt and credits its payer.
 pub async fn record(call: &Call, clients: &Clients, input: v1::RecordBankReceiptInput) -> Result<v1::BankReceipt> {
-    call.actor.require_staff(&[Role::Cashier])?;
+    permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::default())?;
     let arrival = Arrival::read(input, call.now)?;
     let organization = foreign::organization(clients, &arrival.organization.text()).await?;
     let organization = organization.ok_or_else(|| Error::not_found("organizationId"))?;
+    permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::centre(&organization.centre_id, "organizationId"))?;
     if organization.status() != v1::OrganizationStatus::Verified {
         return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field("organizationId").into());
     }

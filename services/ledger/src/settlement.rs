@@ -1,11 +1,12 @@
 //! The money side of a deal, in one transaction (SM-5b): the winner's deposit and the rest of the price
 //! reach the transferor, the fee is withheld, every other deposit of the listing is released.
 
-use kernel::{Call, Context, Error, ErrorCode, Id, Instant, Money, Refusal, Result, Role};
+use kernel::{Call, Context, Error, ErrorCode, Id, Instant, Money, Refusal, Result};
 use serde_json::{Value, json};
 use wire::{
     Clients,
     id::{DealId, ListingId, OrganizationId, SettlementId, TransferApplicationId, TransferId},
+    policy::{self, Of, permit},
     v1::{self, DealStatus, DepositStatus},
 };
 
@@ -64,9 +65,10 @@ impl Agreed {
 
 /// Settles a deal whose contract is registered. The cashier belongs to neither party.
 pub async fn settle(call: &Call, clients: &Clients, input: v1::SettleInput) -> Result<v1::Settlement> {
-    call.actor.require_staff(&[Role::Cashier])?;
+    permit(&call.actor, policy::SETTLE, Of::default())?;
     let id = DealId::parse(&input.deal_id, FIELD)?;
     let deal = foreign::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(FIELD))?;
+    permit(&call.actor, policy::SETTLE, Of::centre(&deal.centre_id, FIELD))?;
     if [&deal.transferor_id, &deal.transferee_id].into_iter().any(|party| call.actor.is_member(party)) {
         return Err(refusal(ErrorCode::SamePerson));
     }

@@ -29,9 +29,16 @@ struct Exchange {
 }
 
 fn actor(organization_id: &str, role: Role, centre: bool) -> Actor {
-    let membership =
-        ActingFor { organization_id: organization_id.into(), roles: vec![role as i32], centre, verified: true };
-    Actor { person_id: format!("person of {organization_id}"), memberships: vec![membership], ..Actor::default() }
+    let membership = ActingFor {
+        organization_id: organization_id.into(),
+        roles: vec![role as i32],
+        centre,
+        verified: true,
+        hub: centre,
+        ..ActingFor::default()
+    };
+    let person_id = format!("person of {organization_id}");
+    Actor { person_id, memberships: vec![membership], second_factor: true, ..Actor::default() }
 }
 
 fn staff(role: Role) -> Actor {

@@ -71,20 +71,29 @@ macro_rules! rpcs {
 #[rustfmt::skip]
 impl identity_server::Identity for World {
     rpcs! {
-        sign_up(SignUpInput) -> SignUpPayload;
-        sign_in(SignInInput) -> SignInPayload;
-        refresh_session(RefreshSessionInput) -> RefreshSessionPayload;
-        sign_out(SignOutInput) -> SignOutPayload;
         register_organization(RegisterOrganizationInput) -> RegisterOrganizationPayload;
         verify_organization(VerifyOrganizationInput) -> VerifyOrganizationPayload;
-        add_member(AddMemberInput) -> AddMemberPayload;
-        authenticate(AuthenticateRequest) -> AuthenticateReply;
+        suspend_organization(SuspendOrganizationInput) -> SuspendOrganizationPayload;
+        reinstate_organization(ReinstateOrganizationInput) -> ReinstateOrganizationPayload;
+        close_organization(CloseOrganizationInput) -> CloseOrganizationPayload;
+        open_centre(OpenCentreInput) -> OpenCentrePayload;
+        close_centre(CloseCentreInput) -> CloseCentrePayload;
+        assign_centre(AssignCentreInput) -> AssignCentrePayload;
+        invite_member(InviteMemberInput) -> InviteMemberPayload;
+        answer_invitation(AnswerInvitationInput) -> AnswerInvitationPayload;
+        revoke_invitation(RevokeInvitationInput) -> RevokeInvitationPayload;
+        change_member_roles(ChangeMemberRolesInput) -> ChangeMemberRolesPayload;
+        remove_member(RemoveMemberInput) -> RemoveMemberPayload;
         get_viewer(Nothing) -> ViewerReply;
         get_organizations(Ids) -> Organizations = |world, actor, wanted: v1::Ids| {
             let seen = actor.is_exchange();
             v1::Organizations { items: world.of(|facts| &facts.organizations, |item| seen && wanted.ids.contains(&item.id)) }
         };
         list_organizations(ListOrganizationsRequest) -> OrganizationPage;
+        list_centres(Nothing) -> Centres;
+        list_members(ListMembersRequest) -> MemberPage;
+        list_invitations(ListInvitationsRequest) -> InvitationPage;
+        get_totals(TotalsRequest) -> CentreTotals;
         list_audit(ListAuditRequest) -> AuditRecordPage;
     }
 }
@@ -110,6 +119,7 @@ impl catalog_server::Catalog for World {
         };
         list_transfer_applications(ListTransferApplicationsRequest) -> TransferApplicationPage;
         import(ImportRequest) -> ImportReply;
+        get_totals(TotalsRequest) -> CentreTotals;
         list_audit(ListAuditRequest) -> AuditRecordPage;
     }
 }
@@ -126,6 +136,7 @@ impl contracting_server::Contracting for World {
         get_contracts(Ids) -> Contracts = |world, _, wanted: v1::Ids| {
             v1::Contracts { items: world.of(|facts| &facts.contracts, |item| wanted.ids.contains(&item.id)) }
         };
+        get_totals(TotalsRequest) -> CentreTotals;
         list_audit(ListAuditRequest) -> AuditRecordPage;
     }
 }

@@ -1,14 +1,25 @@
 //! Messages as GraphQL objects and input objects, rpcs as mutations.
 
-use std::fmt::Write;
+use std::{collections::BTreeSet, fmt::Write};
 
-use super::proto::{Field, Files, Kind, camel, doc, snake};
+use super::{
+    policy::Policy,
+    proto::{Field, Files, Kind, Message, camel, doc, is_mutation, snake},
+};
 
 /// Links between objects: (message or `*`, field that holds the key, link, loader and object type).
-const LINKS: [(&str, &str, &str, &str, &str); 17] = [
+type Link = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const LINKS: [Link; 24] = [
     ("*", "organization_id", "organization", "organization", "Organization"),
     ("*", "transferor_id", "transferor", "organization", "Organization"),
     ("*", "transferee_id", "transferee", "organization", "Organization"),
+    ("*", "centre_id", "centre", "organization", "Organization"),
+    ("*", "parent_id", "parent", "organization", "Organization"),
+    ("*", "principal_id", "principal", "organization", "Organization"),
+    ("*", "agency_id", "agency", "organization", "Organization"),
+    ("*", "other_organization_id", "other_organization", "organization", "Organization"),
+    ("*", "mandate_id", "mandate", "mandate", "Mandate"),
     ("*", "winner_id", "winner", "organization", "Organization"),
     ("*", "listing_id", "listing", "listing", "Listing"),
     ("*", "achievement_id", "achievement", "achievement", "Achievement"),
@@ -23,9 +34,20 @@ const LINKS: [(&str, &str, &str, &str, &str); 17] = [
     ("Listing", "id", "bidding_session", "session_of_listing", "BiddingSession"),
     ("Listing", "id", "award", "award_of_listing", "Award"),
     ("Listing", "id", "deal", "deal_of_listing", "Deal"),
+    ("Person", "id", "personal", "personal_data", "PersonalData"),
 ];
 
-pub fn objects(files: &Files) -> String {
+/// What GraphQL shows of an object: its fields and their links.
+pub fn field_names(message: &Message) -> BTreeSet<String> {
+    let links = |field: &Field| links(&message.name, &field.name).map(|link| camel(link.2)).collect::<Vec<_>>();
+    message.fields.iter().flat_map(|field| links(field).into_iter().chain([camel(&field.name)])).collect()
+}
+
+fn links<'a>(object: &'a str, field: &'a str) -> impl Iterator<Item = &'static Link> + 'a {
+    LINKS.iter().filter(move |link| (link.0 == "*" || link.0 == object) && link.1 == field)
+}
+
+pub fn objects(files: &Files, policy: &Policy) -> String {
     let mut out = String::new();
     for message in files.objects() {
         let name = &message.name;
@@ -33,25 +55,25 @@ pub fn objects(files: &Files) -> String {
         for field in &message.fields {
             let (r#type, value) = output(field);
             let (f, gql) = (&field.name, camel(&field.name));
-            let doc = doc(&field.comment);
+            let doc = doc(&(field.comment.clone() + &policy.of_field(name, &gql)));
             writeln!(body, "{doc}#[graphql(name = \"{gql}\")] async fn gql_{f}(&self) -> {type} {{ {value} }}")
                 .unwrap();
-            for link in LINKS.iter().filter(|link| (link.0 == "*" || link.0 == name) && link.1 == f) {
-                body += &self::link(field, link);
+            for link in links(name, f) {
+                body += &self::link(field, link, &policy.of_field(name, &camel(link.2)));
             }
         }
-        let doc = doc(&message.comment);
+        let doc = doc(&(message.comment.clone() + &policy.of_object(name)));
         writeln!(out, "{doc}#[async_graphql::Object(name = \"{name}\")] impl {name} {{ {body} }}").unwrap();
     }
     out
 }
 
-fn link(field: &Field, (_, f, link, loader, target): &(&str, &str, &str, &str, &str)) -> String {
+fn link(field: &Field, (_, f, link, loader, target): &Link, permission: &str) -> String {
     let key = if field.optional { format!("self.{f}.clone()") } else { format!("Some(self.{f}.clone())") };
     let gql = camel(link);
+    let doc = doc(&format!("Null where the caller may not see it.{permission}"));
     format!(
-        "/// Null where the caller may not see it.\n\
-         #[graphql(name = \"{gql}\", complexity = \"5 + child_complexity\")]\n\
+        "{doc}#[graphql(name = \"{gql}\", complexity = \"5 + child_complexity\")]\n\
          async fn link_{link}(&self, ctx: &async_graphql::Context<'_>) -> async_graphql::Result<Option<{target}>> {{\n\
          crate::Caller::of(ctx)?.loaders.{loader}.link({key}).await }}\n"
     )
@@ -130,17 +152,17 @@ pub fn inputs(files: &Files) -> String {
     out
 }
 
-pub fn mutations(files: &Files) -> String {
+pub fn mutations(files: &Files, policy: &Policy) -> String {
     let mut out = String::new();
     for service in &files.services {
         let client = snake(&service.name);
         let mut body = String::new();
         for (rpc, comment, request, reply) in &service.rpcs {
-            if !(request.ends_with("Input") && reply.ends_with("Payload")) {
+            if !is_mutation(request, reply) {
                 continue;
             }
             let (f, gql) = (snake(rpc), camel(&snake(rpc)));
-            let doc = doc(comment);
+            let doc = doc(&(comment.clone() + &policy.of_mutation(&gql)));
             writeln!(
                 body,
                 "{doc}#[graphql(name = \"{gql}\")] async fn {f}(&self, ctx: &async_graphql::Context<'_>, input: {request}Fields) -> async_graphql::Result<v1::{reply}> {{\n\

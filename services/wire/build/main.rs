@@ -7,14 +7,28 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a build script speaks to cargo and may stop the build")]
 
 mod graphql;
+mod policy;
 mod proto;
 mod stored;
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+use policy::Policy;
 use proto::Files;
 
-const FILES: [&str; 8] = ["common", "identity", "catalog", "auction", "ledger", "contract", "financing", "events"];
+const FILES: [&str; 11] = [
+    "common",
+    "identity",
+    "access",
+    "brokerage",
+    "privacy",
+    "catalog",
+    "auction",
+    "ledger",
+    "contract",
+    "financing",
+    "events",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new(["../../proto"])?;
@@ -25,16 +39,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = compiler.file_descriptor_set();
     println!("cargo:rerun-if-changed=../../proto");
     println!("cargo:rerun-if-changed=build");
+    println!("cargo:rerun-if-changed=policy.toml");
 
     let files = Files::read(&descriptors);
+    let policy = Policy::read(&fs::read_to_string("policy.toml")?, &files);
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("objects.rs"), graphql::objects(&files))?;
+    fs::write(out.join("objects.rs"), graphql::objects(&files, &policy))?;
     fs::write(out.join("inputs.rs"), graphql::inputs(&files))?;
-    fs::write(out.join("mutations.rs"), graphql::mutations(&files))?;
+    fs::write(out.join("mutations.rs"), graphql::mutations(&files, &policy))?;
     fs::write(
         out.join("stored.rs"),
         stored::enums(&files) + &stored::payloads(&files) + &stored::announcements(&files),
     )?;
+
+    fs::write(out.join("policy.rs"), policy.constants())?;
 
     let mut build = tonic_prost_build::configure().enum_attribute(".", "#[derive(async_graphql::Enum)]");
     for mapped in ["Money", "Instant", "Role"] {

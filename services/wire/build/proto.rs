@@ -113,6 +113,12 @@ impl Files {
         self.messages.iter().filter(|message| message.name.ends_with("Input"))
     }
 
+    /// The names of the rpcs that clients see as mutations.
+    pub fn mutations(&self) -> impl Iterator<Item = &String> {
+        let rpcs = self.services.iter().flat_map(|service| &service.rpcs);
+        rpcs.filter(|(_, _, request, reply)| is_mutation(request, reply)).map(|(rpc, ..)| rpc)
+    }
+
     pub fn payloads(&self) -> impl Iterator<Item = &Message> {
         self.messages.iter().filter(|message| message.name.ends_with("Payload"))
     }
@@ -123,6 +129,10 @@ impl Files {
             .iter()
             .filter(move |m| m.file.ends_with("events.proto") && !internal.iter().any(|end| m.name.ends_with(end)))
     }
+}
+
+pub fn is_mutation(request: &str, reply: &str) -> bool {
+    request.ends_with("Input") && reply.ends_with("Payload")
 }
 
 fn kind(name: &str, r#type: Type, type_name: &str) -> Kind {

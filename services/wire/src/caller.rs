@@ -7,8 +7,9 @@ use tonic::{Request, Response, Status};
 use crate::{
     Loaders,
     v1::{
-        auction_client::AuctionClient, catalog_client::CatalogClient, contracting_client::ContractingClient,
-        financing_client::FinancingClient, identity_client::IdentityClient, ledger_client::LedgerClient,
+        access_client::AccessClient, auction_client::AuctionClient, brokerage_client::BrokerageClient,
+        catalog_client::CatalogClient, contracting_client::ContractingClient, financing_client::FinancingClient,
+        identity_client::IdentityClient, ledger_client::LedgerClient, privacy_client::PrivacyClient,
     },
 };
 
@@ -20,6 +21,9 @@ const LARGEST_MESSAGE: usize = 40 << 20;
 #[expect(missing_docs, reason = "one field per service, named like it")]
 pub struct Clients {
     pub identity: IdentityClient<Peer>,
+    pub access: AccessClient<Peer>,
+    pub brokerage: BrokerageClient<Peer>,
+    pub privacy: PrivacyClient<Peer>,
     pub catalog: CatalogClient<Peer>,
     pub auction: AuctionClient<Peer>,
     pub ledger: LedgerClient<Peer>,
@@ -32,6 +36,9 @@ impl Clients {
     pub fn new(peer: impl Fn(&'static str) -> Peer) -> Self {
         Self {
             identity: IdentityClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
+            access: AccessClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
+            brokerage: BrokerageClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
+            privacy: PrivacyClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
             catalog: CatalogClient::new(peer("catalog")).max_decoding_message_size(LARGEST_MESSAGE),
             auction: AuctionClient::new(peer("auction")).max_decoding_message_size(LARGEST_MESSAGE),
             ledger: LedgerClient::new(peer("ledger")).max_decoding_message_size(LARGEST_MESSAGE),

@@ -37,6 +37,16 @@ kernel::ids! {
     FinancingProjectId = "project";
     /// An investor's interest in a project.
     InterestId = "interest";
+    /// An offer of roles in an organization.
+    InvitationId = "invitation";
+    /// A key for a broker's tools.
+    ApiKeyId = "apikey";
+    /// What entitles a person to broker technology.
+    BrokerCredentialId = "credential";
+    /// A principal's commission to a broker.
+    MandateId = "mandate";
+    /// Two organizations that stand too near.
+    ConflictOfInterestId = "conflict";
     /// A recorded fact.
     AuditRecordId = "event";
 }

@@ -5,6 +5,7 @@ mod audit;
 mod caller;
 pub mod id;
 mod loader;
+pub mod policy;
 
 pub use audit::list_audit;
 pub use caller::{Caller, Clients, answer, fault};

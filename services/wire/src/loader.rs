@@ -37,7 +37,7 @@ impl<T: Clone + Send + Sync + 'static> Link<T> {
     fn new(clients: &Clients, actor: &Arc<Actor>, fetch: Fetch<T>) -> Self {
         let batch = Batch { clients: clients.clone(), actor: actor.clone(), fetch };
         // The default delay of 1 ms triples latency at low load.
-        Self(DataLoader::new(batch, tokio::spawn).delay(Duration::ZERO).max_batch_size(200))
+        Self(DataLoader::new(batch, kernel::spawn).delay(Duration::ZERO).max_batch_size(200))
     }
 
     /// The object behind the key; null if there is no key, no object, or no permission.
@@ -69,7 +69,9 @@ macro_rules! loaders {
 }
 
 loaders! {
+    personal_data: PersonalData by person_id = privacy.get_personal_data(Ids { ids });
     organization: Organization by id = identity.get_organizations(Ids { ids });
+    mandate: Mandate by id = brokerage.get_mandates(Ids { ids });
     listing: Listing by id = catalog.get_listings(Ids { ids });
     achievement: Achievement by id = catalog.get_achievements(Ids { ids });
     transfer_application: TransferApplication by id = catalog.get_transfer_applications(Ids { ids });

@@ -98,7 +98,7 @@ impl Round<'_> {
     async fn flush_postgres(self, cx: &Context) -> Result<Flushed> {
         let row = self.after;
         let events: Vec<_> = self.events.iter().map(EventRow::from).collect();
-        let replies: Vec<_> = self.replies.iter().map(ReplyRow::from).collect();
+        let replies: Vec<_> = self.replies.iter().map(ReplyRow::of).collect::<Result<_>>()?;
         let values: Vec<sea_orm::Value> = vec![
             row.id.into(),
             self.before.version.into(),
@@ -155,9 +155,9 @@ struct ReplyRow<'a> {
     reply: String,
 }
 
-impl<'a> From<&'a (Idempotency, Vec<u8>)> for ReplyRow<'a> {
-    fn from((call, reply): &'a (Idempotency, Vec<u8>)) -> Self {
-        ReplyRow { id: call.scope(), hash: hex(call.request_hash()), reply: hex(reply) }
+impl<'a> ReplyRow<'a> {
+    fn of((call, reply): &'a (Idempotency, Vec<u8>)) -> Result<Self> {
+        Ok(ReplyRow { id: call.scope(), hash: hex(call.request_hash()), reply: hex(&call.seal(reply)?) })
     }
 }
 
@@ -201,6 +201,7 @@ async fn close(cx: &Context, tx: &DatabaseTransaction, row: &session::Model, bid
         session_id: Some(row.id),
         transferor_id: row.transferor_id,
         winner_id: winner.organization_id,
+        centre_id: row.centre_id,
         transfer_application_id: winner.transfer_application_id,
         title: row.title.clone(),
         licence: row.licence,

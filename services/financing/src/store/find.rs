@@ -1,9 +1,9 @@
 //! What is found, and by whom: every query here takes the caller's sight or names whose rows it reads.
 
-use kernel::{Money, Paging, Result, Slice, page};
+use kernel::{Money, Paging, Result, Sight, Slice, page};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Select, sea_query::SelectStatement,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Select, sea_query::SelectStatement,
 };
 use wire::{
     id::{FinancingProjectId, InterestId, InvestorId, OrganizationId},
@@ -11,55 +11,60 @@ use wire::{
 };
 
 use super::{financing_project, interest, investor};
-use crate::{investor::Preferences, matching::Ask, sight::Sight};
+use crate::{investor::Preferences, matching::Ask};
 
-/// Own ones, and those that have an interest in an own project.
+/// Those in sight, and those that have an interest in a project in sight.
 fn investors(sight: &Sight) -> Select<investor::Entity> {
-    use investor::Column;
     let select = investor::Entity::find();
-    let Sight::Own(own) = sight else { return select };
+    if sight.is_everything() {
+        return select;
+    }
     let interested = interest::Entity::find()
         .select_only()
         .column(interest::Column::InvestorId)
-        .filter(interest::Column::FinancingProjectId.in_subquery(projects_of(own)));
-    let seen = Condition::any().add(Column::OrganizationId.is_in(own.iter().copied()));
-    select.filter(seen.add(Column::Id.in_subquery(interested.into_query())))
+        .filter(interest::Column::FinancingProjectId.in_subquery(projects_within(sight)));
+    let seen = Condition::any().add(own_investor(sight));
+    select.filter(seen.add(investor::Column::Id.in_subquery(interested.into_query())))
 }
 
-/// Published ones, and own ones.
+/// Published ones, and those in sight.
 fn projects(sight: &Sight) -> Select<financing_project::Entity> {
-    use financing_project::Column;
-    let select = financing_project::Entity::find();
-    let Sight::Own(own) = sight else { return select };
-    let seen = Condition::any().add(Column::Status.eq(FinancingProjectStatus::Open));
-    select.filter(seen.add(Column::OrganizationId.is_in(own.iter().copied())))
+    let open = financing_project::Column::Status.eq(FinancingProjectStatus::Open);
+    financing_project::Entity::find().filter(Condition::any().add(open).add(own_project(sight)))
 }
 
-/// Those of which one side is an own one.
+/// Those of which one side is in sight.
 fn interests(sight: &Sight) -> Select<interest::Entity> {
     use interest::Column;
     let select = interest::Entity::find();
-    let Sight::Own(own) = sight else { return select };
-    let seen = Condition::any().add(Column::FinancingProjectId.in_subquery(projects_of(own)));
-    select.filter(seen.add(Column::InvestorId.in_subquery(investors_of(own))))
+    if sight.is_everything() {
+        return select;
+    }
+    let investors = investor::Entity::find().select_only().column(investor::Column::Id).filter(own_investor(sight));
+    let seen = Condition::any().add(Column::FinancingProjectId.in_subquery(projects_within(sight)));
+    select.filter(seen.add(Column::InvestorId.in_subquery(investors.into_query())))
 }
 
-fn projects_of(own: &[OrganizationId]) -> SelectStatement {
+fn own_investor(sight: &Sight) -> Condition {
+    sight.filter(&[investor::Column::OrganizationId], investor::Column::CentreId)
+}
+
+fn own_project(sight: &Sight) -> Condition {
+    sight.filter(&[financing_project::Column::OrganizationId], financing_project::Column::CentreId)
+}
+
+fn projects_within(sight: &Sight) -> SelectStatement {
     use financing_project::{Column, Entity};
-    Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::OrganizationId.is_in(own.iter().copied()))
-        .into_query()
+    Entity::find().select_only().column(Column::Id).filter(own_project(sight)).into_query()
 }
 
-fn investors_of(own: &[OrganizationId]) -> SelectStatement {
-    use investor::{Column, Entity};
-    Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::OrganizationId.is_in(own.iter().copied()))
-        .into_query()
+/// How many projects of the centres were ever published; no centres mean all.
+pub async fn published(db: &impl ConnectionTrait, centres: &[OrganizationId]) -> Result<i64> {
+    use financing_project::Column;
+    let of = (!centres.is_empty()).then(|| Column::CentreId.is_in(centres.iter().copied()));
+    let select = financing_project::Entity::find().filter(Column::Status.ne(FinancingProjectStatus::Draft));
+    let count = select.filter(Condition::all().add_option(of)).count(db).await?;
+    Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 /// One investor in sight.

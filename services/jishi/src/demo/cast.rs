@@ -51,10 +51,21 @@ pub struct Plan {
     pub roles: &'static [&'static str],
 }
 
+impl Plan {
+    /// A code of GB/T 4754-2017 that fits the kind.
+    fn industry(self) -> &'static str {
+        match self.kind {
+            "UNIVERSITY" => "P83",
+            "INVESTOR" => "J66",
+            _ => "C39",
+        }
+    }
+}
+
 impl Staff {
     /// The seeded staff, signed in.
     pub async fn gather(stage: &Stage<'_>) -> Result<Staff> {
-        let person = |zh, en| Person::new(&stage.client, Who { zh, en }, en, DEMO_PASSWORD);
+        let person = |zh, en| Person::seeded(&stage.client, Who { zh, en }, en);
         let staff = Staff {
             reviewer: person("审核员", "reviewer"),
             qualifier: person("资格审查员", "qualifier"),
@@ -90,9 +101,9 @@ impl Staff {
         for (house, plan) in houses.iter().zip(plans) {
             let input = json!({ "organizationId": house.id, "approve": true, "evidence": "营业执照与代码证书核对一致 papers match" });
             self.reviewer.act("verifyOrganization", "organization { id status }", input).await?;
-            let input = json!({ "organizationId": house.id, "login": house.person.login, "roles": plan.roles });
-            house.person.act("addMember", "person { id memberships { roles } }", input).await?;
+            house.give(&house.person, plan.roles).await?;
         }
+        try_join_all(houses.iter().zip(plans).map(|(house, plan)| house.person.take_up(plan.roles))).await?;
         // Roles are part of who a token stands for; another gateway may remember the old ones for two seconds.
         try_join_all(houses.iter().map(|house| house.person.refresh_login())).await?;
         stage.tell(
@@ -120,19 +131,47 @@ impl Staff {
 }
 
 impl House {
-    /// Adds another person of the organization, who signs up for it.
+    /// Invites another person, who signs up and accepts.
     pub async fn hire(&self, stage: &Stage<'_>, who: Who, roles: &[&str]) -> Result<Person> {
         let person = Person::new(&stage.client, who, fresh_login(), DEMO_PASSWORD);
         person.sign_up(who.zh).await?;
-        let input = json!({ "organizationId": self.id, "login": person.login, "roles": roles });
-        try_join(self.person.act("addMember", "person { id memberships { roles } }", input), person.sign_in()).await?;
+        let (invited, _) = try_join(self.invite(&person.login, roles), person.take_up(roles)).await?;
+        person.accept(&invited).await?;
         stage.tell(
             self.person.who,
-            format!("添加成员：{}", who.zh),
-            format!("adds a member: {}", who.en),
+            format!("邀请成员：{}", who.zh),
+            format!("invites a member, who accepts: {}", who.en),
             roles.join(" "),
         );
         Ok(person)
+    }
+
+    /// Replaces a member's roles.
+    pub async fn give(&self, member: &Person, roles: &[&str]) -> Result<()> {
+        let input = json!({ "organizationId": self.id, "personId": member.id().await?, "roles": roles });
+        self.person.act("changeMemberRoles", "member { personId roles }", input).await.map(|_| ())
+    }
+
+    /// Offers roles to whoever has the login; the invitation's id.
+    pub async fn invite(&self, login: &str, roles: &[&str]) -> Result<String> {
+        let input = json!({ "organizationId": self.id, "login": login, "roles": roles });
+        let invitation = self.person.act("inviteMember", "invitation { id roles status }", input).await?;
+        Ok(invitation.text_at("/id")?.to_owned())
+    }
+}
+
+impl Person {
+    /// The person's own id.
+    pub async fn id(&self) -> Result<String> {
+        Ok(self.glance("{ viewer { id } }", json!({})).await?.text_at("/viewer/id")?.to_owned())
+    }
+
+    /// Accepts an invitation; its roles count in this session from then on.
+    pub async fn accept(&self, invitation: &str) -> Result<()> {
+        let input = json!({ "invitationId": invitation, "accept": true });
+        self.act("answerInvitation", "invitation { id status }", input).await?;
+        // Another gateway may remember for two seconds who stood behind the token.
+        self.refresh_login().await
     }
 }
 
@@ -142,17 +181,21 @@ async fn register(client: &Client, plan: Plan) -> Result<House> {
     let usci = fresh_usci(plan.authority);
     let ending: String = usci.chars().skip(12).take(5).collect();
     let name = format!("{}（示例{ending}）", plan.name);
-    let input = json!({ "name": name, "kind": plan.kind, "usci": usci, "region": "510100" });
+    let input = json!({
+        "name": name, "kind": plan.kind, "usci": usci, "region": "510100", "legalRepresentative": "王示例",
+        "industry": plan.industry(),
+    });
     let organization = person.act("registerOrganization", "organization { id name status usci }", input).await?;
     Ok(House { id: organization.text_at("/id")?.to_owned(), name, person })
 }
 
-fn fresh_login() -> String {
+/// A login that nobody has.
+pub fn fresh_login() -> String {
     format!("demo-{}", fresh_key())
 }
 
 /// A unified social credit code that nobody holds, with a right check character (GB 32100-2015).
-fn fresh_usci(authority: &str) -> String {
+pub fn fresh_usci(authority: &str) -> String {
     const ALPHABET: &str = "0123456789ABCDEFGHJKLMNPQRTUWXY";
     let mut random = kernel::fresh_uuid().as_u128() & ((1 << 62) - 1);
     let mut code = format!("{authority}510100");

@@ -2,14 +2,17 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use kernel::Instant;
+use identity::{Authenticator, STEP_MILLIS};
+use kernel::{Instant, Role};
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 
 use super::{
     Error, Fields, Result,
     client::{Client, Exchange, Operation},
     timeline::Who,
 };
+use crate::seed::DEMO_PASSWORD;
 
 /// A token that ends sooner than this is exchanged first.
 const MARGIN_SECONDS: i64 = 30;
@@ -23,6 +26,8 @@ pub struct Person {
     password: String,
     client: Client,
     session: Mutex<Option<Session>>,
+    /// What this person enrolled, or was seeded with.
+    authenticator: Mutex<Option<Authenticator>>,
 }
 
 #[derive(Clone)]
@@ -80,7 +85,14 @@ impl Person {
     #[must_use]
     pub fn new(client: &Client, who: Who, login: impl Into<String>, password: impl Into<String>) -> Person {
         let (login, password, client) = (login.into(), password.into(), client.clone());
-        Person { who, login, password, client, session: Mutex::new(None) }
+        Person { who, login, password, client, session: Mutex::new(None), authenticator: Mutex::new(None) }
+    }
+
+    /// Somebody of the seeded staff, whose second factor everybody knows.
+    #[must_use]
+    pub fn seeded(client: &Client, who: Who, login: &str) -> Person {
+        let authenticator = Mutex::new(Some(Authenticator::development(login)));
+        Person { authenticator, ..Person::new(client, who, login, DEMO_PASSWORD) }
     }
 
     /// Signs up, and may sign in from then on.
@@ -92,10 +104,54 @@ impl Person {
         self.done(&act, &exchange).map(|_| ())
     }
 
-    /// Begins a session.
+    /// Begins a session, with a second factor if this person has one.
     pub async fn sign_in(&self) -> Result<()> {
-        let input = json!({ "login": self.login, "password": self.password });
-        self.open("signIn", input).await
+        let input = |code: Option<String>| json!({ "login": self.login, "password": self.password, "code": code });
+        let Some(authenticator) = self.authenticator() else { return self.open("signIn", input(None)).await };
+        self.with_code(&authenticator, async |code| self.open("signIn", input(Some(code))).await).await
+    }
+
+    /// Enrols a second factor if one of the roles takes it and there is none yet. It counts in this session already.
+    pub async fn take_up(&self, roles: &[&str]) -> Result<()> {
+        let takes_one = |role: &&str| role.parse().is_ok_and(Role::needs_second_factor);
+        if !roles.iter().any(takes_one) || self.authenticator().is_some() {
+            return Ok(());
+        }
+        let enrolment =
+            self.act("enrolSecondFactor", "enrolment { secret uri }", json!({ "password": self.password })).await?;
+        let secret = enrolment.text_at("/secret")?;
+        let authenticator = Authenticator::parse(secret).ok_or_else(|| Error::Line("no secret".into()))?;
+        let confirm = async |code| {
+            self.act("confirmSecondFactor", "secondFactor { __typename }", json!({ "code": code })).await.map(|_| ())
+        };
+        self.with_code(&authenticator, confirm).await?;
+        *self.authenticator.lock().unwrap_or_else(PoisonError::into_inner) = Some(authenticator);
+        Ok(())
+    }
+
+    fn authenticator(&self) -> Option<Authenticator> {
+        self.authenticator.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Does what takes a code. Each works once, so whoever acted as this person before may have used the present one:
+    /// the oldest that still counts comes first, and after the newest only the next step helps.
+    async fn with_code(&self, authenticator: &Authenticator, act: impl AsyncFn(String) -> Result<()>) -> Result<()> {
+        for late in [-1, 0, 1] {
+            let at = self.server_time().await?.plus_millis(late * STEP_MILLIS);
+            match act(authenticator.code(at)).await {
+                Err(error) if error.to_string().contains("BAD_CREDENTIALS") => {}
+                done => return done,
+            }
+        }
+        let now = self.server_time().await?;
+        let left = STEP_MILLIS - now.0.rem_euclid(STEP_MILLIS);
+        sleep(Duration::from_millis(u64::try_from(left).unwrap_or_default())).await;
+        act(authenticator.code(now.plus_millis(left + STEP_MILLIS))).await
+    }
+
+    async fn server_time(&self) -> Result<Instant> {
+        let asked = Operation { query: "{ serverTime }".into(), variables: json!({}), key: None };
+        self.client.ask(None, asked).await?.data()?.instant_at("/serverTime")
     }
 
     /// Carries the session on, as its access token lives ten minutes of the exchange's time; a session that is over

@@ -67,7 +67,7 @@ fn root(query: &str) -> &str {
 fn masked(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let secret = |name: &str| matches!(name, "password" | "accessToken" | "refreshToken");
+            let secret = |name: &str| matches!(name, "password" | "accessToken" | "refreshToken" | "secret" | "uri");
             let mask = |(name, value): (&String, &Value)| {
                 (name.clone(), if secret(name) { json!("…") } else { masked(value) })
             };

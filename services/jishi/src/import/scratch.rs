@@ -2,12 +2,18 @@
 
 use std::sync::Arc;
 
-use identity::SeedOrganization;
-use kernel::{Actor, Clock, Context, Db, Error, Result};
+use identity::{CENTRE_INDUSTRY, SeedOrganization};
+use kernel::{Actor, Clock, Context, Db, Error, Result, Vault};
 use tempfile::TempDir;
-use wire::{Clients, v1};
+use wire::{
+    Clients,
+    v1::{self, CentreTier, OrganizationKind},
+};
 
 use crate::offline::clients;
+
+/// A code that no organization can have: 999999 is no region.
+const HUB: &str = "Y1999999000000000T";
 
 /// A database with one organization, and the two services that an import asks.
 pub struct Scratch {
@@ -27,15 +33,29 @@ impl Scratch {
         migrations::migrate(&db).await?;
         let (calendar, rules) = kernel::load_reference(&db).await?;
         let (calendar, rules, committed) = (Arc::new(calendar), Arc::new(rules), Arc::default());
-        let cx = Context { service: "identity", db: db.clone(), clock: Clock::system(), calendar, rules, committed };
+        let vault = Arc::new(Vault::development());
+        let (service, db, clock) = ("identity", db, Clock::system());
+        let cx = Context { service, db: db.clone(), clock, calendar, rules, vault, committed };
+        let centre = SeedOrganization {
+            name: "试运行 dry run".into(),
+            kind: OrganizationKind::ExchangeCentre,
+            usci: HUB.into(),
+            region: likeness.region.clone(),
+            legal_representative: "—".into(),
+            industry: CENTRE_INDUSTRY.into(),
+            tier: None,
+            centre: None,
+            members: Vec::new(),
+        };
+        // Only what the records are judged by matters; a centre's likeness is no second hub.
         let organization = SeedOrganization {
             name: likeness.name.clone(),
             kind: likeness.kind(),
             usci: likeness.usci.clone(),
-            region: likeness.region.clone(),
-            members: Vec::new(),
+            tier: Some(CentreTier::Branch),
+            ..centre.clone()
         };
-        identity::seed(&cx, &[organization]).await?;
+        identity::seed(&cx, &[centre, organization]).await?;
         let clients = clients(&cx, &cx.with_service("catalog"), &cx.with_service("financing"));
         let wanted = v1::ListOrganizationsRequest { search: Some(likeness.usci.clone()), ..Default::default() };
         let found =

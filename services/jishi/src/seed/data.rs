@@ -1,10 +1,11 @@
 //! The demo's data file, read into what the services take. No I/O.
 
-use identity::{SeedOrganization, SeedPerson};
+use identity::{Authenticator, SeedOrganization, SeedPerson};
 use kernel::{Money, Role};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use wire::v1::{
-    ConversionMode, FinancingKind, IpKind, ListingStatus, OrganizationKind, SaleMethod, Stage, TechnologyField,
+    CentreTier, ConversionMode, FinancingKind, IpKind, ListingStatus, OrganizationKind, SaleMethod, Stage,
+    TechnologyField,
 };
 
 use super::DEMO_PASSWORD;
@@ -31,10 +32,18 @@ pub struct Demo {
 #[serde(deny_unknown_fields)]
 pub struct Organization {
     name: String,
+    /// What it is.
     #[serde(deserialize_with = "named")]
-    kind: OrganizationKind,
+    pub kind: OrganizationKind,
     usci: String,
     region: String,
+    legal_representative: String,
+    industry: String,
+    /// What a centre below the hub is.
+    #[serde(default, deserialize_with = "maybe_named")]
+    tier: Option<CentreTier>,
+    /// The code of the centre that looks after it or lies above it, if not the hub.
+    centre: Option<String>,
     /// Its people.
     pub members: Vec<Member>,
 }
@@ -143,22 +152,41 @@ impl Demo {
 
 impl Organization {
     fn seed(&self) -> Result<SeedOrganization> {
-        let members = self.members.iter().map(Member::seed).collect::<Result<_>>()?;
-        let Organization { name, kind, usci, region, .. } = self;
-        Ok(SeedOrganization { name: name.clone(), kind: *kind, usci: usci.clone(), region: region.clone(), members })
+        let members = self.members.iter().map(|member| member.seed(self.kind)).collect::<Result<_>>()?;
+        Ok(SeedOrganization {
+            name: self.name.clone(),
+            kind: self.kind,
+            usci: self.usci.clone(),
+            region: self.region.clone(),
+            legal_representative: self.legal_representative.clone(),
+            industry: self.industry.clone(),
+            tier: self.tier,
+            centre: self.centre.clone(),
+            members,
+        })
     }
 }
 
 impl Member {
-    fn seed(&self) -> Result<SeedPerson> {
-        let roles =
-            self.roles.iter().map(|role| role.parse::<Role>().map_err(|_| format!("demo.toml: no role {role}")));
+    fn seed(&self, kind: OrganizationKind) -> Result<SeedPerson> {
         Ok(SeedPerson {
             login: self.login.clone(),
             password: DEMO_PASSWORD.into(),
             name: self.name.clone(),
-            roles: roles.collect::<Result<_, _>>()?,
+            roles: self.roles()?,
+            second_factor: self.authenticator(kind)?,
         })
+    }
+
+    fn roles(&self) -> Result<Vec<Role>> {
+        let roles = self.roles.iter().map(|role| role.parse().map_err(|_| format!("demo.toml: no role {role}")));
+        Ok(roles.collect::<Result<_, _>>()?)
+    }
+
+    /// The second factor of whoever needs one: the centre's people, and who signs.
+    pub fn authenticator(&self, kind: OrganizationKind) -> Result<Option<Authenticator>> {
+        let needs = kind == OrganizationKind::ExchangeCentre || self.roles()?.iter().any(|r| r.needs_second_factor());
+        Ok(needs.then(|| Authenticator::development(&self.login)))
     }
 }
 
@@ -178,7 +206,7 @@ macro_rules! named {
 }
 
 named! {
-    ConversionMode "CONVERSION_MODE_" FinancingKind "FINANCING_KIND_" IpKind "IP_KIND_" ListingStatus "LISTING_STATUS_"
+    CentreTier "CENTRE_TIER_" ConversionMode "CONVERSION_MODE_" FinancingKind "FINANCING_KIND_" IpKind "IP_KIND_" ListingStatus "LISTING_STATUS_"
     OrganizationKind "ORGANIZATION_KIND_" SaleMethod "SALE_METHOD_" Stage "STAGE_" TechnologyField "TECHNOLOGY_FIELD_"
 }
 
@@ -189,6 +217,10 @@ fn read<E: Named, D: serde::de::Error>(name: &str) -> Result<E, D> {
 
 fn named<'de, E: Named, D: Deserializer<'de>>(deserializer: D) -> Result<E, D::Error> {
     read(&String::deserialize(deserializer)?)
+}
+
+fn maybe_named<'de, E: Named, D: Deserializer<'de>>(deserializer: D) -> Result<Option<E>, D::Error> {
+    read(&String::deserialize(deserializer)?).map(Some)
 }
 
 fn all_named<'de, E: Named, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<E>, D::Error> {

@@ -18,9 +18,16 @@ fn by_exchange<T>(message: T) -> Request<T> {
 
 fn by_auditor<T>(message: T) -> Request<T> {
     let organization_id = OrganizationId::fresh().text();
-    let auditor = ActingFor { organization_id, roles: vec![Role::Auditor.into()], centre: true, verified: true };
+    let auditor = ActingFor {
+        organization_id,
+        roles: vec![Role::Auditor.into()],
+        centre: true,
+        verified: true,
+        hub: true,
+        ..ActingFor::default()
+    };
     let mut request = Request::new(message);
-    Actor { person_id: "auditor".into(), memberships: vec![auditor], ..Actor::default() }
+    Actor { person_id: "auditor".into(), memberships: vec![auditor], second_factor: true, ..Actor::default() }
         .write(None, request.metadata_mut());
     request
 }
@@ -48,7 +55,8 @@ async fn a_second_seeding_changes_nothing() {
     migrations::migrate(&db).await.unwrap();
     let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
     let (calendar, rules, committed) = (Arc::new(calendar), Arc::new(rules), Arc::default());
-    let cx = Context { service: "identity", db, clock: Clock::system(), calendar, rules, committed };
+    let vault = Arc::new(kernel::Vault::development());
+    let cx = Context { service: "identity", db, clock: Clock::system(), calendar, rules, vault, committed };
     let clients = offline::clients(&cx, &cx.with_service("catalog"), &cx.with_service("financing"));
     // A day on which the longest disclosure of the demo lies within the loaded calendar.
     cx.clock.set_offset(1_790_000_000_000 - cx.clock.now().0);

@@ -41,6 +41,7 @@ async fn lane(name: &'static str, url: &str, folder: TempDir) -> Lane {
         clock: Clock::system(),
         calendar: Arc::new(Calendar::builtin().unwrap()),
         rules: Arc::new(Rulebook::builtin().unwrap()),
+        vault: Arc::new(kernel::Vault::development()),
         committed: Arc::default(),
     };
     Lane { name, cx, _folder: folder }

@@ -107,7 +107,7 @@ async fn gather(stage: &Stage<'_>) -> Result<Parties> {
     let houses = staff.admit(stage, &PLANS).await?;
     let houses: Result<[House; 5], _> = houses.try_into();
     let [university, a, b, c, unqualified] = houses.map_err(|_| Error::Line("five organizations come in".into()))?;
-    let broker = university.hire(stage, Who { zh: "技术经纪人", en: "broker" }, &["BROKER", "BIDDER"]).await?;
+    let broker = university.hire(stage, Who { zh: "技术经纪人", en: "broker" }, &["TRANSFEROR", "BIDDER"]).await?;
     let signatory = university.hire(stage, Who { zh: "高校签约人", en: "signatory" }, &["SIGNATORY"]).await?;
     Ok(Parties { staff, university, broker, signatory, bidders: [a, b, c], unqualified })
 }

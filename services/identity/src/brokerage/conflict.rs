@@ -1,0 +1,146 @@
+//! The register of organizations that stand too near, and whether somebody stands on both sides of a sale.
+
+mod store;
+
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Role, text};
+use sea_orm::ConnectionTrait;
+use serde_json::json;
+use wire::{
+    id::{ConflictOfInterestId, OrganizationId},
+    policy::{self, Of, Permission, permit},
+    v1,
+};
+
+use super::store::centre_of;
+use crate::{session, store::centre::centres, tree::Tree};
+
+/// Who decides for an applicant.
+pub const DECIDING: [Role; 3] = [Role::Administrator, Role::Bidder, Role::Signatory];
+
+/// Two organizations in the one order in which they are stored: a connection has no direction.
+pub fn pair(one: OrganizationId, other: OrganizationId) -> (OrganizationId, OrganizationId) {
+    if one <= other { (one, other) } else { (other, one) }
+}
+
+/// Declares that two organizations are connected.
+pub async fn declare(call: &Call, input: v1::DeclareConflictInput) -> Result<v1::ConflictOfInterest> {
+    let declared_by = session::signed_in(&call.actor)?;
+    let one = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let other = OrganizationId::parse(&input.other_organization_id, "otherOrganizationId")?;
+    for (id, field) in [(one, "organizationId"), (other, "otherOrganizationId")] {
+        if !crate::store::may_see(&call.tx, &call.actor, id).await? {
+            return Err(Error::not_found(field));
+        }
+    }
+    if one == other {
+        return Err(Refusal::new(ErrorCode::InvalidInput).at_field("otherOrganizationId").into());
+    }
+    permit_for_one(call, policy::DECLARE_CONFLICT, [(one, "organizationId"), (other, "otherOrganizationId")]).await?;
+    let (organization_id, other_organization_id) = pair(one, other);
+    let row = store::conflict::Model {
+        id: ConflictOfInterestId::fresh(),
+        organization_id,
+        other_organization_id,
+        nature: text(&input.nature, "nature", 2, 500)?,
+        declared_by,
+        declared_at: call.now,
+        lifted_at: None,
+    };
+    if !store::insert_conflict(&call.tx, row.clone()).await? {
+        return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("otherOrganizationId").into());
+    }
+    let facts = json!({
+        "organizationId": organization_id.text(), "otherOrganizationId": other_organization_id.text(),
+        "nature": row.nature,
+    });
+    call.record("ConflictDeclared", &row.id.text(), facts).await?;
+    Ok(row.into())
+}
+
+/// Ends a declared conflict. Neither who declared it nor anybody of the two organizations decides that it is over.
+pub async fn lift(call: &Call, input: v1::LiftConflictInput) -> Result<v1::ConflictOfInterest> {
+    const FIELD: &str = "conflictOfInterestId";
+    let person = session::signed_in(&call.actor)?;
+    let id = ConflictOfInterestId::parse(&input.conflict_of_interest_id, FIELD)?;
+    let found = store::lock_conflict(&call.tx, &call.actor, id).await?;
+    let mut row = found.ok_or_else(|| Error::not_found(FIELD))?;
+    let both = (row.organization_id, row.other_organization_id);
+    permit_for_one(call, policy::LIFT_CONFLICT, [(both.0, FIELD), (both.1, FIELD)]).await?;
+    if row.declared_by == person || call.actor.is_member(&both.0.text()) || call.actor.is_member(&both.1.text()) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field(FIELD).into());
+    }
+    if row.lifted_at.is_some() {
+        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field(FIELD).into());
+    }
+    let reason = text(&input.reason, "reason", 2, 500)?;
+    store::lift_conflict(&call.tx, id, call.now).await?;
+    row.lifted_at = Some(call.now);
+    call.record("ConflictLifted", &id.text(), json!({ "reason": reason })).await?;
+    Ok(row.into())
+}
+
+/// Requires the permission for one of the two. The refusal is that of the one to which the caller is nearer.
+async fn permit_for_one(call: &Call, permission: Permission, mut both: [(OrganizationId, &str); 2]) -> Result<()> {
+    both.sort_by_key(|(id, _)| !call.actor.is_member(&id.text()));
+    let mut outcome = Ok(());
+    for (id, field) in both.into_iter().rev() {
+        let (organization, centre) = (id.text(), centre_of(&call.tx, id).await?.text());
+        outcome = permit(&call.actor, permission, Of::organization(&organization, field).at(&centre));
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+/// The conflicts that the caller may see, newest first: those of the caller's organizations and of the caller's
+/// centres.
+pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListConflictsRequest) -> Result<v1::ConflictPage> {
+    actor.require_known()?;
+    let paging = wanted.page.unwrap_or_default().newest_first::<ConflictOfInterestId>()?;
+    let organization = wanted.organization_id.as_deref().map(|id| OrganizationId::parse(id, "organizationId"));
+    let slice = store::list_conflicts(cx.db.read(), actor, organization.transpose()?, paging).await?;
+    let end = v1::PageEnd::from(&slice);
+    Ok(v1::ConflictPage { items: slice.items.into_iter().map(Into::into).collect(), end: Some(end) })
+}
+
+/// Whether somebody stands on both sides of a sale: a declared connection, or a person who decides for the applicant
+/// and belongs to the transferor, brokers for it, or is the staff of the sale's centre or of one above it. For the
+/// exchange's own use, and for the centre's staff.
+pub async fn find(cx: &Context, actor: &Actor, wanted: v1::FindConflictsRequest) -> Result<v1::FindConflictsReply> {
+    let applicant = OrganizationId::parse(&wanted.applicant_id, "applicantId")?;
+    let transferor = OrganizationId::parse(&wanted.transferor_id, "transferorId")?;
+    let centre = OrganizationId::parse(&wanted.centre_id, "centreId")?;
+    if !actor.is_exchange() {
+        let staff = [Role::Reviewer, Role::Qualifier, Role::Auditor];
+        actor.require_staff_at(&wanted.centre_id, &staff, "centreId")?;
+    }
+    let db = cx.db.read();
+    if store::is_declared(db, pair(applicant, transferor)).await? {
+        return Ok(v1::FindConflictsReply { conflict: true });
+    }
+    let people = store::people(db, applicant, &DECIDING).await?;
+    let conflict = store::belong(db, &people, transferor).await?
+        || store::are_staff(db, &people, &line(db, centre).await?).await?
+        || store::broker_for(db, (applicant, &people), transferor, cx.clock.now()).await?;
+    Ok(v1::FindConflictsReply { conflict })
+}
+
+/// The centre and all above it.
+async fn line(db: &impl ConnectionTrait, centre: OrganizationId) -> Result<Vec<OrganizationId>> {
+    let tree = Tree::of(centres(db).await?);
+    let above = |id: &OrganizationId| tree.centre(*id).and_then(|centre| centre.parent_id);
+    Ok(std::iter::successors(Some(centre), above).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokerage_conflicts_have_no_direction() {
+        let (a, b) = (OrganizationId::fresh(), OrganizationId::fresh());
+        assert_eq!(pair(a, b), pair(b, a));
+        assert!(pair(a, b).0 < pair(a, b).1);
+    }
+}

@@ -1,0 +1,5 @@
+//! People, as whoever deals with one needs them.
+
+mod store;
+
+pub use store::{Person, data_key, insert_person, key, login_index, people, person, person_by_login, row};

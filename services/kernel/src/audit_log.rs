@@ -1,0 +1,222 @@
+//! The audit log that verifies (promise P-5): over each service's events stands a Merkle log that only grows. A sealer
+//! takes in what was committed since, in batches and apart from the work itself, which it never holds up.
+//!
+//! What a leaf says is hashed from all columns of its event that never change. A mark, made with a key that is not in
+//! the database, binds the leaf to its place, so that a record is named even if whoever changed it recomputed all
+//! hashes; the head over all leaves is signed, so that others can keep it and hold the exchange to it.
+
+pub mod verify;
+
+use std::time::Duration;
+
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
+    QuerySelect, SqlErr,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Context, Error, Instant, Result, Vault,
+    merkle::{self, Hash, Tree},
+    outbox::row as event,
+};
+
+pub(crate) mod leaf {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_leaf")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub service: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub idx: i64,
+        pub event_id: Uuid,
+        pub hash: Vec<u8>,
+        pub mark: Vec<u8>,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod head {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "audit_head")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub service: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub size: i64,
+        pub previous: i64,
+        pub root: Vec<u8>,
+        pub peaks: Vec<u8>,
+        pub signature: Vec<u8>,
+        pub at: crate::Instant,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Most events sealed in one transaction.
+const BATCH: u64 = 500;
+/// How often the sealer looks.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The leaf of an event: every column but those of its delivery, each with its length before it.
+fn entry(event: &event::Model) -> Hash {
+    let event::Model { id, service, kind, subject, actor, at, facts, announce, .. } = event;
+    let at = at.0.to_be_bytes();
+    let columns: [&[u8]; 8] = [
+        id.as_bytes(),
+        service.as_bytes(),
+        kind.as_bytes(),
+        subject.as_bytes(),
+        actor.as_bytes(),
+        &at,
+        facts.as_bytes(),
+        &[u8::from(*announce)],
+    ];
+    let mut entry = Vec::new();
+    for column in columns {
+        entry.extend_from_slice(&(column.len() as u64).to_be_bytes());
+        entry.extend_from_slice(column);
+    }
+    merkle::leaf(&entry)
+}
+
+fn mark(vault: &Vault, service: &str, idx: i64, event: uuid::Uuid, hash: &[u8]) -> Hash {
+    vault.mark(&[b"leaf", service.as_bytes(), &idx.to_be_bytes(), event.as_bytes(), hash])
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl head::Model {
+    /// The head over a tree, signed.
+    fn over(tree: &Tree, vault: &Vault, (service, previous): (&str, i64), at: Instant) -> head::Model {
+        let size = i64::try_from(tree.size()).unwrap_or(i64::MAX);
+        let (service, root, peaks) = (service.to_owned(), tree.root().to_vec(), tree.peaks());
+        let unsigned = head::Model { service, size, previous, root, peaks, signature: Vec::new(), at };
+        head::Model { signature: vault.sign(unsigned.statement().as_bytes()).to_vec(), ..unsigned }
+    }
+
+    /// What is signed, as text that anybody can put together again.
+    fn statement(&self) -> String {
+        let head::Model { service, size, previous, root, at, .. } = self;
+        format!("jishi audit head\n{service}\n{size}\n{previous}\n{}\n{}\n", hex(root), at.0)
+    }
+
+    /// Requires that we made the head, and that its peaks are those of its root.
+    fn tree(&self, vault: &Vault) -> Result<Tree> {
+        let size = u64::try_from(self.size).unwrap_or_default();
+        let tree = Tree::read(size, &self.peaks)?;
+        if tree.root() == self.root.as_slice() && vault.signed(self.statement().as_bytes(), &self.signature) {
+            return Ok(tree);
+        }
+        Err(Error::Internal(format!(
+            "the audit head {} {} is not ours; nothing is built on it",
+            self.service, self.size
+        )))
+    }
+}
+
+async fn last_head(db: &impl ConnectionTrait, service: &str) -> Result<Option<head::Model>> {
+    let heads = head::Entity::find().filter(head::Column::Service.eq(service));
+    Ok(heads.order_by(head::Column::Size, Order::Desc).one(db).await?)
+}
+
+fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
+    // In these very words: a bound parameter would not find the partial index.
+    event::Entity::find().filter(event::Column::Service.eq(service)).filter(Expr::cust("NOT sealed"))
+}
+
+impl Context {
+    /// Seals this database's events of `services` until stopped; then what is left.
+    pub async fn seal_audit(self, services: Vec<&'static str>, stop: CancellationToken) {
+        loop {
+            let stopping = stop.is_cancelled();
+            for service in &services {
+                if let Err(error) = self.with_service(service).seal_all().await {
+                    tracing::error!(service, %error, "the audit log does not grow");
+                }
+            }
+            if stopping {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PERIOD) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Seals all of this service's events that are committed by now.
+    pub async fn seal_all(&self) -> Result<()> {
+        // A look by way of the readers first: most of the time there is nothing, and the one writer is not bothered.
+        while unsealed(self.service).limit(1).one(self.db.read()).await?.is_some() {
+            let tx = self.db.begin().await?;
+            match self.seal_batch(&tx).await {
+                Ok(true) => tx.commit().await?,
+                Ok(false) => return Ok(tx.rollback().await?),
+                Err(error) => {
+                    tx.rollback().await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals one batch; false if another process is at it.
+    ///
+    /// Rows are taken by status, never by position: identifiers do not follow commit order (trust.md, trap 5).
+    async fn seal_batch(&self, tx: &DatabaseTransaction) -> Result<bool> {
+        let (service, now) = (self.service, self.clock.now());
+        let (mut tree, previous) = match last_head(tx, service).await? {
+            Some(head) => (head.tree(&self.vault)?, head.size),
+            None => (Tree::default(), 0),
+        };
+        let events = unsealed(service)
+            .order_by(event::Column::Id, Order::Asc)
+            .limit(BATCH)
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+            .all(tx)
+            .await?;
+        if events.is_empty() {
+            return Ok(false);
+        }
+        let mut leaves = Vec::with_capacity(events.len());
+        for event in &events {
+            let (idx, hash) = (i64::try_from(tree.size()).unwrap_or(i64::MAX), entry(event));
+            tree.push(hash);
+            leaves.push(leaf::ActiveModel {
+                service: Set(service.into()),
+                idx: Set(idx),
+                event_id: Set(event.id),
+                hash: Set(hash.to_vec()),
+                mark: Set(mark(&self.vault, service, idx, event.id, &hash).to_vec()),
+            });
+        }
+        // Two sealers of one service take the same place: the second finds it taken, and its batch is undone.
+        match leaf::Entity::insert_many(leaves).exec_without_returning(tx).await {
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+                tracing::warn!(service, "a batch of the audit log was taken already");
+                return Ok(false);
+            }
+            other => other?,
+        };
+        let head = head::Model::over(&tree, &self.vault, (service, previous), now);
+        head::Entity::insert(head.into_active_model()).exec_without_returning(tx).await?;
+        event::Entity::update_many()
+            .col_expr(event::Column::Sealed, Expr::value(true))
+            .filter(event::Column::Id.is_in(events.iter().map(|event| event.id)))
+            .exec(tx)
+            .await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,189 @@
+//! Recomputes the audit log from the events as they stand, and names the first record that is not as it was.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    sea_query::{Expr, ExprTrait, Query},
+};
+use uuid::Uuid;
+
+use super::{entry, event, head, hex, last_head, leaf, mark, unsealed};
+use crate::{Db, Result, Vault, merkle::Tree};
+
+/// Most leaves read at once.
+const CHUNK: u64 = 1_000;
+
+/// What a service's log is found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The number of records that verify, in the order of sealing.
+    pub size: u64,
+    /// The root over them, in hexadecimal; whoever noted an earlier one can ask for it.
+    pub root: String,
+    /// Recorded, but not sealed yet.
+    pub waiting: u64,
+    /// The first record that is not as it was.
+    pub flaw: Option<Flaw>,
+}
+
+/// A record that is not as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// Its place in the log, if it has one.
+    pub place: Option<i64>,
+    /// The event's id, where known.
+    pub event: Option<Uuid>,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// A head that somebody noted: the log must still begin like that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The service.
+    pub service: String,
+    /// The number of records.
+    pub size: u64,
+    /// The root over them, in hexadecimal.
+    pub root: String,
+}
+
+/// Goes through the log of one service.
+pub async fn verify(db: &Db, vault: &Vault, service: &str, known: &[Known]) -> Result<Verdict> {
+    let waiting = unsealed(service).count(db.read()).await?;
+    let heads = head::Entity::find().filter(head::Column::Service.eq(service)).order_by(head::Column::Size, Order::Asc);
+    let known = known.iter().filter(|known| known.service == service).collect();
+    let heads = heads.all(db.read()).await?;
+    let heads = heads.into_iter().peekable();
+    let mut walk = Walk { db, vault, service, tree: Tree::default(), heads, previous: 0, known };
+    let flaw = match walk.leaves().await? {
+        Some(flaw) => Some(flaw),
+        None => match walk.end().await? {
+            Some(flaw) => Some(flaw),
+            None => stranger(db, service).await?,
+        },
+    };
+    Ok(Verdict { size: walk.tree.size(), root: hex(&walk.tree.root()), waiting, flaw })
+}
+
+struct Walk<'a> {
+    db: &'a Db,
+    vault: &'a Vault,
+    service: &'a str,
+    tree: Tree,
+    heads: std::iter::Peekable<std::vec::IntoIter<head::Model>>,
+    /// The size of the last head met.
+    previous: i64,
+    known: Vec<&'a Known>,
+}
+
+impl Walk<'_> {
+    async fn leaves(&mut self) -> Result<Option<Flaw>> {
+        loop {
+            let chunk = self.chunk().order_by(leaf::Column::Idx, Order::Asc).limit(CHUNK).all(self.db.read()).await?;
+            let ids = chunk.iter().map(|leaf| leaf.event_id);
+            let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.db.read()).await?;
+            let events: HashMap<Uuid, event::Model> = events.into_iter().map(|event| (event.id, event)).collect();
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            for leaf in &chunk {
+                if let Some(flaw) = self.leaf(leaf, events.get(&leaf.event_id)).or_else(|| self.head()) {
+                    return Ok(Some(flaw));
+                }
+            }
+        }
+    }
+
+    /// The leaves from here on; those before the first one too, where somebody put any.
+    fn chunk(&self) -> Select<leaf::Entity> {
+        let leaves = leaf::Entity::find().filter(leaf::Column::Service.eq(self.service));
+        match self.place() {
+            0 => leaves,
+            from => leaves.filter(leaf::Column::Idx.gte(from)),
+        }
+    }
+
+    fn place(&self) -> i64 {
+        i64::try_from(self.tree.size()).unwrap_or(i64::MAX)
+    }
+
+    /// Checks one leaf and takes it in.
+    fn leaf(&mut self, leaf: &leaf::Model, event: Option<&event::Model>) -> Option<Flaw> {
+        let place = self.place();
+        if leaf.idx > place {
+            return flaw(Some(place), None, "deleted: its leaf is gone");
+        }
+        let named = |what: &str| flaw(Some(place), Some(leaf.event_id), what);
+        if leaf.mark != mark(self.vault, self.service, place, leaf.event_id, &leaf.hash) {
+            return named("changed, inserted or reordered: its leaf does not belong in this place");
+        }
+        let Some(event) = event else { return named("deleted: the event is gone") };
+        if leaf.hash != entry(event) {
+            return named("changed: the event is not what was sealed");
+        }
+        if !event.sealed {
+            return named("changed: the event was sealed and claims not to be");
+        }
+        let Ok(hash) = leaf.hash.as_slice().try_into() else { return named("changed: its hash has another length") };
+        self.tree.push(hash);
+        None
+    }
+
+    /// Checks the head over the leaves so far, if there is one, and what others noted of it.
+    fn head(&mut self) -> Option<Flaw> {
+        let place = self.place();
+        let root = self.tree.root();
+        if let Some(head) = self.heads.next_if(|head| head.size <= place) {
+            let ours = self.vault.signed(head.statement().as_bytes(), &head.signature);
+            if head.size != place || head.root != root || head.peaks != self.tree.peaks() || !ours {
+                return flaw(
+                    Some(head.size),
+                    None,
+                    "changed: the head over the records before it is not as we signed it",
+                );
+            }
+            if head.previous != self.previous {
+                return flaw(Some(head.previous), None, "deleted: the head over the records before it is gone");
+            }
+            self.previous = head.size;
+        }
+        let noted = self.known.iter().find(|known| known.size == self.tree.size());
+        if noted.is_some_and(|known| !known.root.eq_ignore_ascii_case(&hex(&root))) {
+            return flaw(Some(place), None, "rewritten: the records before it once had another head");
+        }
+        None
+    }
+
+    /// Checks that the log ends with its last head, and reaches what others noted.
+    async fn end(&mut self) -> Result<Option<Flaw>> {
+        let place = Some(self.place());
+        if let Some(head) = self.heads.next() {
+            return Ok(flaw(place, None, &format!("deleted: there is a head over {} records", head.size)));
+        }
+        if let Some(known) = self.known.iter().find(|known| known.size > self.tree.size()) {
+            return Ok(flaw(place, None, &format!("deleted: there once were {} records", known.size)));
+        }
+        // Read now: the log may have grown since the heads were read, by leaves and head at once.
+        let last = last_head(self.db.read(), self.service).await?.map_or(0, |head| head.size);
+        Ok(flaw(place, None, "deleted: the head over these records is gone").filter(|_| last < self.place()))
+    }
+}
+
+/// An event that says it was sealed, and was not.
+async fn stranger(db: &Db, service: &str) -> Result<Option<Flaw>> {
+    let leaves = Query::select().column(leaf::Column::EventId).from(leaf::Entity).to_owned();
+    let found = event::Entity::find()
+        .filter(event::Column::Service.eq(service))
+        .filter(event::Column::Sealed.eq(true))
+        .filter(Expr::col(event::Column::Id).not_in_subquery(leaves))
+        .order_by(event::Column::Id, Order::Asc)
+        .one(db.read())
+        .await?;
+    Ok(found.and_then(|event| flaw(None, Some(event.id), "inserted: the event was never sealed")))
+}
+
+fn flaw(place: Option<i64>, event: Option<Uuid>, what: &str) -> Option<Flaw> {
+    Some(Flaw { place, event, what: what.to_owned() })
+}

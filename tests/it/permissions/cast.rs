@@ -1,0 +1,212 @@
+//! Everybody who could be, and one object of each kind that some may know of and some may not.
+
+use exchange_tests::Exchange;
+use jishi::demo::{
+    Fields,
+    cast::{House, Plan},
+    person::{Person, fresh_key},
+    timeline::Who,
+};
+use kernel::Role;
+use serde_json::{Value, json};
+use strum::IntoEnumIterator;
+
+use super::super::market::{Market, made};
+
+/// Where somebody stands towards the objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nobody is signed in.
+    Anonymous,
+    /// Signed in, a member of nothing.
+    Nobody,
+    /// A member of the organizations that the objects belong to.
+    Own,
+    /// A member of another organization.
+    Foreign,
+    /// Staff of the hub, in whose charge the objects are.
+    Hub,
+    /// Staff of a branch that has nothing to do with them.
+    Branch,
+}
+
+/// Somebody with one role in one place.
+pub struct Persona {
+    pub place: Place,
+    pub role: Option<Role>,
+    pub person: Option<Person>,
+}
+
+impl Persona {
+    pub fn name(&self) -> String {
+        let role: &'static str = self.role.map_or("-", Into::into);
+        format!("{:?} {role}", self.place)
+    }
+}
+
+/// The objects, by the name of the input field that names them.
+pub struct World {
+    pub market: Market,
+    pub personas: Vec<Persona>,
+    pub ids: Value,
+    /// Objects that `node` finds: their type, their id, whether anyone may see them now.
+    pub nodes: Vec<(&'static str, String, bool)>,
+}
+
+impl World {
+    pub async fn build(exchange: &Exchange) -> World {
+        let market = Market::open(exchange, 4).await;
+        let (buyer, rival) = (&market.buyers[0], &market.buyers[1]);
+        let mut ids = objects(&market, buyer, rival).await;
+        let hub = Person::seeded(&market.stage.client, Who { zh: "中心", en: "centre" }, "centre");
+        let centres = hub.glance("{ centres { organizationId tier } }", json!({})).await.unwrap();
+        let centre = |tier: &str| {
+            let all = centres["centres"].as_array().unwrap();
+            all.iter().find(|centre| centre["tier"] == tier).unwrap()["organizationId"].as_str().unwrap().to_owned()
+        };
+        ids["parentId"] = json!(centre("HUB"));
+        ids["centreId"] = json!(centre("BRANCH"));
+        let branch = branch(&market, &hub, &centre("HUB")).await;
+        let hub = House { id: centre("HUB"), name: String::new(), person: hub };
+        let personas = personas(&market, [buyer, &market.buyers[3]], [&hub, &branch]).await;
+        ids["personId"] = json!(personas[1].person.as_ref().unwrap().id().await.unwrap());
+        let node = |kind, field: &str, public| (kind, ids[field].as_str().unwrap().to_owned(), public);
+        let nodes = vec![
+            node("Listing", "listingId", false),
+            node("TransferApplication", "transferApplicationId", false),
+            node("BiddingSession", "sessionId", true),
+            node("Award", "awardId", false),
+            node("Deal", "dealId", false),
+            node("Contract", "contractId", false),
+            node("LedgerAccount", "accountId", false),
+            node("Investor", "investorId", false),
+            node("FinancingProject", "financingProjectId", false),
+            node("Mandate", "mandateId", false),
+            node("Organization", "organizationId", true),
+        ];
+        World { personas, ids, nodes, market }
+    }
+}
+
+/// A draft, a sold lot, a lot in bidding, a draft project, an investor, a mandate, an invitation and a conflict, all of
+/// the university; the buyer is the other side where there is one.
+async fn objects(market: &Market, buyer: &House, rival: &House) -> Value {
+    let university = &market.university;
+    let (sold, running) = (market.disclosed(market.draft()).await, market.disclosed(market.draft()).await);
+    let sold_application = market.eligible(buyer, &sold).await;
+    for bidder in [buyer, rival] {
+        market.eligible(bidder, &running).await;
+    }
+    let (session, starts_at) = market.scheduled(&running).await;
+    let deal = market.sold_to_sole(buyer, &sold).await;
+    let award = market.award(&sold).await;
+    market.pass(starts_at).await;
+    let draft = made(&market.broker, "createListing", "listing", market.draft()).await;
+    let read = "query A($id: ID!) { ledgerAccount(organizationId: $id) { id } }";
+    let account = university.person.glance(read, json!({ "id": university.id })).await.unwrap();
+    let investor = json!({
+        "organizationId": university.id, "fields": ["NEW_MATERIALS"], "stages": ["PILOT"], "leastAmount": "1.00",
+        "mostAmount": "2.00", "regions": ["51"],
+    });
+    let investor = did(&university.person, "registerInvestor", "investor { id }", investor).await;
+    let project = json!({
+        "organizationId": university.id, "title": "中试线", "teaser": "年产百兆瓦时", "details": "商业计划书全文",
+        "kind": "EQUITY", "amount": "500.00", "field": "NEW_ENERGY", "stage": "PILOT", "region": "510100",
+    });
+    let project = did(&university.person, "createFinancingProject", "financingProject { id }", project).await;
+    let invitation = university.invite("nobody-yet", &["BIDDER"]).await.unwrap();
+    let conflict =
+        json!({ "organizationId": university.id, "otherOrganizationId": buyer.id, "nature": "同一控制人 one owner" });
+    let conflict = did(&university.person, "declareConflict", "conflictOfInterest { id }", conflict).await;
+    let (mandate, credential, broker) = mandate(market).await;
+    json!({
+        "organizationId": university.id, "otherOrganizationId": rival.id, "principalId": university.id,
+        "agencyId": rival.id, "brokerId": broker, "listingId": draft["id"], "soldListingId": sold.id,
+        "transferApplicationId": sold_application, "sessionId": session, "awardId": award["id"], "dealId": deal["id"],
+        "contractId": deal["contractId"], "accountId": account["ledgerAccount"]["id"], "investorId": investor["id"],
+        "financingProjectId": project["id"], "invitationId": invitation, "conflictOfInterestId": conflict["id"],
+        "mandateId": mandate, "brokerCredentialId": credential,
+    })
+}
+
+/// A mandate of the university, offered to a broker of an agency.
+async fn mandate(market: &Market) -> (String, String, String) {
+    let agency = Plan {
+        who: Who { zh: "代理机构", en: "agency" },
+        name: "剑南技术转移中心",
+        kind: "TRANSFER_AGENCY",
+        authority: "91",
+        roles: &["ADMINISTRATOR", "SIGNATORY"],
+    };
+    let agency = market.staff.admit(&market.stage, &[agency]).await.unwrap().remove(0);
+    let broker = agency.hire(&market.stage, Who { zh: "经纪人", en: "broker" }, &["BROKER"]).await.unwrap();
+    let now = market.stage.client.now();
+    let credential = json!({
+        "level": "INTERMEDIATE", "number": format!("TB-{}", fresh_key()), "issuer": "省技术市场协会（示例）",
+        "issuedAt": now.plus_seconds(-86_400).to_string(), "expiresAt": now.plus_seconds(86_400 * 900).to_string(),
+        "organizationId": agency.id,
+    });
+    let credential = did(&broker, "registerBrokerCredential", "brokerCredential { id }", credential).await;
+    let review = json!({ "brokerCredentialId": credential["id"], "status": "CERTIFIED", "evidence": "证书已核" });
+    did(&market.staff.reviewer, "reviewBrokerCredential", "brokerCredential { id }", review).await;
+    let broker = broker.id().await.unwrap();
+    let offer = json!({
+        "principalId": market.university.id, "agencyId": agency.id, "brokerId": broker, "commissionBasisPoints": 300,
+        "expenses": "差旅费 travel", "validUntil": now.plus_seconds(86_400 * 300).to_string(),
+    });
+    let mandate = did(&market.university.person, "offerMandate", "mandate { id }", offer).await;
+    (text(&mandate), text(&credential), broker)
+}
+
+async fn branch(market: &Market, hub: &Person, parent: &str) -> House {
+    let input = json!({
+        "parentId": parent, "tier": "BRANCH", "name": format!("示例分中心{}", fresh_key()),
+        "usci": jishi::demo::cast::fresh_usci("12"), "region": "530100", "legalRepresentative": "李示例",
+    });
+    let centre = did(hub, "openCentre", "centre { organizationId }", input).await;
+    let id = centre.text_at("/organizationId").unwrap().to_owned();
+    let person = Person::seeded(&market.stage.client, Who { zh: "中心", en: "centre" }, "centre");
+    House { id, name: String::new(), person }
+}
+
+/// One person for each role in each place. The own ones belong to both sides of the deal.
+async fn personas(market: &Market, [buyer, foreign]: [&House; 2], [hub, branch]: [&House; 2]) -> Vec<Persona> {
+    let nobody = Person::new(&market.stage.client, WHO, fresh_login(), PASSWORD);
+    nobody.sign_up("无所属 nobody").await.unwrap();
+    let mut personas = vec![
+        Persona { place: Place::Anonymous, role: None, person: None },
+        Persona { place: Place::Nobody, role: None, person: Some(nobody) },
+    ];
+    for role in Role::iter() {
+        let name: &'static str = role.into();
+        let houses: [(Place, &[&House]); 2] = if role.is_staff() {
+            [(Place::Hub, &[hub]), (Place::Branch, &[branch])]
+        } else {
+            [(Place::Own, &[&market.university, buyer]), (Place::Foreign, &[foreign])]
+        };
+        for (place, houses) in houses {
+            let [first, others @ ..] = houses else { continue };
+            let person = first.hire(&market.stage, WHO, &[name]).await.unwrap();
+            for other in others {
+                person.accept(&other.invite(&person.login, &[name]).await.unwrap()).await.unwrap();
+            }
+            personas.push(Persona { place, role: Some(role), person: Some(person) });
+        }
+    }
+    personas
+}
+
+const WHO: Who = Who { zh: "某人", en: "somebody" };
+const PASSWORD: &str = "a password of 24 letters";
+
+fn fresh_login() -> String {
+    format!("p-{}", fresh_key())
+}
+
+fn text(object: &Value) -> String {
+    object.text_at("/id").unwrap().to_owned()
+}
+
+async fn did(person: &Person, verb: &str, selection: &str, input: Value) -> Value {
+    person.act(verb, selection, input).await.unwrap()
+}
