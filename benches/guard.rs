@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p exchange-benches --bin guard` (SQLite)
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, time::Duration};
 
 use async_graphql::Request;
 use axum::{Json, Router, routing::post, serve::ListenerExt};
@@ -62,13 +62,13 @@ async fn main() -> Result<()> {
 /// What a GraphQL server is without a guard, on this machine's loopback for the time of this run.
 async fn bare(running: &Running) -> Result<String> {
     let (schema, clients, clock) = (gateway::unlimited(), running.clients.clone(), running.clock.clone());
-    let answer = async move |Json(request): Json<Request>| {
+    let answer = move |Json(request): Json<Request>| {
         let caller = Caller::new(Actor::default(), None, clients.clone());
         let request = request.data(caller).data(Language::Zh).data(clock.clone());
-        Json(ExchangeSchema::execute(&schema, request).await)
+        let schema = schema.clone();
+        async move { Json(ExchangeSchema::execute(&schema, request).await) }
     };
-    let answer = Arc::new(answer);
-    let route = Router::new().route("/graphql", post(move |body| (*answer)(body)));
+    let route = Router::new().route("/graphql", post(answer));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let http = format!("http://{}", listener.local_addr()?);
     let listener = listener.tap_io(|line| drop(line.set_nodelay(true)));

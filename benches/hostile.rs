@@ -11,7 +11,7 @@ use std::{
 use exchange_benches::{load, ratio};
 use exchange_tests::{
     Exchange, Lane,
-    attacks::{Flood, attacks, crowd, strike},
+    attacks::{Flood, ask, attacks, crowd, strike},
 };
 use jishi::Result;
 use tokio::{
@@ -91,7 +91,7 @@ async fn traffic(http: &str) -> Run {
                 while began.elapsed() < SPAN {
                     ticks.tick().await;
                     let asked = Instant::now();
-                    let answer = strike(&client, &http, QUESTION.into()).await;
+                    let answer = ask(&client, &http, QUESTION.into()).await;
                     waits.push(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX));
                     let right = answer.is_ok_and(|(_, answer)| answer.pointer("/data/listings/edges/0").is_some());
                     wrong += usize::from(!right);
@@ -114,11 +114,10 @@ async fn traffic(http: &str) -> Run {
 /// Sends the whole corpus, one attack after another, for as long as it is let.
 fn attack(http: String) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
         let attacks = attacks();
         loop {
             for attack in &attacks {
-                drop(strike(&client, &http, attack.body.clone()).await);
+                drop(strike(&http, &attack.body).await);
             }
             for flood in Flood::ALL {
                 drop(flood.pour(&http).await);

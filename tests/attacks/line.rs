@@ -3,13 +3,36 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::{interval, timeout},
 };
+
+/// Sends a body on a line of its own; the status and the answer. Unlike a client it reads while it writes, and so hears the
+/// answer to a body that is not taken to its end.
+pub async fn strike(http: &str, body: &[u8]) -> std::io::Result<(u16, Value)> {
+    let (mut read, mut write) = connect(http).await?.into_split();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let writing = async {
+        drop(write.write_all(head.as_bytes()).await);
+        drop(write.write_all(body).await);
+    };
+    let mut said = Vec::new();
+    let ((), read) = tokio::join!(writing, read.read_to_end(&mut said));
+    let text = String::from_utf8_lossy(&said);
+    let told = text.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, serde_json::from_str(body).unwrap_or(Value::String(body.to_owned()))))
+    });
+    // Who is cut off while it writes may be told by a reset, after the answer.
+    told.ok_or_else(|| read.err().unwrap_or(std::io::ErrorKind::UnexpectedEof.into()))
+}
 
 /// How a body of a hundred megabytes is sent.
 #[derive(Clone, Copy, Debug)]
@@ -76,20 +99,17 @@ pub enum Slow {
 }
 
 impl Slow {
-    /// All ways.
-    pub const ALL: [Slow; 5] = [Slow::Silent, Slow::Headers, Slow::Body, Slow::Chunks, Slow::Deaf];
+    const SPEAKERS: [Slow; 4] = [Slow::Silent, Slow::Headers, Slow::Body, Slow::Chunks];
 
-    /// Comes in and dawdles until it is cut off, at most so long; when that was.
+    /// Comes in and dawdles until it is cut off, at most so long; after how long that was. Who reads nothing counts from
+    /// when nothing more was taken.
     pub async fn dawdle(self, http: &str, longest: Duration) -> std::io::Result<Option<Duration>> {
         let stream = connect(http).await?;
+        if let Slow::Deaf = self {
+            return Ok(unread(stream, longest).await);
+        }
         let began = Instant::now();
-        let cut = timeout(longest, async {
-            match self {
-                Slow::Deaf => unread(stream).await,
-                _ => self.drip(stream).await,
-            }
-        });
-        Ok(cut.await.ok().map(|()| began.elapsed()))
+        Ok(timeout(longest, self.drip(stream)).await.ok().map(|()| began.elapsed()))
     }
 
     async fn drip(self, stream: TcpStream) {
@@ -119,21 +139,23 @@ impl Slow {
     }
 }
 
-/// Asks on one connection for long answers and reads none of them, until it is cut off.
-async fn unread(mut stream: TcpStream) {
-    // The library repeats an unknown name, so that a long answer costs the exchange little.
-    let body = json!({ "query": format!("{{{}}}", "x".repeat(100_000)) }).to_string();
-    let head = "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
-    let ask = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+/// Asks on one connection for the metrics, which are long and cost little, and reads none of them, until it is cut off.
+async fn unread(mut stream: TcpStream, longest: Duration) -> Option<Duration> {
+    let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     // What is not read backs up to the server, which then reads no more either: from then on this waits for the end.
-    while stream.write_all(ask.as_bytes()).await.is_ok() {}
+    loop {
+        let waiting = Instant::now();
+        if !matches!(timeout(longest, stream.write(ask.as_bytes())).await.ok()?, Ok(1..)) {
+            return Some(waiting.elapsed());
+        }
+    }
 }
 
-/// So many slow clients at once, of all kinds in turn.
+/// So many slow clients at once, of all kinds in turn; few read no answers, as they make the exchange work.
 pub fn crowd(http: &str, size: usize, longest: Duration) -> JoinSet<(Slow, Option<Duration>)> {
     let mut crowd = JoinSet::new();
-    for slow in Slow::ALL.into_iter().cycle().take(size) {
-        let http = http.to_owned();
+    for (place, slow) in (0..size).zip(Slow::SPEAKERS.into_iter().cycle()) {
+        let (http, slow) = (http.to_owned(), if place % 125 == 0 { Slow::Deaf } else { slow });
         crowd.spawn(async move { (slow, slow.dawdle(&http, longest).await.unwrap_or(Some(Duration::ZERO))) });
     }
     crowd

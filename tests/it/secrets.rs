@@ -65,7 +65,7 @@ async fn comes_and_goes(exchange: &Exchange, secrets: &mut Secrets) {
     mutate(exchange, "", "signIn", "session { personId }", json!({ "login": login, "password": wrong })).await;
     let tokens = "session { accessToken refreshToken }";
     let session = mutate(exchange, "", "signIn", tokens, json!({ "login": login, "password": password })).await;
-    let access = secrets.keep("an access token", text(&session, "accessToken"));
+    secrets.keep("an access token", text(&session, "accessToken"));
     let refresh = secrets.keep("a refresh token", text(&session, "refreshToken"));
     let session = mutate(exchange, "", "refreshSession", tokens, json!({ "refreshToken": refresh })).await;
     let access = secrets.keep("a later access token", text(&session, "accessToken"));

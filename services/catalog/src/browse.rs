@@ -3,7 +3,8 @@
 use kernel::{Actor, Context, ErrorCode, Id, Refusal, Result, text};
 use wire::{
     id::{AchievementId, ListingId, OrganizationId, TransferApplicationId},
-    policy, v1,
+    policy::{self, Of, permit},
+    v1,
 };
 
 use crate::{
@@ -62,6 +63,7 @@ pub async fn list_applications(
     actor: &Actor,
     wanted: v1::ListTransferApplicationsRequest,
 ) -> Result<v1::TransferApplicationPage> {
+    permit(actor, policy::TRANSFER_APPLICATIONS, Of::default())?;
     let paging = wanted.page.unwrap_or_default().newest_first::<TransferApplicationId>()?;
     let listing = wanted.listing_id.as_deref().map(|id| ListingId::parse(id, "listingId")).transpose()?;
     let organization = organization(wanted.organization_id)?;

@@ -6,7 +6,7 @@ use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Sight}
 use serde_json::json;
 use wire::{
     id::{FinancingProjectId, InterestId, InvestorId, OrganizationId},
-    policy,
+    policy::{self, Of, permit},
     v1::{self, FinancingProjectStatus},
 };
 
@@ -47,6 +47,7 @@ pub async fn list_projects(
 
 /// One page of the interests in sight.
 pub async fn list_interests(cx: &Context, actor: &Actor, wanted: v1::ListInterestsRequest) -> Result<v1::InterestPage> {
+    permit(actor, policy::INTERESTS, Of::default())?;
     let paging = wanted.page.unwrap_or_default().newest_first::<InterestId>()?;
     let project = optional::<FinancingProjectId>(wanted.financing_project_id.as_deref(), "financingProjectId")?;
     let investor = optional::<InvestorId>(wanted.investor_id.as_deref(), "investorId")?;

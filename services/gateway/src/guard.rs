@@ -18,6 +18,8 @@ use crate::fault::{TOO_COMPLEX, invalid, refusal};
 
 /// Brackets within brackets in the text: the parser recurses on them.
 const NESTING: usize = 100;
+/// Words, marks and strings in the text: parsing takes some hundred bytes for each.
+const TOKENS: usize = 10_000;
 /// Selection sets within selection sets, fragments followed.
 const LEVELS: usize = 40;
 /// Fields, spreads, arguments, variables and directives in all operations together, fragments followed: each may be
@@ -60,9 +62,9 @@ pub struct Outline {
 
 /// Parses and judges a document.
 pub fn judge(text: &str) -> Result<Judged, ServerError> {
-    if nesting(text) > NESTING {
-        return Err(too_complex("brackets within brackets", NESTING));
-    }
+    let (nesting, tokens) = extent(text);
+    limit(nesting, NESTING, "brackets within brackets")?;
+    limit(tokens, TOKENS, "words and marks")?;
     let document = parse_query(text).map_err(ServerError::from)?;
     let outlines = outlines(&document)?;
     Ok(Judged { document, outlines })
@@ -192,10 +194,15 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How deep brackets stand within brackets, strings and comments aside.
-fn nesting(text: &str) -> usize {
+/// How deep brackets stand within brackets, strings and comments aside, and how many tokens there are.
+fn extent(text: &str) -> (usize, usize) {
     let (mut rest, mut depth, mut deepest) = (text.as_bytes(), 0_usize, 0_usize);
+    let (mut tokens, mut in_word) = (0, false);
     while let [first, tail @ ..] = rest {
+        let word = first.is_ascii_alphanumeric() || matches!(first, b'_' | b'-' | b'.');
+        let ignored = first.is_ascii_whitespace() || matches!(first, b',' | b'#');
+        tokens += usize::from(!ignored && !(word && in_word));
+        in_word = word;
         rest = match first {
             b'#' => after(tail, |at| matches!(at, [b'\n' | b'\r', ..])).0,
             b'"' => match tail {
@@ -214,7 +221,7 @@ fn nesting(text: &str) -> usize {
             _ => tail,
         };
     }
-    deepest
+    (deepest, tokens)
 }
 
 /// What follows the first place that `ends`, and whether there is one.
@@ -284,6 +291,7 @@ mod tests {
             "mutation { ...F ...F } fragment F on Mutation { placeBid { x } }".to_owned(),
             deep,
             "{ ...F } fragment F on Query { ...F }".to_owned(),
+            format!("{{ x(a: [{}]) }}", "1,".repeat(10_000)),
             format!("{{ x(a: 1) {{ y({}) }} }}", "b: 1 ".repeat(2_000)),
             format!("query({}) {{ x }}", "$a: Int ".repeat(2_001)),
             format!("query {} {{ x }}", "@a(b: 1) ".repeat(1_001)),
@@ -306,8 +314,8 @@ mod tests {
 
     #[test]
     fn every_fragment_is_measured() {
-        let chain: String = (0..6_000).map(|n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1)).collect();
-        for unused in [&*format!("{chain} fragment F6000 on Query {{ x }}"), "fragment F on Query { ...F }"] {
+        let chain: String = (0..1_000).map(|n| format!("fragment F{n} on Query {{ ...F{} }} ", n + 1)).collect();
+        for unused in [&*format!("{chain} fragment F1000 on Query {{ x }}"), "fragment F on Query { ...F }"] {
             assert!(judged(&format!("{{ x }} {unused}"), None).unwrap_err().contains("must be used"));
         }
         assert!(
@@ -332,9 +340,17 @@ mod tests {
 
     #[test]
     fn brackets_in_strings_and_comments_count_for_nothing() {
-        assert_eq!(nesting("{ a(b: \"((((\\\"((((\", c: \"\"\"[[[[\\\"\"\"[[[\"\"\") }"), 2);
-        assert_eq!(nesting("{ a # ((((( \" \n (b) }"), 2);
-        assert_eq!(nesting("{ a(b: \"\") { c } }"), 2);
-        assert_eq!(nesting("\"\"\"}}}\"\"\"{{{"), 3);
+        assert_eq!(extent("{ a(b: \"((((\\\"((((\", c: \"\"\"[[[[\\\"\"\"[[[\"\"\") }").0, 2);
+        assert_eq!(extent("{ a # ((((( \" \n (b) }").0, 2);
+        assert_eq!(extent("{ a(b: \"\") { c } }").0, 2);
+        assert_eq!(extent("\"\"\"}}}\"\"\"{{{").0, 3);
+        for (text, tokens) in [
+            ("", 0),
+            ("{ a(b: \"x y z\", c: $d) }", 12),
+            ("{ ...F ... on Q { a1_b:-1.5 } } # no word", 11),
+            ("\"\"\"a \"b\" c\"\"\",,,[[", 3),
+        ] {
+            assert_eq!(extent(text).1, tokens, "{text}");
+        }
     }
 }

@@ -41,12 +41,12 @@ use crate::{
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
-/// Who has not introduced itself by then is closed.
-const INIT: Duration = Duration::from_secs(3);
-/// How often the token is checked again.
-const CHECK: Duration = Duration::from_secs(3);
+/// Who has not introduced itself by then is closed: within 3 seconds, as S2 asks.
+const INIT: Duration = Duration::from_millis(2_500);
+/// How often the token is checked again: who is remembered for 2 seconds more is closed within 5, as S2 asks.
+const CHECK: Duration = Duration::from_secs(2);
 /// Checks between two pings; who was not heard of since the last one is gone.
-const CHECKS_PER_PING: u32 = 10;
+const CHECKS_PER_PING: u32 = 15;
 /// A client that takes no bytes for this long is closed.
 const SEND: Duration = Duration::from_secs(5);
 const MESSAGE: usize = 64 * 1024;

@@ -30,11 +30,15 @@ pub struct Guess {
 impl Guess {
     /// Takes a guess at an account: a person's id, or a login that nobody has.
     pub async fn at(identities: &Identities, address: &str, account: &str) -> Result<Guess> {
-        let mut guess = Self::from(identities, address).await?;
         let cx = &identities.cx;
         let subject = cx.vault.index("guess", account).to_vec();
         let now = cx.clock.now();
         let window_start = now.plus_seconds(-REST_SECONDS);
+        // Whoever floods an account that rests makes the database read, not write.
+        if store::rests(cx.db.read(), &subject, window_start, MOST_GUESSES).await? {
+            return Err(too_many());
+        }
+        let mut guess = Self::from(identities, address).await?;
         if !store::take(cx.db.write(), &subject, now, window_start, MOST_GUESSES).await? {
             // Nothing is evaluated, so the address pays nothing.
             guess.spare_address(cx.db.write()).await?;

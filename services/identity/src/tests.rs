@@ -5,7 +5,9 @@ use std::sync::Arc;
 use kernel::{Actor, Clock, Context, Db, ErrorCode, Refusal, Role, calendar::Calendar, rules::Rulebook};
 use prost::Message;
 use tonic::Request;
-use wire::v1::{self, OrganizationKind, OrganizationStatus, access_server::Access, identity_server::Identity};
+use wire::v1::{
+    self, CentreTier, OrganizationKind, OrganizationStatus, access_server::Access, identity_server::Identity,
+};
 
 use crate::{Authenticator, Entrance, Identities, SeedOrganization, SeedPerson, seed};
 
@@ -70,14 +72,24 @@ impl Exchange {
     }
 
     async fn register(&self, actor: &Actor, usci: &str) -> v1::RegisterOrganizationPayload {
+        self.register_at(actor, usci, "四川大学", None).await
+    }
+
+    async fn register_at(
+        &self,
+        actor: &Actor,
+        usci: &str,
+        name: &str,
+        centre_id: Option<String>,
+    ) -> v1::RegisterOrganizationPayload {
         let input = v1::RegisterOrganizationInput {
-            name: "四川大学".into(),
+            name: name.into(),
             kind: OrganizationKind::University.into(),
             usci: usci.into(),
             region: "510100".into(),
             legal_representative: "汪劲".into(),
             industry: "P83".into(),
-            centre_id: None,
+            centre_id,
         };
         self.identity.register_organization(Self::acting(actor, input)).await.unwrap().into_inner()
     }
@@ -230,4 +242,59 @@ async fn seeding_keeps_what_was_changed_and_hands_nothing_to_an_applicant() {
     taken[0].members[1].password = "another password".into();
     assert_eq!(seed(&x.identity.cx, &taken).await.unwrap_err().code(), ErrorCode::LoginTaken);
     assert!(x.person("stranger").await.memberships.is_empty());
+}
+
+#[tokio::test]
+async fn a_branch_reaches_its_own_and_only_reviewers_are_warned() {
+    let x = exchange().await;
+    let [hub] = &centre()[..] else { panic!() };
+    let mut branch = SeedOrganization { tier: Some(CentreTier::Branch), ..hub.clone() };
+    branch.name = "重庆分中心".into();
+    branch.usci = "911522010783762860".into();
+    branch.members = vec![SeedPerson {
+        login: "judge".into(),
+        second_factor: Some(Authenticator::development("judge")),
+        ..hub.members[0].clone()
+    }];
+    seed(&x.identity.cx, &[hub.clone(), branch]).await.unwrap();
+    for login in ["zhang", "wang"] {
+        x.sign_up(login).await.person.unwrap();
+    }
+    let (reviewer, judge) = (x.person("reviewer").await, x.person("judge").await);
+    let here = Some(judge.memberships[0].organization_id.clone());
+    assert_eq!(judge.memberships[0].centres.len(), 1);
+    assert_eq!((reviewer.memberships[0].hub, reviewer.memberships[0].centres.len()), (true, 2));
+    let own = x.register_at(&x.person("zhang").await, USCI, "川江航运科技（中国）", here).await.organization.unwrap();
+    let (usci, name) = ("91340600MA2PBM9HXD", "川江航运科技(中国)");
+    let foreign = x.register_at(&x.person("wang").await, usci, name, None).await.organization.unwrap();
+    let (zhang, wang) = (x.person("zhang").await, x.person("wang").await);
+
+    let warned = async |actor: &Actor, of: &v1::Organization| {
+        let ids = v1::Ids { ids: vec![of.id.clone()] };
+        let found = x.identity.get_organizations(Exchange::acting(actor, ids)).await.unwrap().into_inner().items;
+        found.into_iter().map(|found| found.name_warnings.len()).next()
+    };
+    assert_eq!((warned(&reviewer, &own).await, warned(&reviewer, &foreign).await), (Some(1), Some(1)));
+    assert_eq!((warned(&zhang, &own).await, warned(&wang, &foreign).await), (Some(0), Some(0)));
+    assert_eq!(
+        (warned(&judge, &own).await, warned(&judge, &foreign).await),
+        (Some(0), None),
+        "of nothing it cannot see"
+    );
+    assert_eq!(code(&x.verify(&judge, &foreign.id, true).await.user_errors), ErrorCode::NotFound);
+    assert_eq!(x.verify(&judge, &own.id, true).await.organization.unwrap().evidence, "执照已核");
+    assert_eq!(warned(&wang, &own).await, Some(0), "public, and still no warning");
+    x.verify(&reviewer, &foreign.id, true).await.organization.unwrap();
+    assert_eq!(warned(&judge, &own).await, Some(1));
+
+    let suspend = |id: &str| v1::SuspendOrganizationInput { organization_id: id.into(), reason: "未年报".into() };
+    let refused = x.identity.suspend_organization(Exchange::acting(&judge, suspend(&foreign.id))).await.unwrap();
+    assert_eq!(code(&refused.into_inner().user_errors), ErrorCode::NotFound);
+    let suspended = x.identity.suspend_organization(Exchange::acting(&judge, suspend(&own.id))).await.unwrap();
+    assert!(suspended.into_inner().organization.is_some());
+    let administers = |actor: &Actor| actor.require_role(&own.id, &[Role::Administrator], "organizationId");
+    assert_eq!(administers(&x.person("zhang").await).unwrap_err().code(), ErrorCode::OrganizationNotVerified);
+    let reinstate = v1::ReinstateOrganizationInput { organization_id: own.id.clone(), reason: "已年报".into() };
+    x.identity.reinstate_organization(Exchange::acting(&judge, reinstate)).await.unwrap();
+    assert!(administers(&x.person("zhang").await).is_ok());
 }

@@ -111,12 +111,6 @@ impl Config {
         if self.operations_only && self.operations_file.is_none() {
             return Err("operations_only needs an operations_file".into());
         }
-        if self.otlp_endpoint.as_ref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
-            return Err("otlp_endpoint is a collector's gRPC address on the own network: http://HOST:4317".into());
-        }
-        if !(0.0..=1.0).contains(&self.otlp_sample) {
-            return Err("otlp_sample is a share from 0 to 1".into());
-        }
         if !self.is_development() {
             if self.peer_secret == WELL_KNOWN_SECRET || self.peer_secret.len() < 16 {
                 return Err(
@@ -186,12 +180,6 @@ impl Config {
             None if self.is_embedded() => Ok(Vault::new(&*kept_key(&self.data_dir)?)),
             None => Ok(Vault::development()),
         }
-    }
-
-    /// How lines of the log are written.
-    #[must_use]
-    pub fn log_format(&self) -> LogFormat {
-        self.log_format.unwrap_or(if self.is_development() { LogFormat::Text } else { LogFormat::Json })
     }
 
     /// Whether this exchange is a developer's.
@@ -343,8 +331,6 @@ mod tests {
             ("", &[("oidc_providers", "[{\"name\": \"x\"}]")][..], "oidc_providers"),
             ("", &[("guesses_per_address", "few")][..], "guesses_per_address"),
             ("", &[("log_format", "xml")][..], "log_format"),
-            ("", &[("otlp_sample", "1.5")][..], "otlp_sample"),
-            ("otlp_endpoint = \"collector:4317\"", &[][..], "otlp_endpoint"),
         ] {
             let error = read(file, environment).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

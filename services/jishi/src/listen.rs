@@ -15,6 +15,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -23,6 +24,9 @@ const CONNECTIONS: usize = 10_000;
 
 /// A client that has not sent its headers by then is closed, and so is an idle connection.
 const HEADERS: Duration = Duration::from_secs(10);
+
+/// A client that takes no bytes of an answer for this long is closed.
+const UNREAD: Duration = Duration::from_secs(10);
 
 /// A connection that was let in, and its places among all and among those of its address.
 type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
@@ -66,7 +70,9 @@ async fn converse(builder: Builder<TokioExecutor>, accepted: Accepted, app: Rout
         request
     });
     let service = TowerToHyperService::new(app);
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(UNREAD));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {

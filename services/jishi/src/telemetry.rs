@@ -68,8 +68,10 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 impl Telemetry {
     /// Begins logging to standard error, since standard output is for what a caller reads, and tracing.
     pub fn begin(config: &Config, roles: &Roles) -> Result<Telemetry> {
+        accept(config)?;
         let lines = fmt::layer().with_writer(stderr);
-        let lines = match config.log_format() {
+        let usual = if config.is_development() { LogFormat::Text } else { LogFormat::Json };
+        let lines = match config.log_format.unwrap_or(usual) {
             LogFormat::Text => lines.with_target(false).with_ansi(stderr().is_terminal()).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
         };
@@ -103,6 +105,16 @@ impl Telemetry {
             tracing::warn!("the last spans did not reach the collector");
         }
     }
+}
+
+fn accept(config: &Config) -> Result<()> {
+    if config.otlp_endpoint.as_ref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
+        return Err("otlp_endpoint is a collector's gRPC address on the own network: http://HOST:4317".into());
+    }
+    if !(0.0..=1.0).contains(&config.otlp_sample) {
+        return Err("otlp_sample is a share from 0 to 1".into());
+    }
+    Ok(())
 }
 
 /// Connects when the first spans leave; while the collector is away they are dropped.
@@ -145,4 +157,27 @@ fn is_statement(told: &Metadata<'_>) -> bool {
 
 fn is_ours(told: &Metadata<'_>) -> bool {
     told.target().split("::").next().is_some_and(|name| OURS.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn collectors_and_shares_are_refused_by_name() {
+        let config = || Config::embedded(Path::new("nowhere")).unwrap();
+        assert!(accept(&config()).is_ok());
+        let endpoint = Config { otlp_endpoint: Some("collector:4317".into()), ..config() };
+        assert!(accept(&endpoint).unwrap_err().to_string().contains("otlp_endpoint"));
+        let sample = Config { otlp_sample: 1.5, ..config() };
+        assert!(accept(&sample).unwrap_err().to_string().contains("otlp_sample"));
+    }
+
+    #[test]
+    fn parts_are_named_by_their_roles() {
+        assert_eq!(name(&Roles::new(None)), "jishi");
+        assert_eq!(name(&Roles::new(Some(vec![Role::Catalog, Role::Identity]))), "jishi-identity-catalog");
+    }
 }

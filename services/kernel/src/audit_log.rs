@@ -10,10 +10,8 @@ pub mod verify;
 use std::time::Duration;
 
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
-    QuerySelect, SqlErr,
-    sea_query::{Expr, LockBehavior, LockType},
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order,
+    QueryFilter, QueryOrder, QuerySelect, SqlErr, sea_query::Expr,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -161,7 +159,11 @@ impl Context {
         while unsealed(self.service).limit(1).one(self.db.read()).await?.is_some() {
             let tx = self.db.begin().await?;
             match self.seal_batch(&tx).await {
-                Ok(true) => tx.commit().await?,
+                Ok(true) => {
+                    tx.commit().await?;
+                    // The dispatcher passes over rows that somebody else is writing: it may look again.
+                    self.committed.notify_one();
+                }
                 Ok(false) => return Ok(tx.rollback().await?),
                 Err(error) => {
                     tx.rollback().await?;
@@ -181,12 +183,7 @@ impl Context {
             Some(head) => (head.tree(&self.vault)?, head.size),
             None => (Tree::default(), 0),
         };
-        let events = unsealed(service)
-            .order_by(event::Column::Id, Order::Asc)
-            .limit(BATCH)
-            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-            .all(tx)
-            .await?;
+        let events = unsealed(service).order_by(event::Column::Id, Order::Asc).limit(BATCH).all(tx).await?;
         if events.is_empty() {
             return Ok(false);
         }
@@ -202,6 +199,7 @@ impl Context {
                 mark: Set(mark(&self.vault, service, idx, event.id, &hash).to_vec()),
             });
         }
+        // Nothing is locked until the rows are marked, last of all, so that their delivery waits for a moment only.
         // Two sealers of one service take the same place: the second finds it taken, and its batch is undone.
         match leaf::Entity::insert_many(leaves).exec_without_returning(tx).await {
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {

@@ -21,7 +21,7 @@ const BUCKETS: u64 = 100_000;
 /// An untouched bucket is full again after a minute, which is what an unknown one is.
 const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Redis answers within this, or it is away.
-const PATIENCE: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long Redis is not asked again after it was away.
 const PAUSE: Duration = Duration::from_secs(1);
 

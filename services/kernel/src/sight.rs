@@ -1,10 +1,10 @@
 use sea_orm::{ColumnTrait, Condition};
 use uuid::Uuid;
 
-use crate::{Actor, Scope};
+use crate::{ActingFor, Actor, Scope};
 
 /// Whose objects a caller may know of beyond what is public (promise P-6): those of the organizations that the person
-/// belongs to or acts for, and, for staff, those in the charge of their centres.
+/// belongs to (a broker under a mandate belongs to none of them), and, for staff, those in the charge of their centres.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
     own: Vec<Uuid>,
@@ -22,9 +22,10 @@ impl Sight {
     /// What the person may know of, where the staff role reaches only `scope`.
     #[must_use]
     pub fn within(actor: &Actor, scope: Scope) -> Sight {
+        let belongs = |place: &&ActingFor| place.mandate_id.is_empty();
         let uuid = |id: &String| crate::decode(id).map(|(_, uuid)| uuid);
         Sight {
-            own: actor.memberships.iter().filter_map(|place| uuid(&place.organization_id)).collect(),
+            own: actor.memberships.iter().filter(belongs).filter_map(|place| uuid(&place.organization_id)).collect(),
             centres: match scope {
                 Scope::Everything => None,
                 Scope::Centres(centres) => Some(centres.iter().filter_map(uuid).collect()),

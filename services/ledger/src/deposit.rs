@@ -53,7 +53,11 @@ pub async fn pay(call: &Call, clients: &Clients, input: v1::PayDepositInput) -> 
     let application = application.ok_or_else(|| Error::not_found(FIELD))?;
     permit(&call.actor, policy::PAY_DEPOSIT, Of::organization(&application.organization_id, FIELD))?;
     let listing = foreign::listing(clients, &application.listing_id).await?;
-    hold(call, due(&application, &listing)?).await
+    let due = due(&application, &listing)?;
+    if let Some(conflict) = call.actor.conflict(&listing.organization_id, &listing.centre_id) {
+        return Err(refusal(conflict));
+    }
+    hold(call, due).await
 }
 
 /// What is due on this application, or why nothing is.

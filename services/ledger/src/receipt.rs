@@ -35,14 +35,14 @@ pub struct Arrival {
 /// Records a receipt and credits its payer.
 pub async fn record(call: &Call, clients: &Clients, input: v1::RecordBankReceiptInput) -> Result<v1::BankReceipt> {
     permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::default())?;
-    let arrival = Arrival::read(input, call.now)?;
-    let organization = foreign::organization(clients, &arrival.organization.text()).await?;
+    let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let organization = foreign::organization(clients, &id.text()).await?;
     let organization = organization.ok_or_else(|| Error::not_found("organizationId"))?;
     permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::centre(&organization.centre_id, "organizationId"))?;
     if organization.status() != v1::OrganizationStatus::Verified {
         return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field("organizationId").into());
     }
-    post(call, arrival).await
+    post(call, Arrival::read(input, call.now)?).await
 }
 
 impl Arrival {

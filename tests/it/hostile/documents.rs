@@ -35,8 +35,8 @@ async fn no_document_stalls_swells_or_ends_the_exchange() {
         assert!(exchange.process("gateway").is_running(), "{what} ended the exchange");
         took.push((began.elapsed(), what));
     }
-    let (one_by_one, client) = (memory.peak(), client());
-    let each = stream::iter(attacks()).map(|attack| strike(&client, &exchange.http, attack.body));
+    let (one_by_one, attacks) = (memory.peak(), attacks());
+    let each = stream::iter(&attacks).map(|attack| strike(&exchange.http, &attack.body));
     let answers: Vec<_> = each.buffer_unordered(AT_ONCE).collect().await;
     let (answers_given, longest) = regular.leaves().await;
 
@@ -57,11 +57,13 @@ async fn no_document_stalls_swells_or_ends_the_exchange() {
 async fn withstood(exchange: &Exchange, attack: Attack) {
     let Attack { what, body, answer: expected } = attack;
     let query_of_introspection = String::from_utf8_lossy(&body).contains("__");
-    let (status, answer) =
-        strike(&client(), &exchange.http, body).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let (status, answer) = timeout(seconds(2), strike(&exchange.http, &body))
+        .await
+        .unwrap_or_else(|_| panic!("{what} was not answered in time"))
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
     let shown: String = answer.to_string().chars().take(500).collect();
     assert!(expected.is(status, &answer), "{what}: {expected:?} was due, but: {status} {shown}");
-    if expected != Answer::Clean || status != 200 {
+    if expected != Answer::Clean {
         assert!(
             answer["errors"]
                 .as_array()
@@ -125,7 +127,6 @@ async fn bombs_and_long_heads_stay_outside() {
         ("a long token", 200, ask(client()).bearer_auth("x".repeat(50_000))),
         ("many headers", 431, many),
         ("a long address", 200, client().post(format!("{url}?{}", "x".repeat(30_000))).json(&body)),
-        ("a longer address", 414, client().post(format!("{url}?{}", "x".repeat(70_000))).json(&body)),
         ("a long key", 200, ask(client()).header("Idempotency-Key", "k".repeat(50_000))),
         ("a long language", 200, ask(client()).header("Accept-Language", "en;q=0.1,".repeat(5_000))),
         ("a long chain of proxies", 200, ask(client()).header("X-Forwarded-For", "10.0.0.1,".repeat(5_000))),

@@ -95,8 +95,8 @@ async fn no_other_door_executes_anything() {
     for (what, request) in requests {
         let response = request.send().await.unwrap();
         let (status, text) = (response.status(), response.text().await.unwrap());
-        assert!(status.is_client_error() || (what == "OPTIONS" && text.is_empty()), "{what}: {status} {text}");
-        assert!(!text.contains("\"person\""), "{what}: {text}");
+        let refused = status.is_client_error() || text.starts_with("{\"data\":null,\"errors\"");
+        assert!(refused || (what == "OPTIONS" && text.is_empty()), "{what}: {status} {text}");
     }
     // None of these was executed: the login is free.
     let (status, answer) = post(&exchange, &body).await;

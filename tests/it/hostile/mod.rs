@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use exchange_tests::{Exchange, Lane, MEMORY, attacks::strike};
+use exchange_tests::{Exchange, Lane, MEMORY, attacks};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -93,7 +93,7 @@ impl Regular {
 
 async fn ask(client: &reqwest::Client, http: &str, query: &str) -> Value {
     let body = json!({ "query": query }).to_string().into_bytes();
-    strike(client, http, body).await.unwrap_or_else(|error| panic!("{query}: {error}")).1
+    attacks::ask(client, http, body).await.unwrap_or_else(|error| panic!("{query}: {error}")).1
 }
 
 /// What of a process's memory is resident, now and at most since the mark was reset, in MiB.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use exchange_tests::attacks::strike;
+use exchange_tests::attacks::ask;
 use serde_json::{Value, json};
 
 use super::client;
@@ -47,7 +47,7 @@ pub struct Yielded {
 impl Schema {
     pub async fn read(http: &str) -> Schema {
         let body = json!({ "query": QUERY }).to_string().into_bytes();
-        let (_, answer) = strike(&client(), http, body).await.unwrap();
+        let (_, answer) = ask(&client(), http, body).await.unwrap();
         let types = answer.pointer("/data/__schema/types").and_then(Value::as_array).expect("introspection");
         Schema(types.iter().map(|each| (text(&each["name"]), each.clone())).collect())
     }
@@ -171,7 +171,7 @@ impl Schema {
         let edges = list(&self.0[&named(&call.result)]["fields"]).into_iter().find(|field| field["name"] == "edges")?;
         let node = list(&self.0[&named(&edges["type"])]["fields"]).into_iter().find(|field| field["name"] == "node")?;
         let node = named(&node["type"]);
-        optional.then(|| format!("{{{}(first: 100){{edges{{node{{{}}}}}}}}}", call.field, self.everything(&node)))
+        optional.then(|| format!("{{{}(first: 10){{edges{{node{{{}}}}}}}}}", call.field, self.everything(&node)))
     }
 
     fn scalars(&self, object: &str) -> String {

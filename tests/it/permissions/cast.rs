@@ -69,7 +69,7 @@ impl World {
         let branch = branch(&market, &hub, &centre("HUB")).await;
         let hub = House { id: centre("HUB"), name: String::new(), person: hub };
         let personas = personas(&market, [buyer, &market.buyers[3]], [&hub, &branch]).await;
-        ids["personId"] = json!(personas[1].person.as_ref().unwrap().id().await.unwrap());
+        ids["personId"] = json!(market.broker.id().await.unwrap());
         let node = |kind, field: &str, public| (kind, ids[field].as_str().unwrap().to_owned(), public);
         let nodes = vec![
             node("Listing", "listingId", false),
@@ -114,6 +114,7 @@ async fn objects(market: &Market, buyer: &House, rival: &House) -> Value {
         "kind": "EQUITY", "amount": "500.00", "field": "NEW_ENERGY", "stage": "PILOT", "region": "510100",
     });
     let project = did(&university.person, "createFinancingProject", "financingProject { id }", project).await;
+    let interest = interest(market, rival).await;
     let invitation = university.invite("nobody-yet", &["BIDDER"]).await.unwrap();
     let conflict =
         json!({ "organizationId": university.id, "otherOrganizationId": buyer.id, "nature": "同一控制人 one owner" });
@@ -125,8 +126,31 @@ async fn objects(market: &Market, buyer: &House, rival: &House) -> Value {
         "transferApplicationId": sold_application, "sessionId": session, "awardId": award["id"], "dealId": deal["id"],
         "contractId": deal["contractId"], "accountId": account["ledgerAccount"]["id"], "investorId": investor["id"],
         "financingProjectId": project["id"], "invitationId": invitation, "conflictOfInterestId": conflict["id"],
-        "mandateId": mandate, "brokerCredentialId": credential,
+        "mandateId": mandate, "interestId": interest, "brokerCredentialId": credential,
     })
+}
+
+/// A rival's interest in an open project of the university.
+async fn interest(market: &Market, rival: &House) -> String {
+    let (university, reviewer) = (&market.university, &market.staff.reviewer);
+    let project = json!({
+        "organizationId": university.id, "title": "二期", "teaser": "扩产", "details": "二期商业计划书", "kind": "EQUITY",
+        "amount": "500.00", "field": "NEW_ENERGY", "stage": "PILOT", "region": "510100",
+    });
+    let project = did(&university.person, "createFinancingProject", "financingProject { id }", project).await;
+    let project = json!({ "financingProjectId": project["id"] });
+    did(reviewer, "publishFinancingProject", "financingProject { id }", project.clone()).await;
+    let investor = json!({
+        "organizationId": rival.id, "fields": ["NEW_ENERGY"], "stages": ["PILOT"], "leastAmount": "1.00",
+        "mostAmount": "999.00", "regions": ["51"],
+    });
+    let investor = did(&rival.person, "registerInvestor", "investor { id }", investor).await;
+    let verdict = json!({ "investorId": investor["id"], "approve": true, "evidence": "备案证明 filed" });
+    did(reviewer, "verifyInvestor", "investor { id }", verdict).await;
+    let interest = json!({
+        "financingProjectId": project["financingProjectId"], "investorId": investor["id"], "acceptNda": true,
+    });
+    text(&did(&rival.person, "expressInterest", "interest { id }", interest).await)
 }
 
 /// A mandate of the university, offered to a broker of an agency.
@@ -179,14 +203,16 @@ async fn personas(market: &Market, [buyer, foreign]: [&House; 2], [hub, branch]:
     ];
     for role in Role::iter() {
         let name: &'static str = role.into();
-        let houses: [(Place, &[&House]); 2] = if role.is_staff() {
-            [(Place::Hub, &[hub]), (Place::Branch, &[branch])]
-        } else {
-            [(Place::Own, &[&market.university, buyer]), (Place::Foreign, &[foreign])]
-        };
-        for (place, houses) in houses {
+        let centres: [(Place, &[&House]); 2] = [(Place::Hub, &[hub]), (Place::Branch, &[branch])];
+        let sides: [(Place, &[&House]); 2] = [(Place::Own, &[&market.university, buyer]), (Place::Foreign, &[foreign])];
+        let centres = centres.into_iter().filter(|_| role.is_staff() || role == Role::Administrator);
+        for (place, houses) in centres.chain(sides.into_iter().filter(|_| !role.is_staff())) {
             let [first, others @ ..] = houses else { continue };
             let person = first.hire(&market.stage, WHO, &[name]).await.unwrap();
+            if matches!(place, Place::Hub | Place::Branch) {
+                // Whatever is done for a centre takes a second factor, its administration too.
+                person.take_up(&["REVIEWER"]).await.unwrap();
+            }
             for other in others {
                 person.accept(&other.invite(&person.login, &[name]).await.unwrap()).await.unwrap();
             }

@@ -57,6 +57,12 @@ pub async fn take(
     Ok(taken.exec_without_returning(db).await? == 1)
 }
 
+/// Whether all guesses at an account are used up for now.
+pub async fn rests(db: &impl ConnectionTrait, subject: &[u8], window_start: Instant, most: i32) -> Result<bool> {
+    let found = account_guess::Entity::find_by_id(subject.to_vec()).one(db).await?;
+    Ok(found.is_some_and(|row| row.guesses >= most && row.last_at > window_start))
+}
+
 /// Forgets one guess at an account.
 pub async fn give_back(db: &impl ConnectionTrait, subject: &[u8]) -> Result<()> {
     account_guess::Entity::update_many()

@@ -58,6 +58,7 @@ pub async fn places(db: &impl ConnectionTrait, person: PersonId) -> Result<Vec<A
             verified: organization.status == OrganizationStatus::Verified && operates,
             centres: tree.with_all_below(organization.id).into_iter().map(|id| id.text()).collect(),
             hub: centre.is_some_and(|centre| centre.tier == CentreTier::Hub),
+            centre_id: organization.centre_id.text(),
             ..ActingFor::default()
         })
     };
