@@ -67,6 +67,14 @@ PYTHON
 # in an answer of 200, no word that only our code and its libraries use.
 cat >"$work/inside.py" <<'PYTHON'
 import schemathesis
+from hypothesis import strategies as some
+from schemathesis.graphql import nodes
+
+# Right ones, and whatever comes.
+money = some.decimals("-1e16", "1e16", places=2, allow_nan=False).map(str) | some.floats().map(repr) | some.text()
+times = some.datetimes().map(lambda time: time.isoformat() + "Z") | some.text()
+schemathesis.graphql.scalar("Money", money.map(nodes.String))
+schemathesis.graphql.scalar("DateTime", times.map(nodes.String))
 
 INSIDE = ["panicked", "sea_orm", "sqlx", "tonic", "prost", "async_graphql", "DbErr", "UNIQUE constraint", "CHECK constraint",
           "no such column", "syntax error at", ".rs:", "Option<", "Vec<", "RUST_BACKTRACE"]
@@ -92,7 +100,7 @@ for caller in nobody bidder1 reviewer; do
     fi
     (cd "$work" && NO_PROXY=127.0.0.1 no_proxy=127.0.0.1 SCHEMATHESIS_HOOKS=inside venv/bin/schemathesis run "$http/graphql" \
         "${headers[@]}" --checks good_order --max-examples "$examples" --seed "$seed" \
-        --phases fuzzing --generation-database none --continue-on-failure --workers 2 --request-timeout 5) || status=1
+        --exclude-name Mutation.signOut --phases fuzzing --warnings off --generation-database none --continue-on-failure --workers 2 --request-timeout 5) || status=1
 done
 kill -0 "$served" || { echo 'the exchange has ended' >&2; status=1; }
 if grep -E 'panicked|internal fault' "$work/log"; then status=1; fi

@@ -163,7 +163,8 @@ pub fn crowd(http: &str, size: usize, longest: Duration) -> JoinSet<(Slow, Optio
 
 async fn connect(http: &str) -> std::io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
-    // Little is kept for a client that does not read.
+    // Little is kept on the way, so that who does not read, or is not read, feels it soon.
     socket.set_recv_buffer_size(16 * 1024)?;
+    socket.set_send_buffer_size(64 * 1024)?;
     socket.connect(http.strip_prefix("http://").and_then(|address| address.parse().ok()).expect("an address")).await
 }

@@ -1,5 +1,7 @@
 //! Organizations, the tree of centres, and the people in both: who decides about whom, and what stops at once.
 
+use std::path::Path;
+
 use exchange_tests::{Exchange, Lane, binary};
 use futures::future::{join, join_all};
 use jishi::demo::{
@@ -332,6 +334,9 @@ async fn loaded_code_lists_are_exact() {
         std::fs::write(&file, text).unwrap();
         let mut command = std::process::Command::new(binary());
         command.args(["codes", "--list", list]).arg(&file).env("JISHI_DATABASE_URL", &exchange.database_url);
+        // The key of the exchange lies beside its database.
+        let beside = Path::new(exchange.database_url.trim_start_matches("sqlite://")).parent().unwrap();
+        command.env("JISHI_DATA_DIR", beside);
         command.env("JISHI_LOG", "error").output().unwrap()
     };
     let odd = with(&with(&application("嘉陵江测绘有限公司"), "region", "519900"), "industry", "C3999");

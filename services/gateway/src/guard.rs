@@ -201,7 +201,7 @@ fn extent(text: &str) -> (usize, usize) {
     while let [first, tail @ ..] = rest {
         let word = first.is_ascii_alphanumeric() || matches!(first, b'_' | b'-' | b'.');
         let ignored = first.is_ascii_whitespace() || matches!(first, b',' | b'#');
-        tokens += usize::from(!ignored && !(word && in_word));
+        tokens += usize::from(!(ignored || word && in_word));
         in_word = word;
         rest = match first {
             b'#' => after(tail, |at| matches!(at, [b'\n' | b'\r', ..])).0,

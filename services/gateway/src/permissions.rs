@@ -124,7 +124,8 @@ mod tests {
     fn every_field_has_an_entry_and_says_so() {
         let matrix = permissions().unwrap();
         let fields: usize = fields_of_schema().unwrap().values().map(BTreeMap::len).sum();
-        let told = matrix.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| field | anonymous")).count();
+        let told =
+            matrix.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| field | anonymous")).count();
         assert_eq!(told, fields);
     }
 }

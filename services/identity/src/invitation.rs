@@ -51,7 +51,7 @@ pub async fn invite(call: &Call, input: v1::InviteMemberInput) -> Result<v1::Inv
 
 /// Takes or declines an offer that was made to the caller. Who is a member already has the new roles besides.
 pub async fn answer(call: &Call, input: v1::AnswerInvitationInput) -> Result<v1::Invitation> {
-    let invited = session::signed_in(&call.actor)?;
+    let (invited, _) = session::own(&call.actor)?;
     let id = InvitationId::parse(&input.invitation_id, "invitationId")?;
     let missing = || Error::not_found("invitationId");
     let own = login_index_of(&call.tx, invited).await?.ok_or_else(missing)?;

@@ -66,7 +66,7 @@ pub async fn change_roles(call: &Call, input: v1::ChangeMemberRolesInput) -> Res
 
 /// Ends a membership: one's own, or as an administrator.
 pub async fn remove(call: &Call, input: v1::RemoveMemberInput) -> Result<bool> {
-    let caller = session::signed_in(&call.actor)?;
+    let (caller, _) = session::own(&call.actor)?;
     let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let member = PersonId::parse(&input.person_id, "personId")?;
     let missing = || Error::not_found("organizationId");

@@ -23,7 +23,7 @@ const MOST_IDS: usize = 200;
 
 /// Applies for an organization; the applicant becomes its administrator.
 pub async fn register(call: &Call, input: v1::RegisterOrganizationInput) -> Result<v1::Organization> {
-    let applicant = session::signed_in(&call.actor)?;
+    let (applicant, _) = session::own(&call.actor)?;
     let name = name::name(&input.name)?;
     let row = Model {
         id: OrganizationId::fresh(),

@@ -1,22 +1,14 @@
-use std::{
-    fs,
-    io::{ErrorKind, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
-use kernel::{DEVELOPMENT_KEY, Vault};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tempfile::NamedTempFile;
-use zeroize::Zeroizing;
 
 use crate::{
-    Result,
+    Result, master_key,
     roles::{Role, Roles},
     telemetry::LogFormat,
 };
@@ -117,12 +109,7 @@ impl Config {
                     "production needs a peer_secret of its own (JISHI_PEER_SECRET), 16 characters or more".into()
                 );
             }
-            let key = self.master_key.as_deref().map(decoded).transpose()?;
-            if key.is_none_or(|key| *key == *DEVELOPMENT_KEY) {
-                return Err(
-                    "production needs a master_key of its own (JISHI_MASTER_KEY): openssl rand -base64 32".into()
-                );
-            }
+            master_key::require_own(self.master_key.as_deref())?;
             if self.demo_data == Some(true) {
                 return Err("demo_data is for development only".into());
             }
@@ -167,21 +154,6 @@ impl Config {
         Err(format!("roles that live elsewhere need an address: set {}", keys.join(", ")).into())
     }
 
-    /// Whether all databases are files of this machine.
-    fn is_embedded(&self) -> bool {
-        Role::SERVICES.into_iter().all(|role| self.database(role).starts_with("sqlite:"))
-    }
-
-    /// What seals secrets at rest: under `master_key`; in development else under a key that is made once and kept beside
-    /// the embedded database, or, where several processes share a server, under the one that everybody knows.
-    pub fn vault(&self) -> Result<Vault> {
-        match &self.master_key {
-            Some(key) => Ok(Vault::new(&*decoded(key)?)),
-            None if self.is_embedded() => Ok(Vault::new(&*kept_key(&self.data_dir)?)),
-            None => Ok(Vault::development()),
-        }
-    }
-
     /// Whether this exchange is a developer's.
     #[must_use]
     pub fn is_development(&self) -> bool {
@@ -219,33 +191,6 @@ impl Config {
     }
 }
 
-fn decoded(key: &str) -> Result<Zeroizing<[u8; 32]>> {
-    let bytes = Zeroizing::new(BASE64_STANDARD.decode(key.trim()).unwrap_or_default());
-    let key =
-        bytes.as_slice().try_into().map_err(|_| "master_key takes 32 bytes in base64: openssl rand -base64 32")?;
-    Ok(Zeroizing::new(key))
-}
-
-/// The key in the file `master.key`, which is made at first need and which only its owner reads.
-fn kept_key(data_dir: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let path = data_dir.join("master.key");
-    if !path.exists() {
-        fs::create_dir_all(data_dir)?;
-        let mut file = NamedTempFile::new_in(data_dir)?;
-        let key = Zeroizing::new(rand::random::<[u8; 32]>());
-        writeln!(file, "{}", BASE64_STANDARD.encode(*key))?;
-        file.as_file().sync_all()?;
-        // Whoever was first made the key.
-        if let Err(error) = file.persist_noclobber(&path)
-            && error.error.kind() != ErrorKind::AlreadyExists
-        {
-            return Err(format!("{}: {}", path.display(), error.error).into());
-        }
-    }
-    let key = Zeroizing::new(fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?);
-    decoded(&key)
-}
-
 fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> Result<gateway::Mode, D::Error> {
     match String::deserialize(deserializer)?.as_str() {
         "development" => Ok(gateway::Mode::Development),
@@ -266,8 +211,13 @@ impl Provider for Environment {
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
         let read = |(key, text): &(String, String)| {
             let value = match key.as_str() {
-                "drain_millis" | "connections_per_address" | "rate_person" | "rate_organization" | "rate_address"
-                | "guesses_per_address" | "signing_key_days" => text.parse::<u64>().map(Value::from).ok(),
+                "drain_millis"
+                | "connections_per_address"
+                | "rate_person"
+                | "rate_organization"
+                | "rate_address"
+                | "guesses_per_address"
+                | "signing_key_days" => text.parse::<u64>().map(Value::from).ok(),
                 "oidc_providers" => serde_json::from_str(text).ok(),
                 "otlp_sample" => text.parse::<f64>().map(Value::from).ok(),
                 "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),
@@ -341,10 +291,8 @@ mod tests {
     fn production_needs_a_secret_and_a_split_exchange_needs_addresses() {
         assert!(read("mode = \"production\"", &[]).is_err());
         let secret = ("peer_secret", "a long secret of its own");
-        let key = BASE64_STANDARD.encode([7; 32]);
-        let key = ("master_key", key.as_str());
-        let everybodys = BASE64_STANDARD.encode(DEVELOPMENT_KEY);
-        for bad in ["", "c2hvcnQ=", &everybodys] {
+        let key = ("master_key", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+        for bad in ["", "c2hvcnQ=", "Zm9yIGRldmVsb3BtZW50LCBrbm93biB0byBhbnlvbmU="] {
             let error = read("mode = \"production\"", &[secret, ("master_key", bad)]).unwrap_err();
             assert!(error.to_string().contains("master_key"), "{error}");
         }
@@ -367,28 +315,10 @@ mod tests {
         let campus = provider("campus", "http");
         assert_eq!(read(&campus, "").unwrap().oidc_providers.len(), 1);
         assert!(read(&format!("{campus},{campus}"), "").is_err() && read(&provider("Campus 1", "https"), "").is_err());
-        let key = BASE64_STANDARD.encode([7; 32]);
+        let key = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, [7; 32]);
         let production =
             format!("mode = \"production\"\npeer_secret = \"a long secret of its own\"\nmaster_key = \"{key}\"");
         assert!(read(&campus, &production).is_err());
         assert!(read(&provider("campus", "https"), &production).is_ok());
-    }
-
-    #[test]
-    fn a_developers_key_is_made_once_and_kept_from_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let here = folder.path().join("new");
-        let config = || Config { data_dir: here.clone(), ..read("", &[]).unwrap() };
-        let wrapped = config().vault().unwrap().wrap("name", b"secret").unwrap();
-        assert_eq!(config().vault().unwrap().unwrap("name", &wrapped).unwrap().as_slice(), b"secret");
-        assert!(Vault::development().unwrap("name", &wrapped).is_err());
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            assert_eq!(fs::metadata(here.join("master.key")).unwrap().permissions().mode() & 0o777, 0o600);
-        }
-        let shared = Config { ledger_database_url: Some("postgres://l".into()), ..config() };
-        let wrapped = shared.vault().unwrap().wrap("name", b"secret").unwrap();
-        assert!(Vault::development().unwrap("name", &wrapped).is_ok());
     }
 }

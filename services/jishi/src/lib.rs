@@ -17,14 +17,15 @@ pub mod seed;
 pub mod serve;
 /// When to stop.
 pub mod stop;
-pub mod verify;
 /// What an operator is told.
 pub mod telemetry;
+pub mod verify;
 
 mod bus;
 mod database;
 mod drill;
 mod listen;
+mod master_key;
 mod measure;
 mod offline;
 mod peers;

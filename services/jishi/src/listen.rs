@@ -11,7 +11,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -28,8 +28,22 @@ const HEADERS: Duration = Duration::from_secs(10);
 /// A client that takes no bytes of an answer for this long is closed.
 const UNREAD: Duration = Duration::from_secs(10);
 
+/// Connections that may wait to be let in. Where fewer may, a burst of them turns ordinary callers away, who come again a
+/// second later.
+const WAITING: u32 = 4_096;
+
 /// A connection that was let in, and its places among all and among those of its address.
 type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
+
+/// Listens at an address.
+pub fn bind(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Elsewhere it would let another program take the port over.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(WAITING)
+}
 
 /// Serves HTTP/1.1 with upgrades until stopped; requests under way are answered. HTTP/2 is for the TLS proxy in
 /// front: the builder waits without a timer for the bytes that tell the two apart.

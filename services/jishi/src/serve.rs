@@ -1,7 +1,7 @@
 //! Starts this process's roles and stops them.
 
 use std::{
-    io::{Write, stdout},
+    io::{ErrorKind, Write, stdout},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,7 +14,7 @@ use gateway::{Addresses, DemoAccount, Edge, Probes, Rates};
 use identity::Entrance;
 use kernel::{Clock, Db, Limiter};
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, lookup_host},
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -77,7 +77,8 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     let here = Here::default();
     let clients = peers::clients(&config, &roles, &here)?;
     let consumers = bus::consumers(&roles, &databases)?;
-    let mut routes = services(&config, &roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
+    let mut routes =
+        services(&config, &roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
     if let Some(drill) = &drill {
         routes = routes.add_service(drill.clone().serve());
     }
@@ -137,13 +138,7 @@ impl Running {
 }
 
 /// The services that live here.
-fn services(
-    config: &Config,
-    roles: &Roles,
-    databases: &Databases,
-    clients: &Clients,
-    life: &Life,
-) -> Result<Routes> {
+fn services(config: &Config, roles: &Roles, databases: &Databases, clients: &Clients, life: &Life) -> Result<Routes> {
     let mut routes = Routes::default();
     for role in roles.services() {
         let context = databases.context(role)?;
@@ -179,13 +174,7 @@ fn limiter(config: &Config) -> Result<Limiter> {
     Ok(config.redis_url.as_ref().map(shared).transpose()?.unwrap_or_else(Limiter::alone))
 }
 
-fn front_door(
-    config: &Config,
-    clients: &Clients,
-    clock: &Clock,
-    life: &Life,
-    addresses: &Addresses,
-) -> Result<Router> {
+fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life, addresses: &Addresses) -> Result<Router> {
     let Config { rate_person: person, rate_organization: organization, rate_address: address, .. } = *config;
     Ok(gateway::router(Edge {
         schema: gateway::schema(config.mode),
@@ -260,7 +249,17 @@ async fn serve_grpc(config: &Config, here: Here, life: &Life) -> Result<String> 
 }
 
 async fn bind(address: &str) -> Result<TcpListener> {
-    Ok(TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?)
+    let open = async {
+        let mut outcome = Err(ErrorKind::AddrNotAvailable.into());
+        for at in lookup_host(address).await? {
+            outcome = listen::bind(at);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    };
+    Ok(open.await.map_err(|error| format!("{address}: {error}"))?)
 }
 
 fn address(listener: &TcpListener) -> Result<String> {

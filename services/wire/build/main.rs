@@ -4,7 +4,12 @@
 //! rpc from `XInput` to `XPayload` a mutation, a field such as `listing_id` a link to the listing, and
 //! an enum a text column. Comments in proto/ become the descriptions.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a build script speaks to cargo and may stop the build")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a build script speaks to cargo and may stop the build"
+)]
 
 mod graphql;
 mod policy;

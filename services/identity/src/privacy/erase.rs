@@ -42,14 +42,15 @@ fn whom(actor: &Actor, input: &v1::ErasePersonInput) -> Result<(PersonId, Person
 /// Erases the person, unless an organization would be left without anybody to run it.
 pub async fn erase(call: &Call, input: v1::ErasePersonInput, prepared: Result<Prepared>) -> Result<bool> {
     let (caller, id) = whom(&call.actor, &input)?;
-    let mut facts = json!({ "byThemselves": caller == id });
-    if caller == id {
+    let facts = if caller == id {
         if let Prepared(Some(guess)) = prepared? {
             guess.give_back(&call.tx).await?;
         }
+        json!({ "byThemselves": true })
     } else {
-        facts["reason"] = json!(on_request(call, id, input.reason.as_deref().unwrap_or_default()).await?);
-    }
+        let reason = on_request(call, id, input.reason.as_deref().unwrap_or_default()).await?;
+        json!({ "byThemselves": false, "reason": reason })
+    };
     let missing = || Error::not_found("personId");
     people::person(&call.tx, &call.cx.vault, id).await?.ok_or_else(missing)?;
     leave_nobody_alone(call, id).await?;
