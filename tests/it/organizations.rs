@@ -351,7 +351,8 @@ async fn loaded_code_lists_are_exact() {
     let person = newcomer(&market, &fresh_login()).await;
     refused(&person, "registerOrganization", odd.clone(), no("INVALID_REGION", "region").by("GB/T 2260")).await;
     let odd = with(&odd, "region", "510100");
-    refused(&person, "registerOrganization", odd.clone(), no("INVALID_INDUSTRY", "industry")).await;
+    refused(&person, "registerOrganization", odd.clone(), no("INVALID_INDUSTRY", "industry").by("GB/T 4754-2017"))
+        .await;
     applied(&market, with(&odd, "industry", "C3976")).await;
     let anonymous = Operation { query: TREE.into(), variables: json!({}), key: None };
     let tree = market.stage.client.ask(None, anonymous).await.unwrap().data().unwrap();

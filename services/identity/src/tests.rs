@@ -209,7 +209,9 @@ async fn an_organization_from_application_to_members() {
 
     let centre_id = &chief.memberships[0].organization_id;
     assert!(x.add_member(&chief, centre_id, "wang", &[Role::Cashier]).await.is_ok());
-    assert!(x.person("wang").await.is_staff(Role::Cashier));
+    let cashier = x.person("wang").await;
+    assert!(!cashier.is_staff(Role::Cashier), "not without a second factor");
+    assert!(Actor { second_factor: true, ..cashier }.is_staff(Role::Cashier));
     let wanted = v1::ListAuditRequest { subject: Some(centre_id.clone()), ..Default::default() };
     let audit = x.identity.list_audit(Exchange::acting(&chief, wanted)).await.unwrap().into_inner();
     assert_eq!(audit.items.len(), 5, "the centre, two of its staff once, a cashier invited and come");

@@ -18,7 +18,22 @@ struct Log {
 
 async fn log(events: i64) -> Log {
     let folder = tempfile::tempdir().unwrap();
-    let db = Db::connect(&format!("sqlite://{}", folder.path().join("log.db").display())).await.unwrap();
+    let url = format!("sqlite://{}", folder.path().join("log.db").display());
+    log_in(folder, &url, events).await
+}
+
+/// The same on the PostgreSQL server of the tests, where there is one.
+async fn log_on_postgres(events: i64) -> Option<Log> {
+    let server = std::env::var("TEST_POSTGRES_URL").ok()?;
+    let schema = format!("audit_{}", kernel::fresh_uuid().simple());
+    let db = Db::connect(&server).await.unwrap();
+    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+    let url = format!("{server}?options[search_path]={schema}");
+    Some(log_in(tempfile::tempdir().unwrap(), &url, events).await)
+}
+
+async fn log_in(folder: tempfile::TempDir, url: &str, events: i64) -> Log {
+    let db = Db::connect(url).await.unwrap();
     migrations::migrate(&db).await.unwrap();
     let cx = Context {
         service: "catalog",
@@ -154,16 +169,19 @@ async fn whoever_recomputes_the_log_without_the_key_is_found_at_the_record() {
     assert!(log.cx.seal_all().await.is_err());
 }
 
-#[tokio::test]
-async fn two_sealers_at_once_seal_each_event_once() {
-    let log = log(0).await;
-    log.record(2_000, 0).await;
-    let seal = || {
-        let cx = log.cx.clone();
-        async move { cx.seal_all().await.unwrap() }
-    };
-    futures::join!(seal(), seal(), seal());
-    log.cx.seal_all().await.unwrap();
-    let verdict = log.verdict().await;
-    assert_eq!((verdict.size, verdict.waiting, verdict.flaw), (2_000, 0, None));
+#[tokio::test(flavor = "multi_thread")]
+async fn sealers_at_once_seal_each_event_once() {
+    for log in [Some(log(0).await), log_on_postgres(0).await].into_iter().flatten() {
+        log.record(2_000, 0).await;
+        let seal = || {
+            let cx = log.cx.clone();
+            tokio::spawn(async move { cx.seal_all().await.unwrap() })
+        };
+        for sealer in [seal(), seal(), seal()] {
+            sealer.await.unwrap();
+        }
+        log.cx.seal_all().await.unwrap();
+        let verdict = log.verdict().await;
+        assert_eq!((verdict.size, verdict.waiting, verdict.flaw), (2_000, 0, None));
+    }
 }

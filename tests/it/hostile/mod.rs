@@ -101,7 +101,11 @@ struct Memory(u32);
 
 impl Memory {
     fn of(exchange: &mut Exchange) -> Memory {
-        Memory(exchange.process("gateway").id())
+        let process = exchange.process("gateway").id();
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let limit = limits.lines().find(|line| line.starts_with("Max address space")).unwrap();
+        assert!(!limit.contains("unlimited"), "{limit}");
+        Memory(process)
     }
 
     fn reset_peak(&self) {

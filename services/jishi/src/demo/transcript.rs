@@ -69,7 +69,7 @@ fn masked(value: &Value) -> Value {
         Value::Object(fields) => {
             let secret = |name: &str| matches!(name, "password" | "accessToken" | "refreshToken" | "secret" | "uri");
             let mask = |(name, value): (&String, &Value)| {
-                (name.clone(), if secret(name) { json!("…") } else { masked(value) })
+                (name.clone(), if secret(name) && !value.is_boolean() { json!("…") } else { masked(value) })
             };
             Value::Object(fields.iter().map(mask).collect())
         }
