@@ -82,6 +82,7 @@ fn changed(value: &Value, name: &str, to: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table of tokens, each with what is wrong with it")]
 async fn hostile_tokens_are_refused() {
     let master = BASE64_STANDARD.encode(MASTER);
     let exchange = Exchange::start_with(Lane::Sqlite, &[("JISHI_MASTER_KEY", &master)]).await.unwrap();
