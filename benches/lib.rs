@@ -8,25 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Result, Role, load_reference};
+use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Result, Role, Vault};
 use sea_orm::ConnectionTrait;
-use tokio::sync::Notify;
 use wire::id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId};
 
 /// The ground of a service on a database of its own.
 pub async fn context(db: Db) -> Result<Context> {
-    let (calendar, rules) = load_reference(&db).await?;
     let clock = Clock::system();
     clock.anchor(&db).await?;
-    Ok(Context {
-        service: "auction",
-        db,
-        clock,
-        calendar: Arc::new(calendar),
-        rules: Arc::new(rules),
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::new(Notify::new()),
-    })
+    Context::open("auction", db, clock, Vault::development()).await
 }
 
 /// The URL of a fresh schema on the PostgreSQL server.

@@ -1,96 +1,33 @@
 //! A broker from the credential to the commission, and organizations that stand too near (SM-11).
 
 use exchange_tests::Exchange;
-use jishi::demo::{
-    Fields,
-    cast::{House, Plan},
-    person::{Person, fresh_key},
-    timeline::Who,
-};
+use jishi::demo::cast::House;
 use kernel::Money;
 use serde_json::{Value, json};
 
 use super::{
-    market::{FLOOR, Listed, Market, made},
+    agency::{Agency, DAY, MANDATE, did, until_mandate},
+    market::{FLOOR, Market, made},
     refusal::{no, reads_as_missing, refused, refused_as_missing, with},
 };
 
 lanes! { from_credential_to_commission expired_credential conflicts_bar_both_directions }
 
-const DAY: i64 = 86_400;
-
-const MANDATE: &str = "query M($id: ID!) { mandate(id: $id) { status commission listingId } }";
-
-/// An agency with a broker.
-struct Agency {
-    house: House,
-    broker: Person,
-    broker_id: String,
-}
-
-impl Agency {
-    async fn come_in(market: &Market, name: &'static str) -> Agency {
-        let plan = Plan {
-            who: Who { zh: "代理机构", en: "agency" },
-            name,
-            kind: "TRANSFER_AGENCY",
-            authority: "91",
-            roles: &["ADMINISTRATOR", "SIGNATORY"],
-        };
-        let house = market.staff.admit(&market.stage, &[plan]).await.unwrap().remove(0);
-        let broker = house.hire(&market.stage, Who { zh: "经纪人", en: "broker" }, &["BROKER"]).await.unwrap();
-        let viewer = broker.glance("{ viewer { id } }", json!({})).await.unwrap();
-        Agency { house, broker_id: viewer.text_at("/viewer/id").unwrap().to_owned(), broker }
-    }
-
-    /// A credential that expires in `days`.
-    fn credential(&self, market: &Market, days: i64) -> Value {
-        let now = market.stage.client.now();
-        json!({
-            "level": "INTERMEDIATE", "number": format!("TB-{}", fresh_key()), "issuer": "省技术市场协会（示例）",
-            "issuedAt": now.plus_seconds(-400 * DAY).to_string(), "expiresAt": now.plus_seconds(days * DAY).to_string(),
-            "organizationId": self.house.id,
-        })
-    }
-
-    /// Shows a credential and has it certified.
-    async fn certified(&self, market: &Market, days: i64) {
-        let input = self.credential(market, days);
-        let credential = did(&self.broker, "registerBrokerCredential", "brokerCredential { id }", input).await;
-        let input = json!({ "brokerCredentialId": credential["id"], "status": "CERTIFIED", "evidence": "证书已核" });
-        did(&market.staff.reviewer, "reviewBrokerCredential", "brokerCredential { id }", input).await;
-    }
-
-    /// What the university may offer to the broker.
-    fn offer(&self, market: &Market) -> Value {
-        json!({
-            "principalId": market.university.id, "agencyId": self.house.id, "brokerId": self.broker_id,
-            "commissionBasisPoints": 333, "expenses": "差旅费凭票 travel",
-            "validUntil": market.stage.client.now().plus_seconds(200 * DAY).to_string(),
-        })
-    }
-
-    /// Offers a mandate; its id.
-    async fn offered(&self, market: &Market) -> String {
-        let mandate = did(&market.university.person, "offerMandate", "mandate { id status }", self.offer(market)).await;
-        assert_eq!(mandate["status"], "OFFERED");
-        mandate.text_at("/id").unwrap().to_owned()
-    }
-}
+const ROLES: &[&str] = &["ADMINISTRATOR", "SIGNATORY"];
 
 async fn from_credential_to_commission(exchange: Exchange) {
     let market = Market::open(&exchange, 1).await;
     let [buyer] = &market.buyers[..] else { panic!() };
-    let agency = Agency::come_in(&market, "天府技术转移有限公司").await;
-    let rival = Agency::come_in(&market, "嘉陵技术转移有限公司").await;
+    let agency = Agency::come_in(&market, "天府技术转移有限公司", ROLES).await;
+    let rival = Agency::come_in(&market, "嘉陵技术转移有限公司", ROLES).await;
     credentials(&market, &agency, &rival).await;
     rival.certified(&market, 300).await;
     let mandate = mandates(&market, &agency, &rival).await;
 
     let draft = with(&market.draft(), "mandateId", mandate.clone());
     refused_as_missing(&rival.broker, "createListing", draft.clone(), "mandateId").await;
-    let listing = disclosed(&market, &agency.broker, draft).await;
-    let read = until(&market, &agency, &mandate, "INTRODUCED").await;
+    let listing = market.disclosed_by(&agency.broker, draft).await;
+    let read = until_mandate(&market, &agency.house.person, &mandate, "INTRODUCED").await;
     assert_eq!((&read["listingId"], &read["commission"]), (&json!(listing.id), &Value::Null), "no deal, no commission");
     let paid = json!({ "mandateId": mandate, "bankReference": "ICBC-2026-1" });
     refused(&agency.house.person, "confirmCommissionPaid", paid.clone(), illegal().accepting("CONCLUDED | ENDED"))
@@ -105,14 +42,14 @@ async fn from_credential_to_commission(exchange: Exchange) {
         made(person, "confirmAward", "award", json!({ "awardId": award["id"] })).await;
     }
     // 500000.01 × 3.33 % = 16650.000333: rounded down.
-    let read = until(&market, &agency, &mandate, "CONCLUDED").await;
+    let read = until_mandate(&market, &agency.house.person, &mandate, "CONCLUDED").await;
     assert_eq!(read["commission"], "16650.00");
     let end = json!({ "mandateId": mandate, "reason": "另寻买家" });
     refused(&market.university.person, "endMandate", end, illegal().accepting("COMMISSION_DUE")).await;
 
     let deal = market.deal(&listing).await;
     market.settled(buyer, &listing, &deal).await;
-    until(&market, &agency, &mandate, "COMMISSION_DUE").await;
+    until_mandate(&market, &agency.house.person, &mandate, "COMMISSION_DUE").await;
     refused(&market.university.person, "confirmCommissionPaid", paid.clone(), no("FORBIDDEN", "mandateId")).await;
     refused_as_missing(&rival.house.person, "confirmCommissionPaid", paid.clone(), "mandateId").await;
     let read = did(&agency.house.person, "confirmCommissionPaid", "mandate { status commission }", paid).await;
@@ -175,16 +112,16 @@ async fn mandates(market: &Market, agency: &Agency, rival: &Agency) -> String {
         refused(university, "offerMandate", with(&offer, field, value), refusal).await;
     }
 
-    let withdrawn = agency.offered(market).await;
+    let withdrawn = agency.offered(market, agency.offer(market)).await;
     let end = json!({ "mandateId": withdrawn, "reason": "条款有误" });
     refused(&agency.house.person, "endMandate", end.clone(), no("FORBIDDEN", "mandateId")).await;
     let ended = did(university, "endMandate", "mandate { status commission }", end).await;
     assert_eq!(ended, json!({ "status": "ENDED", "commission": null }));
-    let declined = json!({ "mandateId": agency.offered(market).await, "accept": false });
+    let declined = json!({ "mandateId": agency.offered(market, agency.offer(market)).await, "accept": false });
     let declined = did(&agency.broker, "answerMandate", "mandate { status }", declined).await;
     assert_eq!(declined["status"], "DECLINED");
 
-    let mandate = agency.offered(market).await;
+    let mandate = agency.offered(market, agency.offer(market)).await;
     let accept = json!({ "mandateId": mandate, "accept": true });
     let draft = market.draft();
     refused_as_missing(&agency.broker, "createListing", draft.clone(), "organizationId").await;
@@ -216,44 +153,23 @@ fn invitation(market: &Market) -> Value {
 }
 
 /// Does something that is not refused; what is selected of it.
-async fn did(person: &Person, verb: &str, selection: &str, input: Value) -> Value {
-    person.act(verb, selection, input).await.unwrap()
-}
-
 fn illegal<'a>() -> super::refusal::Refusal<'a> {
     no("ILLEGAL_TRANSITION", "mandateId").by("SM-11")
-}
-
-/// Drafted and handed in by the broker, disclosed.
-async fn disclosed(market: &Market, broker: &Person, draft: Value) -> Listed {
-    let id = made(broker, "createListing", "listing", draft).await.text_at("/id").unwrap().to_owned();
-    made(broker, "submitListing", "listing", json!({ "listingId": id })).await;
-    let input = json!({ "listingId": id, "decision": "APPROVE" });
-    let listing = market.staff.reviewer.act("reviewListing", "listing { disclosureEndsAt }", input).await.unwrap();
-    Listed { id, ends_at: listing.instant_at("/disclosureEndsAt").unwrap() }
-}
-
-/// Waits until the mandate stands there: the step comes as an event.
-async fn until(market: &Market, agency: &Agency, mandate: &str, status: &str) -> Value {
-    let ask = || async {
-        let read = agency.house.person.glance(MANDATE, json!({ "id": mandate })).await?;
-        Ok(Some(read["mandate"].clone()).filter(|mandate| mandate["status"] == status))
-    };
-    market.stage.until(status, ask).await.unwrap()
 }
 
 /// The credential runs out between offer and answer, and later under a mandate that was taken.
 async fn expired_credential(exchange: Exchange) {
     let market = Market::open(&exchange, 0).await;
-    let agency = Agency::come_in(&market, "岷江技术转移有限公司").await;
+    let agency = Agency::come_in(&market, "岷江技术转移有限公司", ROLES).await;
     agency.certified(&market, 30).await;
-    let (taken, open) = (agency.offered(&market).await, agency.offered(&market).await);
+    let (taken, open) =
+        (agency.offered(&market, agency.offer(&market)).await, agency.offered(&market, agency.offer(&market)).await);
     let accept = |mandate: &str| json!({ "mandateId": mandate, "accept": true });
     did(&agency.broker, "answerMandate", "mandate { status }", accept(&taken)).await;
     let draft = with(&market.draft(), "mandateId", taken.clone());
     agency.broker.refresh_login().await.unwrap();
     made(&agency.broker, "createListing", "listing", draft.clone()).await;
-    until(&market, &agency, &taken, "INTRODUCED").await;
+    until_mandate(&market, &agency.house.person, &taken, "INTRODUCED").await;
 
     market.pass(market.stage.client.now().plus_seconds(31 * DAY)).await;
     let own =

@@ -37,6 +37,7 @@ macro_rules! lanes {
     )*};
 }
 
+mod agency;
 mod brokerage;
 mod conflicts;
 mod deal;

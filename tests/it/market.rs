@@ -88,8 +88,18 @@ impl Market {
 
     /// Drafts, hands in and discloses.
     pub async fn disclosed(&self, draft: Value) -> Listed {
-        let id = made(&self.broker, "createListing", "listing", draft).await.text_at("/id").unwrap().to_owned();
-        made(&self.broker, "submitListing", "listing", json!({ "listingId": id })).await;
+        self.disclosed_by(&self.broker, draft).await
+    }
+
+    /// Drafted and handed in by somebody who may, and disclosed.
+    pub async fn disclosed_by(&self, broker: &Person, draft: Value) -> Listed {
+        let id = made(broker, "createListing", "listing", draft).await.text_at("/id").unwrap().to_owned();
+        made(broker, "submitListing", "listing", json!({ "listingId": id })).await;
+        self.approved(id).await
+    }
+
+    /// Approved by the reviewer, and so disclosed.
+    pub async fn approved(&self, id: String) -> Listed {
         let input = json!({ "listingId": id, "decision": "APPROVE" });
         let selection = "listing { id status disclosureEndsAt }";
         let listing = self.staff.reviewer.act("reviewListing", selection, input).await.unwrap();

@@ -1,4 +1,4 @@
-use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, query};
+use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, Sight, query};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use wire::{
@@ -96,7 +96,7 @@ impl Auction for Auctions {
     async fn get_awards(&self, request: Request<v1::GetAwardsRequest>) -> Result<Response<v1::Awards>, Status> {
         let (actor, wanted) = query(request);
         let (ids, listings) = (parse_all::<AwardId>(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
-        let rows = store::awards(self.cx.db.read(), &award::sight(&actor), ids, listings).await?;
+        let rows = store::awards(self.cx.db.read(), &Sight::of(&actor), ids, listings).await?;
         Ok(Response::new(v1::Awards { items: rows.into_iter().map(v1::Award::from).collect() }))
     }
 

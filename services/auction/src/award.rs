@@ -1,4 +1,4 @@
-use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result, Sight};
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{AwardId, ListingId, OrganizationId, TransferApplicationId},
@@ -20,13 +20,6 @@ pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
         AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed],
         AwardStatus::Confirmed => &[],
     }
-}
-
-/// Whose awards a caller may know of. A mandate opens none: it is for one listing only (SM-11).
-#[must_use]
-pub fn sight(actor: &Actor) -> Sight {
-    let own = actor.memberships.iter().filter(|place| place.mandate_id.is_empty());
-    Sight::of(&Actor { memberships: own.cloned().collect(), ..actor.clone() })
 }
 
 /// One qualified bidder is no failure (trap 5): it takes the listing at no less than the floor, unsessioned.
@@ -94,7 +87,7 @@ pub async fn quote_as_sole_bidder(
 pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardInput) -> Result<v1::Award> {
     call.actor.require_known()?;
     let id = AwardId::parse(&input.award_id, "awardId")?;
-    let sight = sight(&call.actor);
+    let sight = Sight::of(&call.actor);
     let seen = |row: &award::Model| sight.covers(&[row.winner_id.0, row.transferor_id.0], row.centre_id.0);
     let found = store::award_for_update(&call.tx, id).await?.filter(seen);
     let row = found.ok_or_else(|| Error::not_found("awardId"))?;

@@ -1,12 +1,12 @@
 //! Several replicas on one lot: whatever they do to each other, nothing acknowledged is lost, doubled or
 //! out of order (P-1, P-7, R2, R4).
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
-use kernel::{Clock, Context, Db, Id, Idempotency, Money, load_reference};
+use kernel::{Clock, Context, Db, Id, Idempotency, Money, Vault};
 use prost::Message;
 use sea_orm::{EntityTrait, IntoActiveModel};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
@@ -32,18 +32,9 @@ struct Ground {
 
 pub async fn context(url: &str) -> Context {
     let db = Db::connect(url).await.unwrap();
-    let (calendar, rules) = load_reference(&db).await.unwrap();
     let clock = Clock::system();
     clock.anchor(&db).await.unwrap();
-    Context {
-        service: "auction",
-        db,
-        clock,
-        calendar: Arc::new(calendar),
-        rules: Arc::new(rules),
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::new(Notify::new()),
-    }
+    Context::open("auction", db, clock, Vault::development()).await.unwrap()
 }
 
 /// One database with one lot that opened a minute ago.

@@ -22,10 +22,7 @@ impl Sight {
     #[must_use]
     pub fn of(actor: &Actor) -> Sight {
         let mandate = |place: &ActingFor| MandateId::parse(&place.mandate_id, "").ok();
-        Sight {
-            places: kernel::Sight::of(&concerning(actor, None)),
-            mandates: actor.memberships.iter().filter_map(mandate).collect(),
-        }
+        Sight { places: kernel::Sight::of(actor), mandates: actor.memberships.iter().filter_map(mandate).collect() }
     }
 
     /// Whether the listing is open to the caller.

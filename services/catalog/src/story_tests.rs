@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::{
-    ActingFor, Actor, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Money, Peer, Role, load_reference, local,
-};
+use kernel::{ActingFor, Actor, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Money, Peer, Role, Vault, local};
 use tonic::{Request, service::Routes};
 use wire::{
     id::OrganizationId,
@@ -47,11 +45,8 @@ pub async fn town() -> Town {
     let dir = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}/catalog.db", dir.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let (calendar, rules) = load_reference(&db).await.unwrap();
-    let (clock, committed) = (Clock::system(), Arc::default());
-    clock.set_offset(START - clock.now().0);
-    let vault = Arc::new(kernel::Vault::development());
-    let cx = Context { service: "test", db, clock, calendar: calendar.into(), rules: rules.into(), vault, committed };
+    let cx = Context::open("test", db, Clock::system(), Vault::development()).await.unwrap();
+    cx.clock.set_offset(START - cx.clock.now().0);
     let (university, centre) = (OrganizationId::fresh(), OrganizationId::fresh());
     let registry = Registry::of(centre);
     let catalog = CatalogClient::new(local(Routes::new(crate::serve(cx.clone(), registry.clients()))));

@@ -1,6 +1,7 @@
 //! The contract's text. The same terms always give the same text, byte for byte: the parties sign its hash (E1, E2).
 
 use chrono::NaiveDate;
+use data_encoding::HEXLOWER;
 use kernel::Money;
 use sha2::{Digest, Sha256};
 
@@ -66,7 +67,7 @@ pub fn document(terms: &Terms<'_>) -> String {
 /// SHA-256 of a text as 64 hexadecimal digits.
 #[must_use]
 pub fn sha256_hex(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(text))
 }
 
 /// Where an assignment and a licence differ.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kernel::{ActingFor, Actor, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, fresh_uuid};
+use kernel::{
+    ActingFor, Actor, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, Vault, fresh_uuid,
+};
 use tonic::Request;
 use wire::{
     id::{AwardId, ContractId, DealId, ListingId, OrganizationId, TransferApplicationId},
@@ -27,17 +29,7 @@ async fn stage() -> Stage {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}", folder.path().join("jishi.db").display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
-    let (calendar, rules, clock) = (Arc::new(calendar), Arc::new(rules), Clock::system());
-    let cx = Context {
-        service: SERVICE,
-        db,
-        clock,
-        calendar,
-        rules,
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open(SERVICE, db, Clock::system(), Vault::development()).await.unwrap();
     Stage {
         contracts: Contracts::new(cx.clone()),
         consumer: Arc::new(feed::Deals::new(cx.clone())),

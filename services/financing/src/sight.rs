@@ -1,6 +1,6 @@
 //! Who reads confidential details.
 
-use kernel::{Actor, Id, Role, Scope};
+use kernel::{ActingFor, Actor, Id, Role, Scope};
 use wire::id::OrganizationId;
 
 /// Of whose projects the person reads all details: reviewers and auditors, within their centres (F5).
@@ -12,20 +12,14 @@ pub fn reads_all_details(actor: &Actor) -> Scope {
 /// For whom the person may read details that projects opened to an investor (F5).
 #[must_use]
 pub fn invests_for(actor: &Actor) -> Vec<OrganizationId> {
-    organizations(actor, |membership| {
-        membership.verified && (membership.has(Role::Investor) || membership.has(Role::Administrator))
-    })
-}
-
-fn organizations(actor: &Actor, counts: impl Fn(&kernel::ActingFor) -> bool) -> Vec<OrganizationId> {
-    let counted = actor.memberships.iter().filter(|membership| counts(membership));
-    counted.filter_map(|membership| OrganizationId::parse(&membership.organization_id, "").ok()).collect()
+    let invests = |place: &&ActingFor| place.verified && (place.has(Role::Investor) || place.has(Role::Administrator));
+    let places = actor.memberships.iter().filter(invests);
+    places.filter_map(|place| OrganizationId::parse(&place.organization_id, "").ok()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::ActingFor;
 
     fn member(role: Role, centre: bool, verified: bool) -> (Actor, OrganizationId) {
         let organization = OrganizationId::fresh();

@@ -1,8 +1,6 @@
 //! Investors, projects and interests on a temporary database.
 
-use std::sync::Arc;
-
-use kernel::{ActingFor, Actor, Clock, Context, Db, ErrorCode, Id, Money, Role};
+use kernel::{ActingFor, Actor, Clock, Context, Db, ErrorCode, Id, Money, Role, Vault};
 use tonic::Request;
 use wire::{
     id::OrganizationId,
@@ -26,17 +24,7 @@ async fn fair() -> Fair {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}", folder.path().join("jishi.db").display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
-    let (calendar, rules, clock) = (Arc::new(calendar), Arc::new(rules), Clock::system());
-    let cx = Context {
-        service: SERVICE,
-        db,
-        clock,
-        calendar,
-        rules,
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open(SERVICE, db, Clock::system(), Vault::development()).await.unwrap();
     Fair { finance: Finance::new(cx.clone()), cx, _folder: folder }
 }
 

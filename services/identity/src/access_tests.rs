@@ -2,10 +2,8 @@
 
 mod factors;
 
-use std::sync::Arc;
-
 use futures::future::join_all;
-use kernel::{Actor, Clock, Context, Db, ErrorCode, Instant, Refusal, Role, calendar::Calendar, rules::Rulebook};
+use kernel::{Actor, Clock, Context, Db, ErrorCode, Instant, Refusal, Role, Vault};
 use prost::Message;
 use tonic::Request;
 use wire::v1::{self, OrganizationKind, access_server::Access, identity_server::Identity};
@@ -24,15 +22,7 @@ async fn exchange() -> Exchange {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}/identity.db", folder.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let cx = Context {
-        service: "identity",
-        db,
-        clock: Clock::system(),
-        calendar: Arc::new(Calendar::builtin().unwrap()),
-        rules: Arc::new(Rulebook::builtin().unwrap()),
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
     Exchange { identity: Identities::new(cx, Entrance::default()), _folder: folder }
 }
 

@@ -35,7 +35,7 @@ pub async fn viewer(cx: &Context, actor: &Actor) -> Result<v1::ViewerReply> {
     let Ok(id) = session::signed_in(actor) else { return Ok(v1::ViewerReply::default()) };
     let db = cx.db.read();
     let Some(person) = store::person(db, &cx.vault, id).await? else { return Ok(v1::ViewerReply::default()) };
-    let places = actor.memberships.iter().filter(|place| place.mandate_id.is_empty()).cloned().collect();
+    let places = actor.own_places().cloned().collect();
     let second_factor = second_factor::store::is_confirmed(db, id).await?;
     Ok(v1::ViewerReply { person: Some(v1::Person { second_factor, ..store::person_in(person, places) }) })
 }

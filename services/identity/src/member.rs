@@ -39,7 +39,7 @@ pub async fn administer(call: &Call, id: OrganizationId, permission: Permission,
 
 /// The caller's own membership; a mandate is none.
 fn place(actor: &Actor, id: OrganizationId) -> Option<&kernel::ActingFor> {
-    actor.memberships.iter().find(|place| place.organization_id == id.text() && place.mandate_id.is_empty())
+    actor.own_places().find(|place| place.organization_id == id.text())
 }
 
 fn forbidden(own: &[Role], field: &str) -> Error {

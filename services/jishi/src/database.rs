@@ -3,7 +3,6 @@
 use std::{fs, path::Path, sync::Arc};
 
 use kernel::{Clock, Context, Db, Vault};
-use tokio::sync::Notify;
 
 use crate::{
     Result,
@@ -78,16 +77,7 @@ impl Ground {
         let db = connect(&url).await?;
         vault.settle(&db).await?;
         clock.anchor(&db).await?;
-        let (calendar, rules) = kernel::load_reference(&db).await?;
-        let context = Context {
-            service: role.name(),
-            db,
-            clock: clock.clone(),
-            calendar: Arc::new(calendar),
-            rules: Arc::new(rules),
-            vault,
-            committed: Arc::new(Notify::new()),
-        };
+        let context = Context::open(role.name(), db, clock.clone(), vault).await?;
         Ok(Ground { url, context, services: vec![role.name()] })
     }
 }

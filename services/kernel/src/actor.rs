@@ -199,10 +199,15 @@ impl Actor {
         self.scope(&staff)
     }
 
-    /// Whether the person belongs to the organization. A broker under a mandate does not.
+    /// Where the person belongs. A broker under a mandate does not belong to the principal.
+    pub fn own_places(&self) -> impl Iterator<Item = &ActingFor> {
+        self.memberships.iter().filter(|place| place.mandate_id.is_empty())
+    }
+
+    /// Whether the person belongs to the organization.
     #[must_use]
     pub fn is_member(&self, organization_id: &str) -> bool {
-        self.memberships.iter().any(|m| m.organization_id == organization_id && m.mandate_id.is_empty())
+        self.own_places().any(|place| place.organization_id == organization_id)
     }
 
     /// Whether the person belongs to the organization or acts for it under a mandate.
@@ -245,8 +250,7 @@ impl Actor {
     /// organization is told that it does not exist (promise P-6); a mandate opens only what asks for it.
     pub fn require_role(&self, organization_id: &str, roles: &[Role], field: &str) -> Result<()> {
         self.require_known()?;
-        let own = |m: &&ActingFor| m.organization_id == organization_id && m.mandate_id.is_empty();
-        let places: Vec<_> = self.memberships.iter().filter(own).collect();
+        let places: Vec<_> = self.own_places().filter(|place| place.organization_id == organization_id).collect();
         if places.is_empty() {
             return Err(Error::not_found(field));
         }

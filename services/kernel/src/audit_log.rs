@@ -9,6 +9,7 @@ pub mod verify;
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order,
     QueryFilter, QueryOrder, QuerySelect, SqlErr, sea_query::Expr,
@@ -90,10 +91,6 @@ fn mark(vault: &Vault, service: &str, idx: i64, event: uuid::Uuid, hash: &[u8]) 
     vault.mark(&[b"leaf", service.as_bytes(), &idx.to_be_bytes(), event.as_bytes(), hash])
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl head::Model {
     /// The head over a tree, signed.
     fn over(tree: &Tree, vault: &Vault, (service, previous): (&str, i64), at: Instant) -> head::Model {
@@ -106,7 +103,7 @@ impl head::Model {
     /// What is signed, as text that anybody can put together again.
     fn statement(&self) -> String {
         let head::Model { service, size, previous, root, at, .. } = self;
-        format!("jishi audit head\n{service}\n{size}\n{previous}\n{}\n{}\n", hex(root), at.0)
+        format!("jishi audit head\n{service}\n{size}\n{previous}\n{}\n{}\n", HEXLOWER.encode(root), at.0)
     }
 
     /// Requires that we made the head, and that its peaks are those of its root.

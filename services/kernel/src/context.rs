@@ -5,6 +5,7 @@ use tokio::sync::Notify;
 use crate::{
     Clock, Db, Error, ErrorCode, Instant, Refusal, Result, Vault,
     calendar::{Calendar, OutsideCalendar, cst_date},
+    reference::load_reference,
     rules::{NATION, RuleParameter, Rulebook},
 };
 
@@ -28,6 +29,13 @@ pub struct Context {
 }
 
 impl Context {
+    /// The ground on a database, with the calendar and the rules that are loaded there.
+    pub async fn open(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
+        let (calendar, rules) = load_reference(&db).await?;
+        let (calendar, rules, vault) = (Arc::new(calendar), Arc::new(rules), vault.into());
+        Ok(Context { service, db, clock, calendar, rules, vault, committed: Arc::default() })
+    }
+
     /// The same ground for another service.
     #[must_use]
     pub fn with_service(&self, service: &'static str) -> Context {

@@ -4,6 +4,7 @@
 //! At rest it tells nothing: its scope, its seal and the mark of its request are derived from the caller's key and the
 //! exchange's, and neither of the two lies in the database.
 
+use data_encoding::HEXLOWER;
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
@@ -56,7 +57,7 @@ impl Idempotency {
     #[must_use]
     pub fn new(vault: &Vault, [actor, method, key]: [&str; 3], request: &[u8]) -> Self {
         let secrets = vault.of_call(&[actor, method, key]);
-        let scope = Secret::derived(&secrets, "scope").bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let scope = HEXLOWER.encode(Secret::derived(&secrets, "scope").bytes());
         let request_hash = Secret::derived(&secrets, "request").mac(&[request]).to_vec();
         Self { scope, request_hash, seal: Secret::derived(&secrets, "reply") }
     }

@@ -48,7 +48,6 @@ pub use outbox::{Announcement, Event, audit_about, audit_page, receive};
 pub use page::{Paging, Slice, page};
 pub use peer::{CALL_LIMIT, PEER_HEADER, Peer, local, remote};
 pub use redis_bus::RedisBus;
-pub use reference::load_reference;
 pub use sight::Sight;
 pub use text::text;
 pub use trace::{Trace, spawn};

@@ -115,7 +115,7 @@ mod tests {
             (3, "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77"),
             (8, "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"),
         ] {
-            let found: String = tree(&leaves[..size]).root().iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = data_encoding::HEXLOWER.encode(&tree(&leaves[..size]).root());
             assert_eq!(found, root, "{size} leaves");
         }
     }

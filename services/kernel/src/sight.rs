@@ -1,7 +1,7 @@
 use sea_orm::{ColumnTrait, Condition};
 use uuid::Uuid;
 
-use crate::{ActingFor, Actor, Scope};
+use crate::{Actor, Scope};
 
 /// Whose objects a caller may know of beyond what is public (promise P-6): those of the organizations that the person
 /// belongs to (a broker under a mandate belongs to none of them), and, for staff, those in the charge of their centres.
@@ -22,10 +22,9 @@ impl Sight {
     /// What the person may know of, where the staff role reaches only `scope`.
     #[must_use]
     pub fn within(actor: &Actor, scope: Scope) -> Sight {
-        let belongs = |place: &&ActingFor| place.mandate_id.is_empty();
         let uuid = |id: &String| crate::decode(id).map(|(_, uuid)| uuid);
         Sight {
-            own: actor.memberships.iter().filter(belongs).filter_map(|place| uuid(&place.organization_id)).collect(),
+            own: actor.own_places().filter_map(|place| uuid(&place.organization_id)).collect(),
             centres: match scope {
                 Scope::Everything => None,
                 Scope::Centres(centres) => Some(centres.iter().filter_map(uuid).collect()),

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use kernel::{
     Clock, Context, Db, Instant, Vault,
     audit_log::verify::{Known, Verdict, verify},
-    calendar::Calendar,
-    rules::Rulebook,
 };
 use sea_orm::ConnectionTrait;
 
@@ -35,15 +33,7 @@ async fn log_on_postgres(events: i64) -> Option<Log> {
 async fn log_in(folder: tempfile::TempDir, url: &str, events: i64) -> Log {
     let db = Db::connect(url).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let cx = Context {
-        service: "catalog",
-        db,
-        clock: Clock::system(),
-        calendar: Arc::new(Calendar::builtin().unwrap()),
-        rules: Arc::new(Rulebook::builtin().unwrap()),
-        vault: Arc::new(Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open("catalog", db, Clock::system(), Vault::development()).await.unwrap();
     let log = Log { cx, _folder: folder };
     for batch in 0..2 {
         log.record(events / 2, batch).await;

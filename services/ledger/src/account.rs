@@ -107,8 +107,7 @@ async fn by_organization(
 
 async fn by_id(ledger: &Accounts, actor: &Actor, id: AccountId) -> Result<Option<v1::LedgerAccount>> {
     // An own account can be named before its first entry, so it must be found then as well.
-    let own = actor.memberships.iter().filter(|place| place.mandate_id.is_empty());
-    let own = own.filter_map(|place| OrganizationId::parse(&place.organization_id, "id").ok());
+    let own = actor.own_places().filter_map(|place| OrganizationId::parse(&place.organization_id, "id").ok());
     let own = own.map(Holder::Organization).find(|holder| holder.account_id() == id);
     let found = store::account(ledger.cx.db.read(), id).await?;
     let holder = found.as_ref().and_then(|account| account.organization_id.as_deref());

@@ -9,8 +9,7 @@ use crate::{
 /// The audit trail of one service, oldest first. Centre staff: AUDITOR.
 pub async fn list_audit(cx: &Context, actor: &Actor, wanted: v1::ListAuditRequest) -> Result<v1::AuditRecordPage> {
     // A fact names no centre, so only the hub's auditors read them.
-    permit(actor, policy::AUDIT_TRAIL, Of::default())?;
-    permit(actor, policy::AUDIT_TRAIL, Of::centre("", "service"))?;
+    permit(actor, policy::AUDIT_TRAIL, Of::hub("service"))?;
     let page = wanted.page.unwrap_or_default();
     let after = page.after.as_deref().map(|after| AuditRecordId::parse(after, "after")).transpose()?;
     if let Some(subject) = &wanted.subject {

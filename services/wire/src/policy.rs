@@ -62,6 +62,12 @@ impl<'a> Of<'a> {
         Self { organization: None, centre: Some(id), field }
     }
 
+    /// What no centre but the hub has in its charge.
+    #[must_use]
+    pub fn hub(field: &'a str) -> Self {
+        Self::centre("", field)
+    }
+
     /// The same object, in the centre's charge.
     #[must_use]
     pub fn at(self, centre: &'a str) -> Self {
@@ -96,9 +102,8 @@ pub fn require_totals(actor: &Actor, wanted: &v1::TotalsRequest) -> Result<()> {
     if actor.is_exchange() {
         return Ok(());
     }
-    permit(actor, CENTRE_TOTALS, Of::default())?;
     if wanted.centre_ids.is_empty() {
-        return permit(actor, CENTRE_TOTALS, Of::centre("", "centreId"));
+        return permit(actor, CENTRE_TOTALS, Of::hub("centreId"));
     }
     wanted.centre_ids.iter().try_for_each(|centre| permit(actor, CENTRE_TOTALS, Of::centre(centre, "centreId")))
 }

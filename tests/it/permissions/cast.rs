@@ -3,7 +3,7 @@
 use exchange_tests::Exchange;
 use jishi::demo::{
     Fields,
-    cast::{House, Plan},
+    cast::House,
     person::{Person, fresh_key},
     timeline::Who,
 };
@@ -11,7 +11,10 @@ use kernel::Role;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 
-use super::super::market::{Market, made};
+use super::super::{
+    agency::{Agency, did},
+    market::{Market, made},
+};
 
 /// Where somebody stands towards the objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,33 +156,12 @@ async fn interest(market: &Market, rival: &House) -> String {
     text(&did(&rival.person, "expressInterest", "interest { id }", interest).await)
 }
 
-/// A mandate of the university, offered to a broker of an agency.
+/// A mandate of the university, offered to a broker of an agency; the mandate, the credential, the broker.
 async fn mandate(market: &Market) -> (String, String, String) {
-    let agency = Plan {
-        who: Who { zh: "代理机构", en: "agency" },
-        name: "剑南技术转移中心",
-        kind: "TRANSFER_AGENCY",
-        authority: "91",
-        roles: &["ADMINISTRATOR", "SIGNATORY"],
-    };
-    let agency = market.staff.admit(&market.stage, &[agency]).await.unwrap().remove(0);
-    let broker = agency.hire(&market.stage, Who { zh: "经纪人", en: "broker" }, &["BROKER"]).await.unwrap();
-    let now = market.stage.client.now();
-    let credential = json!({
-        "level": "INTERMEDIATE", "number": format!("TB-{}", fresh_key()), "issuer": "省技术市场协会（示例）",
-        "issuedAt": now.plus_seconds(-86_400).to_string(), "expiresAt": now.plus_seconds(86_400 * 900).to_string(),
-        "organizationId": agency.id,
-    });
-    let credential = did(&broker, "registerBrokerCredential", "brokerCredential { id }", credential).await;
-    let review = json!({ "brokerCredentialId": credential["id"], "status": "CERTIFIED", "evidence": "证书已核" });
-    did(&market.staff.reviewer, "reviewBrokerCredential", "brokerCredential { id }", review).await;
-    let broker = broker.id().await.unwrap();
-    let offer = json!({
-        "principalId": market.university.id, "agencyId": agency.id, "brokerId": broker, "commissionBasisPoints": 300,
-        "expenses": "差旅费 travel", "validUntil": now.plus_seconds(86_400 * 300).to_string(),
-    });
-    let mandate = did(&market.university.person, "offerMandate", "mandate { id }", offer).await;
-    (text(&mandate), text(&credential), broker)
+    let agency = Agency::come_in(market, "剑南技术转移中心", &["ADMINISTRATOR", "SIGNATORY"]).await;
+    let credential = agency.certified(market, 900).await;
+    let mandate = agency.offered(market, agency.offer(market)).await;
+    (mandate, credential, agency.broker_id)
 }
 
 async fn branch(market: &Market, hub: &Person, parent: &str) -> House {
@@ -231,8 +213,4 @@ fn fresh_login() -> String {
 
 fn text(object: &Value) -> String {
     object.text_at("/id").unwrap().to_owned()
-}
-
-async fn did(person: &Person, verb: &str, selection: &str, input: Value) -> Value {
-    person.act(verb, selection, input).await.unwrap()
 }

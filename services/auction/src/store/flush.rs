@@ -1,5 +1,6 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
+use data_encoding::HEXLOWER;
 use kernel::{Context, Error, Id, Idempotency, Instant, Money, Result};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr,
@@ -157,7 +158,11 @@ struct ReplyRow<'a> {
 
 impl<'a> ReplyRow<'a> {
     fn of((call, reply): &'a (Idempotency, Vec<u8>)) -> Result<Self> {
-        Ok(ReplyRow { id: call.scope(), hash: hex(call.request_hash()), reply: hex(&call.seal(reply)?) })
+        Ok(ReplyRow {
+            id: call.scope(),
+            hash: HEXLOWER.encode(call.request_hash()),
+            reply: HEXLOWER.encode(&call.seal(reply)?),
+        })
     }
 }
 
@@ -216,8 +221,4 @@ async fn close(cx: &Context, tx: &DatabaseTransaction, row: &session::Model, bid
     } else {
         Err(Error::Internal(format!("{} has an award already", row.listing_id)))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

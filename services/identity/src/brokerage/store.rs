@@ -121,8 +121,7 @@ fn looked_after(centres: &[String]) -> SelectStatement {
 
 /// The organizations that the caller belongs to. Those under a mandate are not among them.
 pub fn houses(actor: &Actor) -> Vec<OrganizationId> {
-    let places = actor.memberships.iter().filter(|place| place.mandate_id.is_empty());
-    places.filter_map(|place| OrganizationId::parse(&place.organization_id, "actor").ok()).collect()
+    actor.own_places().filter_map(|place| OrganizationId::parse(&place.organization_id, "actor").ok()).collect()
 }
 
 fn oneself(actor: &Actor) -> Option<PersonId> {

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use kernel::{
-    Actor, Announcement, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, calendar::Calendar,
-    local, rules::Rulebook,
+    Actor, Announcement, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, Vault, local,
 };
 use tonic::service::Routes;
 use wire::{
@@ -30,15 +29,7 @@ async fn town() -> Town {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}/identity.db", folder.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let cx = Context {
-        service: "identity",
-        db,
-        clock: Clock::system(),
-        calendar: Arc::new(Calendar::builtin().unwrap()),
-        rules: Arc::new(Rulebook::builtin().unwrap()),
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
     use OrganizationKind::{Enterprise, ExchangeCentre, TransferAgency, University};
     let houses = [
         house(ExchangeCentre, "121200004013590816", &[("reviewer", &[Role::Reviewer]), ("other", &[Role::Reviewer])]),

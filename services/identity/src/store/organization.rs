@@ -1,6 +1,6 @@
 //! Organizations as stored, and who may know of which.
 
-use kernel::{Actor, Id, Instant, Paging, Result, Role, Scope, Slice, page};
+use kernel::{Actor, Instant, Paging, Result, Role, Scope, Sight, Slice, page};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     QueryTrait,
@@ -130,15 +130,8 @@ pub fn reach(actor: &Actor) -> Scope {
 /// The organizations that the actor may know of: those that were ever verified are public, others are their members'
 /// and their centre's.
 fn visible_to(actor: &Actor) -> Condition {
-    let parsed = |id: &String| OrganizationId::parse(id, "actor").ok();
-    let Scope::Centres(centres) = reach(actor) else { return Condition::all() };
-    let own = actor.memberships.iter().filter_map(|place| parsed(&place.organization_id));
-    Condition::all().add(
-        Condition::any()
-            .add(Column::VerifiedAt.is_not_null())
-            .add(Column::Id.is_in(own))
-            .add(Column::CentreId.is_in(centres.iter().filter_map(parsed))),
-    )
+    let sight = Sight::within(actor, reach(actor)).filter(&[Column::Id], Column::CentreId);
+    Condition::all().add(Condition::any().add(Column::VerifiedAt.is_not_null()).add(sight))
 }
 
 pub async fn organizations(db: &impl ConnectionTrait, actor: &Actor, ids: Vec<OrganizationId>) -> Result<Vec<Model>> {

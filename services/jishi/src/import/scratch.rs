@@ -1,7 +1,5 @@
 //! A dry run judges by the catalog's own rules, not by a copy of them: it imports into a database that is thrown away.
 
-use std::sync::Arc;
-
 use identity::{CENTRE_INDUSTRY, SeedOrganization};
 use kernel::{Actor, Clock, Context, Db, Error, Result, Vault};
 use tempfile::TempDir;
@@ -31,11 +29,7 @@ impl Scratch {
         let folder = tempfile::tempdir().map_err(|error| Error::Internal(error.to_string()))?;
         let db = Db::connect(&format!("sqlite://{}", folder.path().join("scratch.db").display())).await?;
         migrations::migrate(&db).await?;
-        let (calendar, rules) = kernel::load_reference(&db).await?;
-        let (calendar, rules, committed) = (Arc::new(calendar), Arc::new(rules), Arc::default());
-        let vault = Arc::new(Vault::development());
-        let (service, db, clock) = ("identity", db, Clock::system());
-        let cx = Context { service, db: db.clone(), clock, calendar, rules, vault, committed };
+        let cx = Context::open("identity", db.clone(), Clock::system(), Vault::development()).await?;
         let centre = SeedOrganization {
             name: "试运行 dry run".into(),
             kind: OrganizationKind::ExchangeCentre,

@@ -1,6 +1,4 @@
-use std::sync::Arc;
-
-use kernel::{ActingFor, Actor, Clock, Db, Id};
+use kernel::{ActingFor, Actor, Clock, Db, Id, Vault};
 use tonic::Request;
 use wire::{
     id::OrganizationId,
@@ -53,10 +51,7 @@ async fn a_second_seeding_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::connect(&format!("sqlite://{}", folder.path().join("seed.db").display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let (calendar, rules) = kernel::load_reference(&db).await.unwrap();
-    let (calendar, rules, committed) = (Arc::new(calendar), Arc::new(rules), Arc::default());
-    let vault = Arc::new(kernel::Vault::development());
-    let cx = Context { service: "identity", db, clock: Clock::system(), calendar, rules, vault, committed };
+    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
     let clients = offline::clients(&cx, &cx.with_service("catalog"), &cx.with_service("financing"));
     // A day on which the longest disclosure of the demo lies within the loaded calendar.
     cx.clock.set_offset(1_790_000_000_000 - cx.clock.now().0);

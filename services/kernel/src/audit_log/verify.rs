@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
+use data_encoding::HEXLOWER;
 use sea_orm::{
     ColumnTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
 
-use super::{entry, event, head, hex, last_head, leaf, mark, unsealed};
+use super::{entry, event, head, last_head, leaf, mark, unsealed};
 use crate::{Db, Result, Vault, merkle::Tree};
 
 /// Most leaves read at once.
@@ -64,7 +65,7 @@ pub async fn verify(db: &Db, vault: &Vault, service: &str, known: &[Known]) -> R
             None => stranger(db, service).await?,
         },
     };
-    Ok(Verdict { size: walk.tree.size(), root: hex(&walk.tree.root()), waiting, flaw })
+    Ok(Verdict { size: walk.tree.size(), root: HEXLOWER.encode(&walk.tree.root()), waiting, flaw })
 }
 
 struct Walk<'a> {
@@ -150,7 +151,7 @@ impl Walk<'_> {
             self.previous = head.size;
         }
         let noted = self.known.iter().find(|known| known.size == self.tree.size());
-        if noted.is_some_and(|known| !known.root.eq_ignore_ascii_case(&hex(&root))) {
+        if noted.is_some_and(|known| !known.root.eq_ignore_ascii_case(&HEXLOWER.encode(&root))) {
             return flaw(Some(place), None, "rewritten: the records before it once had another head");
         }
         None

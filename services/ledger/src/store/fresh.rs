@@ -1,8 +1,6 @@
 //! A ledger of its own for each test, on every database at hand.
 
-use std::sync::Arc;
-
-use kernel::{Clock, Context, Db, calendar::Calendar, rules::Rulebook};
+use kernel::{Clock, Context, Db, Vault};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
@@ -35,15 +33,7 @@ pub async fn lanes() -> Vec<Lane> {
 async fn lane(name: &'static str, url: &str, folder: TempDir) -> Lane {
     let db = Db::connect(url).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let cx = Context {
-        service: "ledger",
-        db,
-        clock: Clock::system(),
-        calendar: Arc::new(Calendar::builtin().unwrap()),
-        rules: Arc::new(Rulebook::builtin().unwrap()),
-        vault: Arc::new(kernel::Vault::development()),
-        committed: Arc::default(),
-    };
+    let cx = Context::open("ledger", db, Clock::system(), Vault::development()).await.unwrap();
     Lane { name, cx, _folder: folder }
 }
 
