@@ -5,6 +5,7 @@
 
 use std::{
     io::Write,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -37,13 +38,14 @@ async fn main() -> Result<()> {
     let exchange = Exchange::start_with(Lane::Sqlite, &unlimited).await.ok_or("no exchange")?;
     let http = exchange.http.clone();
     traffic(&http).await;
+    let slowest = Slowest::default();
     let (mut quiet, mut beside_slow, mut under_attack) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         quiet.push(traffic(&http).await);
         let slow = crowd(&http, CROWD, LIFE);
         beside_slow.push(traffic(&http).await);
         drop(slow);
-        let attack = attack(http.clone());
+        let attack = attack(http.clone(), slowest.clone());
         under_attack.push(traffic(&http).await);
         attack.abort();
         drop(attack.await);
@@ -67,8 +69,13 @@ async fn main() -> Result<()> {
             ratio(p99, quiet.p99)
         )?;
     }
+    let slowest = slowest.lock().map_or_else(|_| Default::default(), |slowest| *slowest);
+    writeln!(out, "the slowest attack: {} ({} µs)", slowest.1, slowest.0)?;
     Ok(())
 }
+
+/// The attack that was answered last, and after how many microseconds.
+type Slowest = Arc<Mutex<(u128, &'static str)>>;
 
 /// One span of ordinary traffic.
 #[derive(Clone, Copy, Default)]
@@ -112,12 +119,16 @@ async fn traffic(http: &str) -> Run {
 }
 
 /// Sends the whole corpus, one attack after another, for as long as it is let.
-fn attack(http: String) -> JoinHandle<()> {
+fn attack(http: String, slowest: Slowest) -> JoinHandle<()> {
     tokio::spawn(async move {
         let attacks = attacks();
         loop {
             for attack in &attacks {
+                let began = Instant::now();
                 drop(strike(&http, &attack.body).await);
+                if let Ok(mut slowest) = slowest.lock() {
+                    *slowest = (*slowest).max((began.elapsed().as_micros(), attack.what));
+                }
             }
             for flood in Flood::ALL {
                 drop(flood.pour(&http).await);

@@ -215,10 +215,10 @@ fn introspection() -> Vec<Told> {
         ("introspection", Clean, "{__schema{queryType{name}types{kind name fields(includeDeprecated:true){name args{name type{name}}}inputFields{name}enumValues{name}}}}".into()),
         ("one type", Clean, "{__type(name:\"SignUpInput\"){name inputFields{name}}}".into()),
         ("introspection beside a field", Clean, "{serverTime __schema{types{name}}}".into()),
-        ("introspection that multiplies", Clean, format!("{{__schema{{types{{{}}}}}}}", fields(6))),
+        ("introspection that multiplies", TooComplex, format!("{{__schema{{types{{{}}}}}}}", fields(6))),
         ("introspection that multiplies more", Refused, format!("{{__schema{{types{{{}}}}}}}", fields(40))),
         ("deep introspection", Refused, format!("{{__schema{{types{{fields{{type{{{}}}}}}}}}}}", of_type(45))),
-        ("introspection ten times", Clean, format!("{{{}}}", each(0..10, |n| format!("a{n}:__schema{{types{{fields{{name}}}}}}")))),
+        ("introspection ten times", TooComplex, format!("{{{}}}", each(0..10, |n| format!("a{n}:__schema{{types{{fields{{name}}}}}}")))),
         ("introspection of a mutation", Clean, "mutation{__typename __schema{types{name}}}".into()),
     ]
 }

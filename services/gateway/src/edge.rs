@@ -26,6 +26,8 @@ use wire::{Caller, Clients};
 use crate::{
     Addresses, DemoAccount, ExchangeSchema, Operations, Rates,
     access::{JWKS, jwks},
+    cost::{Gauge, told},
+    evidence::{BUNDLE, DOWNLOADS, bundle},
     fault::{failed, finished, invalid, top_level},
     frame::{Traced, answered, refused},
     graphiql,
@@ -33,6 +35,8 @@ use crate::{
     home::home,
     live::live,
     rate::Meter,
+    schema::{Mode, judge, schema},
+    sealed::{KEYS, is_untold, keys},
     tokens::{Tokens, bearer},
 };
 
@@ -49,8 +53,8 @@ const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What the front door stands on.
 pub struct Edge {
-    /// The schema, made by [`crate::schema`].
-    pub schema: ExchangeSchema,
+    /// What it shows of itself.
+    pub mode: Mode,
     /// The services.
     pub clients: Clients,
     /// The exchange's time.
@@ -76,6 +80,7 @@ pub struct Edge {
 /// The front door at work.
 pub(crate) struct Door {
     pub schema: ExchangeSchema,
+    pub gauge: Gauge,
     pub clients: Clients,
     pub clock: Clock,
     pub tokens: Tokens,
@@ -84,6 +89,7 @@ pub(crate) struct Door {
     pub meter: Arc<Meter>,
     pub operations: Operations,
     pub sockets: Arc<Semaphore>,
+    pub downloads: Arc<Semaphore>,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
@@ -96,7 +102,9 @@ pub fn router(edge: Edge) -> Router {
         tokens: Tokens::new(edge.clients.access.clone(), edge.clock.clone()),
         meter: Meter::new(edge.limiter, edge.rates),
         sockets: Arc::new(Semaphore::new(SOCKETS)),
-        schema: edge.schema,
+        downloads: Arc::new(Semaphore::new(DOWNLOADS)),
+        schema: schema(edge.mode),
+        gauge: Gauge::new(judge(edge.mode)),
         clients: edge.clients,
         clock: edge.clock,
         allowed_origins: edge.allowed_origins,
@@ -105,8 +113,9 @@ pub fn router(edge: Edge) -> Router {
         stop: edge.stop,
         tasks: edge.tasks,
     });
-    let graphql = Router::new().route(graphiql::ENDPOINT, post(graphql)).layer(origins);
-    let graphql = graphql.route(graphiql::SUBSCRIPTION_ENDPOINT, get(live)).route(JWKS, get(jwks));
+    let graphql = Router::new().route(graphiql::ENDPOINT, post(graphql)).route(BUNDLE, get(bundle)).layer(origins);
+    let graphql =
+        graphql.route(graphiql::SUBSCRIPTION_ENDPOINT, get(live)).route(JWKS, get(jwks)).route(KEYS, get(keys));
     graphql.merge(pages).with_state(door)
 }
 
@@ -178,24 +187,32 @@ async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Respons
     if kind == OperationType::Subscription {
         return Err(invalid("订阅请用 /graphql/ws。 Subscriptions run over graphql-transport-ws at /graphql/ws."));
     }
-    let request = request
-        .data(charge)
-        .data(Caller::new(actor, key, door.clients.clone()))
-        .data(language(headers))
-        .data(door.clock.clone());
+    let points = match door.gauge.weigh(&mut request).await {
+        Ok(points) => points,
+        // What is refused is not done: its judging is all that it costs.
+        Err(refused) => {
+            charge.take(1).await?;
+            return Ok(refused);
+        }
+    };
+    charge.take(points.max(1)).await?;
+    let request =
+        request.data(Caller::new(actor, key, door.clients.clone())).data(language(headers)).data(door.clock.clone());
     let response = door.schema.execute(request).await;
     if kind == OperationType::Mutation {
         door.tokens.heed(&roots);
     }
     let outcome = if response.is_ok() { "ok" } else { "error" };
-    metrics::histogram!("graphql_operation_seconds", "kind" => kind.to_string(), "outcome" => outcome)
-        .record(began.elapsed());
-    Ok(response)
+    if !is_untold(&roots) {
+        metrics::histogram!("graphql_operation_seconds", "kind" => kind.to_string(), "outcome" => outcome)
+            .record(began.elapsed());
+    }
+    Ok(told(response, points))
 }
 
 impl Door {
     /// Who calls from the address. A refused token is charged to it.
-    async fn caller(&self, headers: &HeaderMap, address: String) -> Result<Actor, ServerError> {
+    pub async fn caller(&self, headers: &HeaderMap, address: String) -> Result<Actor, ServerError> {
         let anonymous = Actor { address, ..Actor::default() };
         let known = match bearer(headers) {
             Ok(None) => return Ok(anonymous),

@@ -30,8 +30,15 @@ const DEPTH: usize = 12;
 const ALIASES: usize = 15;
 const ROOT_FIELDS: usize = 10;
 
-/// Guessing a secret and bidding are once a request, whatever the aliases.
-const ONCE: [&str; 9] = [
+/// Lists within lists of the schema's description of itself: `types { fields { args` is what tools ask for. Each more
+/// would multiply by the size of the schema.
+const DESCRIPTIONS: usize = 3;
+const DESCRIBED: [&str; 8] =
+    ["types", "directives", "fields", "inputFields", "args", "interfaces", "possibleTypes", "enumValues"];
+
+/// Guessing a secret, bidding and describing the whole schema are once a request, whatever the aliases.
+const ONCE: [&str; 10] = [
+    "__schema",
     "signIn",
     "signUp",
     "changePassword",
@@ -123,6 +130,8 @@ struct Measure {
     selections: usize,
     aliases: usize,
     depth: usize,
+    /// Lists of the schema's description within one another.
+    described: usize,
 }
 
 struct Walk<'a> {
@@ -141,7 +150,12 @@ impl<'a> Walk<'a> {
             let (inner, aliased, deeper) = match &item.node {
                 Selection::Field(field) => {
                     sum.selections += field.node.arguments.len();
-                    let inner = self.selection_set(&field.node.selection_set.node, level + 1)?;
+                    let mut inner = self.selection_set(&field.node.selection_set.node, level + 1)?;
+                    let name = field.node.name.node.as_str();
+                    if name.starts_with("__") {
+                        limit(inner.described, DESCRIPTIONS, "lists within lists of the schema's description")?;
+                    }
+                    inner.described += usize::from(DESCRIBED.contains(&name));
                     (inner, usize::from(field.node.alias.is_some()), 1)
                 }
                 Selection::InlineFragment(inline) => {
@@ -152,6 +166,7 @@ impl<'a> Walk<'a> {
             sum.selections += inner.selections;
             sum.aliases += inner.aliases + aliased;
             sum.depth = sum.depth.max(inner.depth + deeper);
+            sum.described = sum.described.max(inner.described);
             limit(sum.selections, SELECTIONS, "fields")?;
         }
         Ok(sum)

@@ -246,42 +246,44 @@ impl Executor for Subscriptions {
     fn execute_stream(&self, mut request: Request, _: Option<Arc<Data>>) -> BoxStream<'static, Response> {
         let Subscriptions(visit) = self;
         let trace = kernel::fresh_uuid().to_string();
-        let only = |response| once(ready(response)).boxed();
         let Some(place) = Place::taken(visit) else {
             let error = refusal("TOO_MANY_SUBSCRIPTIONS", "订阅过多。 Too many subscriptions over one socket.");
             return only(failed(error, &trace));
         };
-        let (actor, door) = (visit.actor(), visit.door.clone());
+        let (actor, door, language) = (visit.actor(), visit.door.clone(), visit.language);
         let charge = door.meter.charge(&actor, request.query.len());
         if let Err(error) = charge.rested() {
             return only(failed(error, &trace));
         }
-        let refused = match door.operations.admit(&mut request) {
-            Ok(outline) if outline.kind == OperationType::Subscription => None,
-            Ok(_) => Some(refused_kind()),
-            Err(error) => Some(Response::from_errors(vec![error])),
-        };
-        if let Some(refused) = refused {
-            let charged = async move {
-                let refused =
-                    charge.take(1).await.map_or_else(|error| Response::from_errors(vec![error]), |()| refused);
-                finished(refused, &trace)
+        let judged = async move {
+            let admitted = match door.operations.admit(&mut request) {
+                Ok(outline) if outline.kind == OperationType::Subscription => door.gauge.weigh(&mut request).await,
+                Ok(_) => Err(refused_kind()),
+                Err(error) => Err(Response::from_errors(vec![error])),
             };
-            return once(charged).boxed();
-        }
-        let request = request
-            .data(charge)
-            .data(Caller::new(actor, None, visit.door.clients.clone()))
-            .data(visit.language)
-            .data(visit.door.clock.clone());
-        let responses = visit.door.schema.execute_stream(request);
-        responses
+            let points = admitted.as_ref().map_or(1, |points| (*points).max(1));
+            match charge.take(points).await.map(|()| admitted) {
+                Err(error) => only(Response::from_errors(vec![error])),
+                Ok(Err(refused)) => only(refused),
+                Ok(Ok(_)) => {
+                    let caller = Caller::new(actor, None, door.clients.clone());
+                    let request = request.data(caller).data(language).data(door.clock.clone());
+                    door.schema.execute_stream(request).boxed()
+                }
+            }
+        };
+        once(judged)
+            .flatten()
             .map(move |response| {
                 let _place = &place;
                 finished(response, &trace)
             })
             .boxed()
     }
+}
+
+fn only(response: Response) -> BoxStream<'static, Response> {
+    once(ready(response)).boxed()
 }
 
 fn refused_kind() -> Response {

@@ -1,8 +1,8 @@
-use async_graphql::{Context, MergedObject, Object, Result, Schema};
+use async_graphql::{Context, MergedObject, Object, Result, Schema, SchemaBuilder, ValidationMode};
 use kernel::{Clock, Instant};
 use wire::mutation::{
     AccessMutation, AuctionMutation, BrokerageMutation, CatalogMutation, ContractingMutation, FinancingMutation,
-    IdentityMutation, LedgerMutation, PrivacyMutation,
+    HallMutation, IdentityMutation, LedgerMutation, PrivacyMutation, SealedBidsMutation,
 };
 
 use crate::{
@@ -14,9 +14,11 @@ use crate::{
     contract::ContractQuery,
     cost::Cost,
     financing::FinancingQuery,
+    hall::HallQuery,
     identity::IdentityQuery,
     ledger::LedgerQuery,
     node::NodeQuery,
+    sealed::SealedQuery,
 };
 
 /// The schema of the exchange.
@@ -42,6 +44,8 @@ pub struct Query(
     BrokerageQuery,
     CatalogQuery,
     AuctionQuery,
+    SealedQuery,
+    HallQuery,
     LedgerQuery,
     ContractQuery,
     FinancingQuery,
@@ -58,6 +62,8 @@ pub struct Mutation(
     PrivacyMutation,
     CatalogMutation,
     AuctionMutation,
+    SealedBidsMutation,
+    HallMutation,
     LedgerMutation,
     ContractingMutation,
     FinancingMutation,
@@ -80,17 +86,25 @@ impl ExchangeQuery {
 /// The tools' own introspection query is this deep; `guard` holds every other query to less.
 const DEPTH: usize = 16;
 
-/// Builds the schema. In production it neither describes itself nor suggests names.
+/// Builds the schema that executes what [`judge`]'s has judged. In production it does not describe itself.
 #[must_use]
 pub fn schema(mode: Mode) -> ExchangeSchema {
+    limited(mode).validation_mode(ValidationMode::Fast).finish()
+}
+
+/// Builds the schema that judges and executes nothing. In production it does not suggest names.
+pub(crate) fn judge(mode: Mode) -> ExchangeSchema {
+    limited(mode).extension(Cost).finish()
+}
+
+fn limited(mode: Mode) -> SchemaBuilder<Query, Mutation, Subscription> {
     let builder = Schema::build(Query::default(), Mutation::default(), Subscription)
-        .extension(Cost)
         .limit_depth(DEPTH)
         .limit_recursive_depth(DEPTH * 2)
         .limit_directives(4);
     match mode {
-        Mode::Development => builder.finish(),
-        Mode::Production => builder.disable_introspection().disable_suggestions().finish(),
+        Mode::Development => builder,
+        Mode::Production => builder.disable_introspection().disable_suggestions(),
     }
 }
 
