@@ -86,17 +86,17 @@ async fn naive_bid(pool: &DatabaseConnection, id: sea_orm::prelude::Uuid, caller
     };
     let tx = pool.begin_with_options(options).await?;
     let lock = if backend == DbBackend::Postgres { " FOR UPDATE" } else { "" };
-    let select = format!("SELECT seq, current_price FROM bidding_session WHERE id = $1{lock}");
+    let select = format!("SELECT seq, current_price FROM naive_lot WHERE id = $1{lock}");
     let row = tx.query_one_raw(Statement::from_sql_and_values(backend, select, [id.into()])).await?;
     let Some(row) = row else { return Ok(false) };
     let (seq, price): (i64, Option<i64>) = (row.try_get("", "seq")?, row.try_get("", "current_price")?);
     let code = format!("B{caller:03}");
     let amount = amount.max(price.unwrap_or_default() + 1);
-    let update = "UPDATE bidding_session SET seq = $1, bid_count = bid_count + 1, current_price = $2, leading_code = $3, version = version + 1 WHERE id = $4";
+    let update =
+        "UPDATE naive_lot SET seq = $1, bid_count = bid_count + 1, current_price = $2, leading_code = $3 WHERE id = $4";
     let values: [sea_orm::Value; 4] = [(seq + 1).into(), amount.into(), code.clone().into(), id.into()];
     tx.execute_raw(Statement::from_sql_and_values(backend, update, values)).await?;
-    let insert =
-        "INSERT INTO auction_event (session_id, seq, kind, at, bidder_code, amount) VALUES ($1, $2, 'BID', 0, $3, $4)";
+    let insert = "INSERT INTO naive_bid (lot_id, seq, bidder_code, amount) VALUES ($1, $2, $3, $4)";
     let values: [sea_orm::Value; 4] = [id.into(), (seq + 1).into(), code.into(), amount.into()];
     tx.execute_raw(Statement::from_sql_and_values(backend, insert, values)).await?;
     tx.commit().await?;
@@ -107,8 +107,8 @@ async fn measure_sequencer(cx: &Context, lot: &OpenLot, (tasks, stop): (TaskTrac
     // The auction reads other services only for callers who are no bidders: nobody here.
     let nobody: Peer = local(Routes::default());
     let clients = Clients::new(|_| nobody.clone());
-    let server = auction::serve(cx.clone(), clients, tasks, stop);
-    let client = AuctionClient::new(local(Routes::new(server)));
+    let routes = auction::serve(cx.clone(), clients, (tasks, stop), Routes::default());
+    let client = AuctionClient::new(local(routes));
     let callers: Arc<Vec<(Actor, String)>> =
         Arc::new(lot.bidders.iter().map(|id| (bidder(&id.text()), id.text())).collect());
     let session_id = lot.id.text();

@@ -10,7 +10,7 @@ use std::{
 
 use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Result, Role, Vault};
 use sea_orm::ConnectionTrait;
-use wire::id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId};
+use wire::id::{BiddingSessionId, OrganizationId};
 
 /// The ground of a service on a database of its own.
 pub async fn context(db: Db) -> Result<Context> {
@@ -52,44 +52,27 @@ pub struct OpenLot {
     pub bidders: Vec<OrganizationId>,
 }
 
-/// Inserts an open lot.
+/// Schedules and opens a lot as the auction does, and a table beside it for what one would write first.
 pub async fn open_lot(cx: &Context, bidders: usize) -> Result<OpenLot> {
-    let id = BiddingSessionId::fresh();
-    let now = cx.clock.now().0;
-    let uuid = |id: uuid_text::Uuid| match cx.db.backend() {
-        sea_orm::DbBackend::Postgres => format!("'{id}'"),
-        _ => format!("x'{}'", id.simple()),
+    let lot = auction::open_lot(cx, bidders).await?;
+    let (id, bidders) = (lot.0, lot.1);
+    cx.db.write().execute_unprepared(&naive_tables(cx, id)).await?;
+    Ok(OpenLot { id, bidders })
+}
+
+/// One row a lot and one row a bid, with the same keys.
+fn naive_tables(cx: &Context, id: BiddingSessionId) -> String {
+    let (kind, id) = match cx.db.backend() {
+        sea_orm::DbBackend::Postgres => ("uuid", format!("'{}'", id.uuid())),
+        _ => ("blob", format!("x'{}'", id.uuid().simple())),
     };
-    let (listing, seller) = (uuid(ListingId::fresh().uuid()), uuid(OrganizationId::fresh().uuid()));
-    let session = uuid(id.uuid());
-    let write = cx.db.write();
-    write
-        .execute_unprepared(&format!(
-            "INSERT INTO bidding_session VALUES ({session}, {listing}, {seller}, 'bench', false, 'bench', 100, 1, {}, {}, 300,
-             {bidders}, 'FREE', 2, 0, NULL, NULL, {}, {now}, 0, {now})",
-            now - 1_000,
-            now + 36_000_000,
-            now + 36_000_000
-        ))
-        .await?;
-    write
-        .execute_unprepared(&format!(
-            "INSERT INTO auction_event VALUES ({session}, 1, 'SCHEDULED', {now}, NULL, NULL, NULL), ({session}, 2, 'OPENED', {now}, NULL, NULL, {})",
-            now + 36_000_000
-        ))
-        .await?;
-    let mut ids = Vec::new();
-    for n in 0..bidders {
-        let organization = OrganizationId::fresh();
-        let (organization_id, application) = (uuid(organization.uuid()), uuid(TransferApplicationId::fresh().uuid()));
-        write
-            .execute_unprepared(&format!(
-                "INSERT INTO bidder VALUES ({session}, 'B{n:03}', {organization_id}, {application})"
-            ))
-            .await?;
-        ids.push(organization);
-    }
-    Ok(OpenLot { id, bidders: ids })
+    format!(
+        "CREATE TABLE IF NOT EXISTS naive_lot (id {kind} PRIMARY KEY, seq bigint NOT NULL, bid_count bigint NOT NULL,
+             current_price bigint, leading_code text);
+         CREATE TABLE IF NOT EXISTS naive_bid (lot_id {kind} NOT NULL, seq bigint NOT NULL, bidder_code text NOT NULL,
+             amount bigint NOT NULL, PRIMARY KEY (lot_id, seq));
+         INSERT INTO naive_lot VALUES ({id}, 0, 0, NULL, NULL)"
+    )
 }
 
 /// Re-exported so that benchmarks name the type that ids hold.

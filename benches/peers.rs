@@ -26,14 +26,17 @@ async fn main() -> jishi::Result<()> {
     let url = format!("sqlite://{}", folder.path().join("peers.db").display());
     let cx = context(database(&url).await?).await?;
     let nobody: Peer = local(Routes::default());
-    let server = auction::serve(cx, Clients::new(|_| nobody.clone()), TaskTracker::new(), CancellationToken::new());
+    let server = {
+        let life = (TaskTracker::new(), CancellationToken::new());
+        auction::serve(cx, Clients::new(|_| nobody.clone()), life, Routes::default())
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let far = remote(&format!("http://{}", listener.local_addr()?), "bench")?;
-    let routes = Routes::new(server.clone());
+    let routes = server.clone();
     tokio::spawn(Server::builder().add_routes(routes).serve_with_incoming(TcpIncoming::from(listener)));
     let (mut here, mut there) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        here.push(nanos(local(Routes::new(server.clone()))).await);
+        here.push(nanos(local(server.clone())).await);
         there.push(nanos(far.clone()).await);
     }
     here.sort_unstable();

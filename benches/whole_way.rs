@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use auction::engine::{Lot, Terms};
+use auction::engine::{Command, Lot, Secrets, Terms};
 use exchange_benches::{Run, drive, load, median, schema};
 use jishi::{
     Result,
@@ -20,7 +20,7 @@ use jishi::{
     demo::{client::Door, deal, stage::Stage, timeline::Silent},
 };
 use kernel::{Actor, Money};
-use wire::v1::{self, AuctionEventKind};
+use wire::v1::{self, BidOrigin, BiddingTerms, IncrementStep};
 
 const CALLERS: usize = 64;
 const ROUNDS: usize = 3;
@@ -128,22 +128,20 @@ async fn grpc_call_nanos(running: &jishi::serve::Running) -> u64 {
 
 fn engine_nanos() -> u64 {
     const BIDS: u32 = 1_000_000;
-    let terms = Terms {
-        starting_price: Money(100),
-        increment: Money(1),
-        starts_at: kernel::Instant(0),
-        free_ends_at: kernel::Instant(i64::MAX),
-        timed_seconds: 300,
-    };
-    let mut lot = Lot::scheduled(terms, kernel::Instant(0));
-    let opened = lot.event(AuctionEventKind::Opened, kernel::Instant(0), Some(kernel::Instant(i64::MAX)));
-    lot.apply(&opened);
+    let step = IncrementStep { from: Some(Money(0)), increment: Some(Money(1)) };
+    let announced = BiddingTerms { increments: vec![step], free_seconds: i32::MAX, ..BiddingTerms::default() };
+    let terms = Terms { announced, starting_price: Money(100), ..Terms::default() };
+    let mut lot = Lot::scheduled(terms, Secrets::default(), kernel::Instant(0));
+    for code in ["B01", "B02"] {
+        lot.take(&Command::Admit { code: code.into(), rank: None }, kernel::Instant(0));
+    }
+    lot.pass(kernel::Instant(0));
     let began = Instant::now();
     for n in 0..BIDS {
         let code = if n % 2 == 0 { "B01" } else { "B02" };
-        if let Ok(event) = lot.bid(code, Money(100 + i64::from(n)), kernel::Instant(1)) {
-            lot.apply(&event);
-        }
+        let amount = Money(100 + i64::from(n));
+        let bid = Command::Bid { code: code.into(), amount, origin: BidOrigin::Online, paddle: None };
+        lot.take(&bid, kernel::Instant(1));
     }
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) / u64::from(BIDS)
 }

@@ -56,6 +56,8 @@ mod change {
         m0010_brokerage
         m0011_privacy
         m0012_audit_log
+        m0013_sealed
+        m0014_hall
     }
 }
 

@@ -120,7 +120,7 @@ async fn judge(stage: &Stage<'_>, lot: &OpenLot, receipts: &[Receipt]) {
     }
     let session = reader.read(SESSION, json!({ "id": lot.session_id() })).await.unwrap();
     let recomputed = recompute(session.at("/biddingSession").unwrap(), &log).unwrap();
-    let lead = recomputed.lead.unwrap();
+    let lead = recomputed.state.lead.unwrap();
     assert_eq!(award.money_at("/price").unwrap(), lead.amount);
     let highest = receipts.iter().map(|receipt| receipt.1).max().unwrap();
     assert!(lead.amount >= highest, "the award is below an acknowledged bid");

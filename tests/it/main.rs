@@ -38,6 +38,7 @@ macro_rules! lanes {
 }
 
 mod agency;
+mod bidding;
 mod brokerage;
 mod conflicts;
 mod deal;

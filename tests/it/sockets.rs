@@ -145,7 +145,11 @@ async fn a_stop_is_clean_while_somebody_watches() {
         json!({ "type": "subscribe", "id": "1", "payload": { "query": query, "variables": { "id": session } } }),
     )
     .await;
-    assert_eq!(hear(&mut socket).await["payload"]["data"]["auctionEvents"]["snapshot"]["seq"], 1);
+    assert_eq!(
+        hear(&mut socket).await["payload"]["data"]["auctionEvents"]["snapshot"]["seq"],
+        3,
+        "scheduled, and two admitted"
+    );
     let stop = tokio::task::spawn_blocking(move || exchange.process("gateway").stop());
     assert_eq!(closed(&mut socket).await, 1001);
     let code = timeout(Duration::from_secs(15), stop).await.expect("the process ends in time").unwrap();

@@ -1,6 +1,6 @@
 CREATE TABLE deal (
     id {uuid} PRIMARY KEY,
-    listing_id {uuid} NOT NULL UNIQUE,
+    listing_id {uuid} NOT NULL,
     award_id {uuid} NOT NULL UNIQUE,
     transferor_id {uuid} NOT NULL,
     transferee_id {uuid} NOT NULL,
@@ -10,9 +10,20 @@ CREATE TABLE deal (
     contract_id {uuid} NOT NULL,
     created_at bigint NOT NULL,
     -- The centre in charge: its staff, and that of the centres above, reach the record.
-    centre_id {uuid} NOT NULL
+    centre_id {uuid} NOT NULL,
+    licence boolean NOT NULL
 );
 CREATE INDEX deal_centre ON deal (centre_id);
+-- One lot, one sale; a deal that was cancelled makes room for the next bidder's. An open licence has one for each award.
+CREATE UNIQUE INDEX deal_listing ON deal (listing_id) WHERE NOT licence AND status <> 'CANCELLED';
+CREATE INDEX deal_by_listing ON deal (listing_id);
+
+-- What an award came to. Its row is held by whoever opens or cancels the deal, so that a default that overtakes the award
+-- leaves no deal behind.
+CREATE TABLE deal_award (
+    award_id {uuid} PRIMARY KEY,
+    defaulted_at bigint
+);
 
 CREATE TABLE contract (
     id {uuid} PRIMARY KEY,

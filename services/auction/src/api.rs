@@ -1,4 +1,9 @@
+mod sealed;
+
+use std::sync::Arc;
+
 use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, Sight, query};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 use wire::{
@@ -7,7 +12,15 @@ use wire::{
     v1::{self, auction_server::Auction},
 };
 
-use crate::{award, bid, halls::Halls, schedule, store, watch};
+use crate::{
+    award, bid,
+    boxes::Boxes,
+    course, default,
+    halls::Halls,
+    publish, schedule,
+    store::{self, log},
+    watch,
+};
 
 /// The auction's gRPC door.
 #[derive(Clone)]
@@ -15,6 +28,9 @@ pub struct Auctions {
     pub(crate) cx: Context,
     pub(crate) clients: Clients,
     pub(crate) halls: Halls,
+    pub(crate) boxes: Boxes,
+    /// Scores are given one after the other.
+    pub(crate) scoring: Arc<Mutex<()>>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -53,9 +69,86 @@ impl Auction for Auctions {
     }
 
     async fn place_bid(&self, request: Request<v1::PlaceBidInput>) -> Result<Response<v1::PlaceBidPayload>, Status> {
-        let key = kernel::Actor::read_key(request.metadata());
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn set_proxy_bid(
+        &self,
+        request: Request<v1::SetProxyBidInput>,
+    ) -> Result<Response<v1::SetProxyBidPayload>, Status> {
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn withdraw_bid(
+        &self,
+        request: Request<v1::WithdrawBidInput>,
+    ) -> Result<Response<v1::WithdrawBidPayload>, Status> {
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn continue_bidding(
+        &self,
+        request: Request<v1::ContinueBiddingInput>,
+    ) -> Result<Response<v1::ContinueBiddingPayload>, Status> {
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn answer_preemption(
+        &self,
+        request: Request<v1::AnswerPreemptionInput>,
+    ) -> Result<Response<v1::AnswerPreemptionPayload>, Status> {
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn accept_open_licence(
+        &self,
+        request: Request<v1::AcceptOpenLicenceInput>,
+    ) -> Result<Response<v1::AcceptOpenLicencePayload>, Status> {
+        Ok(Response::new(bid::act(self, request).await?))
+    }
+
+    async fn pause_bidding(
+        &self,
+        request: Request<v1::PauseBiddingInput>,
+    ) -> Result<Response<v1::PauseBiddingPayload>, Status> {
+        Ok(Response::new(course::direct(self, request).await?))
+    }
+
+    async fn resume_bidding(
+        &self,
+        request: Request<v1::ResumeBiddingInput>,
+    ) -> Result<Response<v1::ResumeBiddingPayload>, Status> {
+        Ok(Response::new(course::direct(self, request).await?))
+    }
+
+    async fn cancel_bidding(
+        &self,
+        request: Request<v1::CancelBiddingInput>,
+    ) -> Result<Response<v1::CancelBiddingPayload>, Status> {
+        Ok(Response::new(course::direct(self, request).await?))
+    }
+
+    async fn pause_all_bidding(
+        &self,
+        request: Request<v1::PauseAllBiddingInput>,
+    ) -> Result<Response<v1::PauseAllBiddingPayload>, Status> {
         let (actor, input) = query(request);
-        Ok(Response::new(bid::place(self, actor, key, input).await?))
+        Ok(Response::new(course::answered(course::pause_all(self, &actor, input).await)?))
+    }
+
+    async fn resume_all_bidding(
+        &self,
+        request: Request<v1::ResumeAllBiddingInput>,
+    ) -> Result<Response<v1::ResumeAllBiddingPayload>, Status> {
+        let (actor, input) = query(request);
+        Ok(Response::new(course::answered(course::resume_all(self, &actor, input).await)?))
+    }
+
+    async fn declare_default(
+        &self,
+        request: Request<v1::DeclareDefaultInput>,
+    ) -> Result<Response<v1::DeclareDefaultPayload>, Status> {
+        Ok(Response::new(default::declare(self, request).await?))
     }
 
     async fn quote_as_sole_bidder(
@@ -90,13 +183,14 @@ impl Auction for Auctions {
         let (ids, listings) = (parse_all(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
         let rows = store::sessions(self.cx.db.read(), ids, listings).await?;
         let now = self.cx.clock.now();
-        Ok(Response::new(v1::BiddingSessions { items: rows.iter().map(|row| row.view(now)).collect() }))
+        let items = rows.iter().map(|row| row.shown(now)).collect::<Result<_>>()?;
+        Ok(Response::new(v1::BiddingSessions { items }))
     }
 
     async fn get_awards(&self, request: Request<v1::GetAwardsRequest>) -> Result<Response<v1::Awards>, Status> {
         let (actor, wanted) = query(request);
         let (ids, listings) = (parse_all::<AwardId>(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
-        let rows = store::awards(self.cx.db.read(), &Sight::of(&actor), ids, listings).await?;
+        let rows = store::award::list(self.cx.db.read(), &Sight::of(&actor), ids, listings).await?;
         Ok(Response::new(v1::Awards { items: rows.into_iter().map(v1::Award::from).collect() }))
     }
 
@@ -109,7 +203,7 @@ impl Auction for Auctions {
         let Ok(limit @ 1..=1_000) = usize::try_from(wanted.first.unwrap_or(100)) else {
             return Err(Error::from(Refusal::new(ErrorCode::InvalidInput).at_field("first").accepting("1–1000")).into());
         };
-        let mut items = store::events(self.cx.db.read(), id, wanted.after_seq, limit as u64 + 1).await?;
+        let mut items = log::events(self.cx.db.read(), id, wanted.after_seq, limit as u64 + 1).await?;
         let has_next = items.len() > limit;
         items.truncate(limit);
         Ok(Response::new(v1::AuctionEvents { items, has_next }))
@@ -120,6 +214,21 @@ impl Auction for Auctions {
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<watch::Frames>, Status> {
         let (_, wanted) = query(request);
         Ok(Response::new(watch::watch(self, wanted, self.stop.clone()).await?))
+    }
+
+    async fn get_evidence(&self, request: Request<v1::EvidenceRequest>) -> Result<Response<v1::EvidenceReply>, Status> {
+        let (_, wanted) = query(request);
+        Ok(Response::new(publish::evidence(&self.cx, wanted).await?))
+    }
+
+    type DownloadEvidenceStream = publish::Parts;
+
+    async fn download_evidence(
+        &self,
+        request: Request<v1::EvidenceRequest>,
+    ) -> Result<Response<publish::Parts>, Status> {
+        let (_, wanted) = query(request);
+        Ok(Response::new(publish::download(self.cx.clone(), wanted).await?))
     }
 
     async fn list_audit(

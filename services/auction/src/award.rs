@@ -9,16 +9,20 @@ use wire::{
 use crate::{
     api::Auctions,
     foreign, schedule,
-    store::{self, award},
+    store::{
+        self,
+        award::{self, Model},
+    },
 };
 
 /// Every legal move of an award.
 #[must_use]
 pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
     match status {
-        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed],
-        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed],
-        AwardStatus::Confirmed => &[],
+        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed, AwardStatus::Defaulted],
+        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed, AwardStatus::Defaulted],
+        AwardStatus::Confirmed => &[AwardStatus::Defaulted],
+        AwardStatus::Defaulted => &[],
     }
 }
 
@@ -60,7 +64,7 @@ pub async fn quote_as_sole_bidder(
             Refusal::new(ErrorCode::BelowFloor).at_field("price").by_rule("SM-3").accepting(format!("≥ {floor}"));
         return Err(Refusal { minimum_amount: Some(floor), ..refusal }.into());
     }
-    let row = award::Model {
+    let row = Model {
         id: AwardId::derived(listing_id.uuid(), "award"),
         listing_id,
         session_id: None,
@@ -70,13 +74,14 @@ pub async fn quote_as_sole_bidder(
         transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
         title: listing.title.clone(),
         licence: listing.conversion_mode() == ConversionMode::License,
+        open: false,
         price,
         status: AwardStatus::Proposed,
         first_confirmer: None,
         second_confirmer: None,
         decided_at: call.now,
     };
-    if !store::insert_award(&call.tx, row.clone()).await? {
+    if !award::insert(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
     }
     call.record("SoleBidderQuoted", &row.id.text(), json!({ "price": price.to_string() })).await?;
@@ -88,11 +93,12 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     call.actor.require_known()?;
     let id = AwardId::parse(&input.award_id, "awardId")?;
     let sight = Sight::of(&call.actor);
-    let seen = |row: &award::Model| sight.covers(&[row.winner_id.0, row.transferor_id.0], row.centre_id.0);
-    let found = store::award_for_update(&call.tx, id).await?.filter(seen);
+    let seen = |row: &Model| sight.covers(&[row.winner_id.0, row.transferor_id.0], row.centre_id.0);
+    let found = award::for_update(&call.tx, id).await?.filter(seen);
     let row = found.ok_or_else(|| Error::not_found("awardId"))?;
     permit(&call.actor, policy::CONFIRM_AWARD, Of::centre(&row.centre_id.text(), "awardId"))?;
-    let Some(status) = next(row.status).first().copied() else {
+    let step = next(row.status).first().copied().filter(|step| *step != AwardStatus::Defaulted);
+    let Some(status) = step else {
         return Err(Refusal::new(ErrorCode::IllegalTransition)
             .at_field("awardId")
             .accepting("PROPOSED | HALF_CONFIRMED")
@@ -105,7 +111,7 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     if row.first_confirmer.as_ref() == Some(&call.actor.person_id) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").accepting("REVIEWER | QUALIFIER").into());
     }
-    let row = store::confirm(&call.tx, row, status, &call.actor.person_id).await?;
+    let row = award::confirm(&call.tx, row, status, &call.actor.person_id).await?;
     call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;
     if status == AwardStatus::Confirmed {
         let [transferor_name, transferee_name] = foreign::names(auctions, [&transferor, &winner]).await?;

@@ -1,64 +1,153 @@
-use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result};
+//! What bidders do: each act goes to its lot's writer and waits for the commit.
+//!
+//! These mutations keep their own idempotency rows: those belong into the writer's transaction. What is refused without
+//! the writer is kept here, and what was answered before counts, whatever has changed since (promise P-7).
+
+use data_encoding::HEXLOWER;
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result, text};
 use prost::Message;
 use tokio::sync::oneshot;
+use tonic::Request;
 use wire::{
     id::{BiddingSessionId, OrganizationId},
-    policy::{self, Of, permit},
-    v1::{PlaceBidInput, PlaceBidPayload, TransferApplicationStatus},
+    policy::{self, Of, Permission, permit},
+    v1::{self, BiddingMode, TransferApplicationStatus},
 };
 
-use crate::{api::Auctions, foreign, store, writer::BidCommand};
-use kernel::Id;
+use crate::{
+    api::Auctions,
+    engine::{Command, commitment},
+    foreign,
+    halls::Hall,
+    lot_command::{Act, Answer, Effect, LotCommand, Wish},
+    schedule, store,
+};
 
-/// Hands a bid to its lot's writer and waits for the commit.
-///
-/// This mutation keeps its own idempotency rows: they belong into the writer's transaction. What is refused without
-/// the writer is kept here, and what was answered before counts, whatever has changed since (promise P-7).
-pub async fn place(
-    auctions: &Auctions,
-    actor: Actor,
-    key: Option<String>,
-    input: PlaceBidInput,
-) -> Result<PlaceBidPayload> {
-    let call = |key: String| {
-        Idempotency::new(&auctions.cx.vault, [&actor.person_id, "PlaceBid", &key], &input.encode_to_vec())
+/// What each of these inputs names.
+pub trait BidderInput: Message {
+    /// The rpc, part of the idempotency key.
+    const METHOD: &'static str;
+    /// Who may send it.
+    const PERMISSION: Permission;
+    /// The session and the bidder.
+    fn names(&self) -> (&str, &str);
+    /// What is done.
+    fn act(&self) -> Result<Act>;
+}
+
+macro_rules! bidder_input {
+    ($input:ident, $method:literal, $permission:ident, |$self:ident| $act:expr) => {
+        impl BidderInput for v1::$input {
+            const METHOD: &'static str = $method;
+            const PERMISSION: Permission = policy::$permission;
+            fn names(&self) -> (&str, &str) {
+                (&self.session_id, &self.organization_id)
+            }
+            fn act(&self) -> Result<Act> {
+                let $self = self;
+                Ok($act)
+            }
+        }
     };
-    let keyed = key.map(call);
-    match place_or_refuse(auctions, &actor, keyed.clone(), input).await {
+}
+
+bidder_input!(PlaceBidInput, "PlaceBid", PLACE_BID, |input| {
+    Act::Bid(input.amount.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("amount")))?)
+});
+bidder_input!(SetProxyBidInput, "SetProxyBid", SET_PROXY_BID, |input| {
+    let maximum = input.maximum.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("maximum")))?;
+    let nonce = HEXLOWER.encode(&kernel::fresh_nonce()?);
+    let commitment = commitment(&[&input.session_id, &input.organization_id], maximum, &nonce);
+    Act::LeaveMaximum { maximum, nonce, commitment }
+});
+bidder_input!(WithdrawBidInput, "WithdrawBid", WITHDRAW_BID, |input| {
+    Act::Withdraw { reason: text(&input.reason, "reason", 2, 200)? }
+});
+bidder_input!(ContinueBiddingInput, "ContinueBidding", CONTINUE_BIDDING, |_input| Act::Continue);
+bidder_input!(AnswerPreemptionInput, "AnswerPreemption", ANSWER_PREEMPTION, |input| {
+    Act::AnswerPreemption { exercise: input.exercise }
+});
+bidder_input!(AcceptOpenLicenceInput, "AcceptOpenLicence", ACCEPT_OPEN_LICENCE, |_input| Act::Accept);
+
+/// Does what one bidder asks.
+pub async fn act<I: BidderInput, P: Payload>(auctions: &Auctions, request: Request<I>) -> Result<P> {
+    let key = Actor::read_key(request.metadata());
+    let (actor, input) = kernel::query(request);
+    let keyed = key.map(|key| {
+        let call = [actor.person_id.as_str(), I::METHOD, &key];
+        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
+    });
+    match act_or_refuse(auctions, &actor, keyed.clone(), &input).await {
+        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
         Err(Error::Refused(refusal)) => {
-            let reply = PlaceBidPayload::of(Err(*refusal));
+            let reply = P::of(Err(*refusal));
             Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
         }
-        other => other,
+        Err(fault) => Err(fault),
     }
 }
 
-async fn place_or_refuse(
+async fn act_or_refuse<I: BidderInput>(
     auctions: &Auctions,
     actor: &Actor,
     keyed: Option<Idempotency>,
-    input: PlaceBidInput,
-) -> Result<PlaceBidPayload> {
+    input: &I,
+) -> Result<Answer> {
     actor.require_known()?;
-    let session_id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
-    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    let amount = input.amount.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("amount")))?;
+    let (session, organization) = input.names();
+    let session_id = BiddingSessionId::parse(session, "sessionId")?;
+    let organization_id = OrganizationId::parse(organization, "organizationId")?;
+    let act = input.act()?;
     let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("sessionId")) };
-    permit(actor, policy::PLACE_BID, Of::organization(&input.organization_id, "organizationId"))?;
+    permit(actor, I::PERMISSION, Of::organization(organization, "organizationId"))?;
     // Memberships change between application and bid; what the caller is now costs no look-up.
     if let Some(code) = actor.conflict(&hall.sides.transferor_id, &hall.sides.centre_id) {
         return Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into());
     }
-    let (answer, answered) = oneshot::channel();
-    let command = BidCommand { organization_id, amount, keyed, answer };
-    hall.queue.send(command).await.map_err(|_| Error::Unavailable("the lot's writer stopped".into()))?;
-    let payload = answered.await.map_err(|_| Error::Unavailable("outcome unknown".into()))??;
-    match payload.user_errors.first() {
-        Some(refusal) if refusal.error_code() == ErrorCode::NotEligible => {
-            Err(why_not_eligible(auctions, session_id, &input.organization_id, refusal.clone()).await?.into())
-        }
-        _ => Ok(payload),
+    let answer = send(&hall, Wish::Bidder { organization_id, act }, keyed.clone()).await?;
+    if answer.refused != Some(ErrorCode::NotEligible) {
+        return Ok(answer);
     }
+    if admit(auctions, &hall, session_id, organization_id).await? {
+        return send(&hall, Wish::Bidder { organization_id, act: input.act()? }, keyed).await;
+    }
+    Err(why_not_eligible(auctions, session_id, organization, &answer).await?.into())
+}
+
+/// Hands a wish to the lot's writer; the answer comes after the commit.
+pub async fn send(hall: &Hall, wish: Wish, keyed: Option<Idempotency>) -> Result<Answer> {
+    let (answer, answered) = oneshot::channel();
+    let command = LotCommand { wish, keyed, answer };
+    hall.queue.send(command).await.map_err(|_| Error::Unavailable("the lot's writer stopped".into()))?;
+    answered.await.map_err(|_| Error::Unavailable("outcome unknown".into()))?
+}
+
+/// In a dynamic listing bidders come while bidding goes on: whoever is eligible now is let in with its first act.
+async fn admit(
+    auctions: &Auctions,
+    hall: &Hall,
+    session_id: BiddingSessionId,
+    organization_id: OrganizationId,
+) -> Result<bool> {
+    let sessions = store::sessions(auctions.cx.db.read(), vec![session_id], Vec::new()).await?;
+    let Some(session) = sessions.first() else { return Ok(false) };
+    if session.terms()?.announced.mode() != BiddingMode::DynamicListing {
+        return Ok(false);
+    }
+    let organization = organization_id.text();
+    let applications = foreign::applications(auctions, &session.listing_id.text(), Some(&organization)).await?;
+    let eligible = |a: &&v1::TransferApplication| a.status() == TransferApplicationStatus::Eligible;
+    let Some(application) = applications.iter().find(eligible) else { return Ok(false) };
+    let sides = (&*session.transferor_id.text(), &*session.centre_id.text());
+    if foreign::conflict(auctions, &organization, sides).await? {
+        return Ok(false);
+    }
+    let bidder = schedule::bidder(session_id, application)?;
+    let command = Command::Admit { code: bidder.code.clone(), rank: bidder.preemption_rank };
+    let beside = Effect::Admit(Box::new(bidder));
+    let admitted = send(hall, Wish::Staff { actor: Actor::exchange(), command, beside }, None).await?;
+    // Or a copy of the call was faster.
+    Ok(matches!(admitted.refused, None | Some(ErrorCode::AlreadyExists)))
 }
 
 /// Says more to somebody who is no bidder of the lot: its deposit was missing when the session was scheduled, or
@@ -67,8 +156,10 @@ async fn why_not_eligible(
     auctions: &Auctions,
     session_id: BiddingSessionId,
     organization_id: &str,
-    refusal: Refusal,
+    answer: &Answer,
 ) -> Result<Refusal> {
+    let payload = v1::PlaceBidPayload::decode(answer.reply.as_slice());
+    let refusal = payload.ok().and_then(|payload| payload.user_errors.into_iter().next()).unwrap_or_default();
     let sessions = store::sessions(auctions.cx.db.read(), vec![session_id], Vec::new()).await?;
     let Some(session) = sessions.first() else { return Ok(refusal) };
     let say = |code: ErrorCode| {

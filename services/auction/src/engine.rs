@@ -1,224 +1,244 @@
-//! The rules of an ascending session with a two-stage close (SM-5): a free period of fixed length, then a
-//! timed period that each valid bid restarts; it ends after one silent cycle.
+//! The rules of bidding (SM-5): one lot, one order, one winner.
 //!
-//! Pure: no I/O, no clock, no randomness. `due` and `bid` decide, `apply` moves the state, and replaying
-//! the log gives the same state again.
+//! Pure: no I/O, no clock, no randomness. `due` and `decide` say what happens, `apply` moves the state, and replaying
+//! the log gives the same state again, byte for byte. Every way of bidding is a use of the same commands and events.
+
+mod bid;
+mod close;
+mod command;
+mod control;
+mod floor;
+mod preemption;
+mod proxy;
+mod replay;
+mod score;
+mod sealed;
+mod state;
+mod terms;
 
 use kernel::{ErrorCode, Instant, Money, Refusal};
-use wire::v1::{AuctionEvent, AuctionEventKind as Kind, BiddingStatus as Status};
+use wire::v1::{AuctionEvent, AuctionEventKind as Kind, BiddingMode as Mode, BiddingStatus as Status};
+
+pub use command::{Command, Offer};
+pub use proxy::{Proxy, Secrets, commitment};
+pub use replay::{Flaw, Replay, replay};
+pub use state::{Bidder, Pause, Score, Standing, State};
+pub use terms::{Reserve, Terms};
 
 /// More than this in one bid is a slip: ten trillion yuan, in fen.
 const LARGEST: Money = Money(1_000_000_000_000_000);
 
-/// What is fixed when the session is scheduled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// The first bid may equal it.
-    pub starting_price: Money,
-    /// A raise is a positive multiple of it.
-    pub increment: Money,
-    /// When free bidding begins.
-    pub starts_at: Instant,
-    /// When the timed period begins.
-    pub free_ends_at: Instant,
-    /// Length of one timed cycle.
-    pub timed_seconds: i64,
-}
-
-/// The leading bid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lead {
-    /// The bidder's anonymous code.
-    pub code: String,
-    /// What it offers.
-    pub amount: Money,
-}
-
-/// The whole state of one lot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One lot.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lot {
     /// What was fixed.
     pub terms: Terms,
-    /// The phase.
-    pub status: Status,
-    /// The number of the last event.
-    pub seq: i64,
-    /// How many bids were accepted.
-    pub bid_count: i64,
-    /// Who leads.
-    pub lead: Option<Lead>,
-    /// When the phase ends, while there is one.
-    pub closes_at: Option<Instant>,
-    /// No later event is earlier than this.
-    pub last_at: Instant,
+    /// What the published log says.
+    pub state: State,
+    /// What it does not say.
+    pub secrets: Secrets,
+}
+
+/// What came of a command: events, and a refusal where the command itself was not accepted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taken {
+    /// In order; applied already.
+    pub events: Vec<AuctionEvent>,
+    /// Why the command is not among them.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 /// Every legal move. Anything absent is refused.
 #[must_use]
 pub fn next(status: Status) -> &'static [Status] {
+    use Status::{
+        Cancelled, Free, Hammered, Inquiry, Opening, Paused, Preemption, Scheduled, Scoring, Sold, Timed, Unsold,
+    };
     match status {
-        Status::Scheduled => &[Status::Free],
-        Status::Free => &[Status::Timed],
-        Status::Timed => &[Status::Sold, Status::Unsold],
-        Status::Sold | Status::Unsold => &[],
+        Scheduled => &[Free, Paused, Cancelled],
+        Free => &[Timed, Inquiry, Opening, Hammered, Preemption, Sold, Unsold, Paused, Cancelled],
+        Inquiry => &[Timed, Paused, Cancelled],
+        Timed => &[Preemption, Sold, Unsold, Paused, Cancelled],
+        Opening => &[Free, Scoring, Sold, Unsold, Paused, Cancelled],
+        Scoring => &[Sold, Unsold, Paused, Cancelled],
+        Hammered => &[Free, Preemption, Sold, Unsold, Paused, Cancelled],
+        Preemption => &[Sold, Paused, Cancelled],
+        Paused => &[Scheduled, Free, Inquiry, Timed, Opening, Scoring, Hammered, Preemption, Cancelled],
+        // The winner may default: then the lot passes on, or stays unsold.
+        Sold => &[Sold, Unsold],
+        Unsold | Cancelled => &[],
     }
 }
 
 impl Lot {
     /// A lot as scheduled, before its first event.
     #[must_use]
-    pub fn scheduled(terms: Terms, now: Instant) -> Lot {
-        Lot { terms, status: Status::Scheduled, seq: 0, bid_count: 0, lead: None, closes_at: None, last_at: now }
+    pub fn scheduled(terms: Terms, secrets: Secrets, now: Instant) -> Lot {
+        Lot { terms, secrets, state: State { last_at: now, ..State::default() } }
     }
 
-    /// Whether nothing can happen any more.
+    /// The phase.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// Whether bidding is over.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        next(self.status).is_empty()
+        matches!(self.status(), Status::Sold | Status::Unsold | Status::Cancelled)
     }
 
-    /// When time alone will move the lot; none once it is closed.
+    /// When time alone will move the lot; none once it is closed, and none while it waits for people.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Instant> {
-        match self.status {
+        match self.status() {
             Status::Scheduled => Some(self.terms.starts_at),
-            _ => self.closes_at,
+            Status::Paused => None,
+            _ if self.is_closed() => None,
+            _ => self.state.closes_at,
         }
     }
 
-    /// What time alone makes happen by `now`: one event, to be applied before asking again. It carries the
-    /// instant at which it fell due, whenever it is noticed.
-    #[must_use]
-    pub fn due(&self, now: Instant) -> Option<AuctionEvent> {
-        let at = self.wakes_at().filter(|at| *at <= now)?;
-        Some(match (self.status, &self.lead) {
-            (Status::Scheduled, _) => self.event(Kind::Opened, at, Some(self.terms.free_ends_at)),
-            (Status::Free, _) => self.event(Kind::Timed, at, Some(self.cycle_from(at))),
-            (_, Some(lead)) => AuctionEvent {
-                bidder_code: Some(lead.code.clone()),
-                amount: Some(lead.amount),
-                ..self.event(Kind::Sold, at, None)
-            },
-            (_, None) => self.event(Kind::Unsold, at, None),
+    /// Decides one command as one event. Expects that what was due by `now` is applied.
+    pub fn decide(&self, command: &Command, now: Instant) -> Result<AuctionEvent, Box<Refusal>> {
+        let decided = match command {
+            Command::Bid { code, amount, origin, paddle } => self.bid(code, (*amount, *origin, *paddle), now),
+            Command::Proxy { code, maximum, commitment } => self.leave_maximum(code, *maximum, commitment, now),
+            Command::Withdraw { code, reason } => self.withdraw(code, reason, now),
+            Command::Continue { code } => self.go_on(code, now),
+            Command::AnswerPreemption { code, exercise } => self.answer_preemption(code, *exercise, now),
+            Command::Accept { code } => self.accept(code, now),
+            Command::Admit { code, rank } => self.admit(code, *rank, now),
+            Command::Pause { reason } => self.pause(reason, now),
+            Command::Resume => self.resume(now),
+            Command::Cancel { reason } => self.cancel(reason, now),
+            Command::PassOn { code } => self.pass_on(code, now),
+            Command::Ask { amount } => self.ask(*amount, now),
+            Command::Warn => self.warn(now),
+            Command::Hammer => self.hammer(now),
+            Command::Reopen { reason } => self.reopen(reason, now),
+            Command::GiveShare { trustee, commitment } => self.give_share(trustee, commitment, now),
+            Command::Open { code, commitment, offer, last } => {
+                self.open_envelope(code, commitment, (offer, *last), now)
+            }
+            Command::Score { member, code, points, last } => self.score(member, code, (points, *last), now),
+        };
+        let field = match command {
+            Command::Bid { .. } => "amount",
+            Command::Proxy { .. } => "maximum",
+            _ => "sessionId",
+        };
+        decided.map_err(|code| match code {
+            ErrorCode::NotEligible => Box::new(self.refuse(code, now).at_field("organizationId")),
+            _ => Box::new(self.refuse(code, now).at_field(field)),
         })
     }
 
-    /// Decides one bid. Expects that what was due by `now` is applied. The checks come in this order:
-    /// open, in range, not leading already, start, increment, multiple.
-    pub fn bid(&self, code: &str, amount: Money, now: Instant) -> Result<AuctionEvent, Box<Refusal>> {
-        self.check(code, amount).map_err(|error_code| Box::new(self.refuse(error_code, now)))?;
-        let closes_at = match self.status {
-            Status::Timed => Some(self.cycle_from(now)),
-            _ => self.closes_at,
-        };
-        Ok(AuctionEvent {
-            bidder_code: Some(code.to_owned()),
-            amount: Some(amount),
-            ..self.event(Kind::Bid, now, closes_at)
-        })
+    /// Takes one command: its event, and what the engine does for hidden maxima because of it.
+    pub fn take(&mut self, command: &Command, now: Instant) -> Taken {
+        let mut taken = Taken::default();
+        if let Command::Bid { code, amount, .. } = command {
+            self.defend(code, *amount, now, &mut taken);
+        }
+        match self.decide(command, now) {
+            Err(refusal) => taken.refusal = Some(refusal),
+            Ok(event) => {
+                self.enter(event, &mut taken);
+                if let Command::Proxy { code, maximum, .. } = command {
+                    self.secrets.keep(code, *maximum, self.state.seq);
+                }
+                if !self.secrets.proxies.is_empty() {
+                    self.raise(now, &mut taken);
+                }
+            }
+        }
+        taken
     }
 
-    fn check(&self, code: &str, amount: Money) -> Result<(), ErrorCode> {
-        match self.status {
-            Status::Scheduled => return Err(ErrorCode::SessionNotOpen),
-            Status::Sold | Status::Unsold => return Err(ErrorCode::SessionClosed),
-            Status::Free | Status::Timed => {}
+    /// Applies everything that time alone makes happen by `now`.
+    pub fn pass(&mut self, now: Instant) -> Vec<AuctionEvent> {
+        let mut taken = Taken::default();
+        while let Some(event) = self.due(now) {
+            self.enter(event, &mut taken);
         }
-        if amount <= Money::ZERO || amount > LARGEST {
-            return Err(ErrorCode::AmountOutOfRange);
-        }
-        let (base, below) = match &self.lead {
-            Some(lead) if lead.code == code => return Err(ErrorCode::AlreadyLeading),
-            Some(lead) => (lead.amount, ErrorCode::BelowMinIncrement),
-            None => (self.terms.starting_price, ErrorCode::BelowStart),
-        };
-        if amount < self.minimum() {
-            return Err(below);
-        }
-        if (amount.0 - base.0) % self.terms.increment.0 != 0 {
-            return Err(ErrorCode::NotStepMultiple);
-        }
-        Ok(())
+        taken.events
+    }
+
+    fn enter(&mut self, event: AuctionEvent, taken: &mut Taken) {
+        self.state.apply(&event);
+        taken.events.push(event);
     }
 
     /// A refusal that tells where the lot stands.
     #[must_use]
     pub fn refuse(&self, code: ErrorCode, now: Instant) -> Refusal {
         let refusal = Refusal {
-            current_price: self.lead.as_ref().map(|lead| lead.amount),
+            current_price: self.price(),
             server_time: Some(now),
-            ..Refusal::new(code).at_field("amount").by_rule("SM-5")
+            closes_at: self.state.closes_at,
+            deposit_held: self.holds_deposit(code),
+            ..Refusal::new(code).by_rule("SM-5")
         };
-        match self.status {
-            Status::Scheduled => refusal.accepting(format!("≥ {}", self.terms.starts_at)),
-            Status::Sold | Status::Unsold => refusal,
-            Status::Free | Status::Timed => {
-                let (minimum, step) = (self.minimum(), self.terms.increment);
-                Refusal { minimum_amount: Some(minimum), ..refusal.accepting(format!("{minimum} + k × {step}")) }
+        match (self.status(), self.minimum()) {
+            (Status::Scheduled, _) => refusal.accepting(format!("≥ {}", self.terms.starts_at)),
+            (Status::Free | Status::Timed, Some(minimum)) => {
+                let accepted = self.accepted(minimum);
+                Refusal { minimum_amount: Some(minimum), ..refusal.accepting(accepted) }
             }
+            _ => refusal,
         }
     }
 
-    /// The least amount that would be accepted now.
+    /// Deposits stay on hold until the lot is settled, or known to stay unsold.
+    fn holds_deposit(&self, code: ErrorCode) -> Option<bool> {
+        let released = matches!(self.status(), Status::Unsold | Status::Cancelled);
+        (code != ErrorCode::NotEligible).then_some(!released)
+    }
+
+    /// What an open session would accept, in words.
+    fn accepted(&self, minimum: Money) -> String {
+        if !self.terms.is_open() {
+            return format!("{minimum}");
+        }
+        let step = self.terms.increment(minimum);
+        let sign = if self.terms.is_reverse() { '-' } else { '+' };
+        match self.terms.announced.max_multiple {
+            0 => format!("{minimum} {sign} k × {step}"),
+            most => format!("{minimum} {sign} k × {step}, k < {most}"),
+        }
+    }
+
+    /// The price that everybody sees: none while offers are sealed.
     #[must_use]
-    pub fn minimum(&self) -> Money {
-        match &self.lead {
-            Some(lead) => Money(lead.amount.0.saturating_add(self.terms.increment.0)),
-            None => self.terms.starting_price,
-        }
+    pub fn price(&self) -> Option<Money> {
+        let lead = self.state.lead.as_ref().map(|lead| lead.amount);
+        lead.or_else(|| self.state.asking.filter(|_| self.terms.announced.mode() == Mode::Dutch))
     }
 
-    /// Moves the state by one decided event.
-    pub fn apply(&mut self, event: &AuctionEvent) {
-        self.seq = event.seq;
-        self.last_at = self.last_at.max(event.at.unwrap_or(self.last_at));
-        self.closes_at = event.closes_at;
-        match event.kind() {
-            Kind::Scheduled => self.status = Status::Scheduled,
-            Kind::Opened => self.status = Status::Free,
-            Kind::Timed => self.status = Status::Timed,
-            Kind::Sold => self.status = Status::Sold,
-            Kind::Unsold => self.status = Status::Unsold,
-            Kind::Bid => {
-                self.bid_count += 1;
-                let code = event.bidder_code.clone().unwrap_or_default();
-                self.lead = Some(Lead { code, amount: event.amount.unwrap_or_default() });
-            }
-        }
-    }
-
-    /// The next event's frame.
+    /// The least amount (in REVERSE: the most) that would be accepted of a bidder who does not lead.
     #[must_use]
-    pub fn event(&self, kind: Kind, at: Instant, closes_at: Option<Instant>) -> AuctionEvent {
-        AuctionEvent { seq: self.seq + 1, kind: kind.into(), at: Some(at), closes_at, ..AuctionEvent::default() }
-    }
-
-    fn cycle_from(&self, at: Instant) -> Instant {
-        at.plus_seconds(self.terms.timed_seconds)
-    }
-}
-
-/// Recomputes a lot from its terms and its log, checking every event against the rules: nothing but what
-/// the rules would have decided, in order and without holes. Errors name the first bad event's number.
-pub fn replay(terms: Terms, log: &[AuctionEvent]) -> Result<Lot, i64> {
-    let start = log.first().and_then(|event| event.at).unwrap_or_default();
-    let mut lot = Lot::scheduled(terms, start);
-    for event in log {
-        let (seq, at) = (lot.seq + 1, event.at.unwrap_or_default());
-        let expected = match event.kind() {
-            Kind::Scheduled if lot.seq == 0 => Some(lot.event(Kind::Scheduled, at, None)),
-            Kind::Scheduled => None,
-            Kind::Bid if lot.due(at).is_none() && at >= lot.last_at => {
-                lot.bid(event.bidder_code(), event.amount.unwrap_or_default(), at).ok()
-            }
-            Kind::Bid => None,
-            _ => lot.due(at),
-        };
-        let same = |e: AuctionEvent| AuctionEvent { session_id: event.session_id.clone(), ..e } == *event;
-        if !expected.is_some_and(same) {
-            return Err(seq);
+    pub fn minimum(&self) -> Option<Money> {
+        match self.terms.announced.mode() {
+            Mode::Dutch => self.state.asking,
+            Mode::OpenLicence => Some(self.terms.starting_price),
+            _ if !self.terms.is_open() => Some(self.terms.starting_price),
+            _ => Some(match &self.state.lead {
+                Some(lead) => self.terms.further(lead.amount, 1),
+                None => self.terms.starting_price,
+            }),
         }
-        lot.apply(event);
     }
-    Ok(lot)
+
+    /// The next event's frame; the end stays as it is.
+    #[must_use]
+    pub fn event(&self, kind: Kind, at: Instant) -> AuctionEvent {
+        AuctionEvent {
+            seq: self.state.seq + 1,
+            kind: kind.into(),
+            at: Some(at),
+            closes_at: self.state.closes_at,
+            ..AuctionEvent::default()
+        }
+    }
 }

@@ -3,21 +3,20 @@
 
 use std::collections::HashMap;
 
-use kernel::{Clock, Context, Db, Id, Idempotency, Money, Vault};
+use kernel::{Clock, Context, Db, Idempotency, Money, Vault};
 use prost::Message;
-use sea_orm::{EntityTrait, IntoActiveModel};
 use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
-    id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
-    v1::{AuctionEventKind, BiddingStatus, PlaceBidPayload},
+    id::{BiddingSessionId, OrganizationId},
+    v1::PlaceBidPayload,
 };
 
 use crate::{
-    engine::{self, Lot, Terms},
+    engine::{self, Terms},
     halls::Halls,
-    store::{self, bidder, event, session},
-    writer::BidCommand,
+    lot_command::{Act, LotCommand, Wish},
+    store::{self, log},
 };
 
 const BIDDERS: usize = 8;
@@ -52,54 +51,8 @@ async fn ground(url: Option<String>) -> Ground {
     let db = Db::connect(&url).await.unwrap();
     migrations::migrate(&db).await.unwrap();
     let cx = context(&url).await;
-    let now = cx.clock.now();
-    let terms = Terms {
-        starting_price: Money(100),
-        increment: Money(1),
-        starts_at: now.plus_seconds(-60),
-        free_ends_at: now.plus_seconds(3_600),
-        timed_seconds: 60,
-    };
-    let mut lot = Lot::scheduled(terms.clone(), now.plus_seconds(-120));
-    let first = lot.event(AuctionEventKind::Scheduled, lot.last_at, None);
-    lot.apply(&first);
-    let id = BiddingSessionId::fresh();
-    let mut row = session::Model {
-        id,
-        listing_id: ListingId::fresh(),
-        transferor_id: OrganizationId::fresh(),
-        centre_id: OrganizationId::fresh(),
-        title: "测试".into(),
-        licence: false,
-        rules_version: "test".into(),
-        starting_price: terms.starting_price,
-        increment: terms.increment,
-        starts_at: terms.starts_at,
-        free_ends_at: terms.free_ends_at,
-        timed_seconds: 60,
-        bidder_count: 8,
-        status: BiddingStatus::Scheduled,
-        seq: 0,
-        bid_count: 0,
-        leading_code: None,
-        current_price: None,
-        closes_at: None,
-        last_at: lot.last_at,
-        version: 0,
-        created_at: now,
-    };
-    row.put(&lot);
-    let bidders: Vec<OrganizationId> = (0..BIDDERS).map(|_| OrganizationId::fresh()).collect();
-    session::Entity::insert(row.into_active_model()).exec_without_returning(db.write()).await.unwrap();
-    let rows = bidders.iter().enumerate().map(|(n, organization_id)| {
-        let code = format!("B{n:02}");
-        let application = TransferApplicationId::fresh();
-        bidder::Model { session_id: id, code, organization_id: *organization_id, transfer_application_id: application }
-            .into_active_model()
-    });
-    bidder::Entity::insert_many(rows).exec_without_returning(db.write()).await.unwrap();
-    let first = event::Model::new(id, &first).into_active_model();
-    event::Entity::insert(first).exec_without_returning(db.write()).await.unwrap();
+    let (id, bidders) = crate::open_lot(&cx, BIDDERS).await.unwrap();
+    let terms = store::load(db.write(), id).await.unwrap().unwrap().0.terms().unwrap();
     Ground { _folder: folder, url, id, terms, bidders }
 }
 
@@ -116,9 +69,10 @@ async fn send(
         format!("{organization_id}{amount}").as_bytes(),
     ));
     let (answer, answered) = oneshot::channel();
-    let command = BidCommand { organization_id, amount: Money(amount), keyed, answer };
+    let command = LotCommand { wish: Wish::Bidder { organization_id, act: Act::Bid(Money(amount)) }, keyed, answer };
     halls.hall(id).await?.unwrap().queue.send(command).await.map_err(|_| kernel::Error::Unavailable("queue".into()))?;
-    answered.await.map_err(|_| kernel::Error::Unavailable("answer".into()))?
+    let answer = answered.await.map_err(|_| kernel::Error::Unavailable("answer".into()))??;
+    Ok(PlaceBidPayload::decode(answer.reply.as_slice()).unwrap())
 }
 
 /// Three replicas, eight bidders each sending to all of them and repeating every call.
@@ -158,16 +112,16 @@ async fn replicas_fight(url: Option<String>) {
     tasks.close();
     tasks.wait().await;
     let db = Db::connect(&ground.url).await.unwrap();
-    let log = store::events(db.write(), ground.id, 0, 100_000).await.unwrap();
-    let lot = engine::replay(ground.terms, &log).unwrap_or_else(|seq| panic!("event {seq} breaks the rules"));
-    assert_eq!(i64::try_from(log.len()).unwrap(), lot.seq, "numbers without holes");
+    let log = log::events(db.write(), ground.id, 0, 100_000).await.unwrap();
+    let lot = engine::replay(ground.terms, &log).unwrap_or_else(|flaw| panic!("{flaw:?} breaks the rules"));
+    assert_eq!(i64::try_from(log.len()).unwrap(), lot.state.seq, "numbers without holes");
     let logged: HashMap<i64, i64> = log.iter().filter_map(|e| Some((e.seq, e.amount?.0))).collect();
     assert!(acknowledged.len() > 20, "only {} bids were accepted", acknowledged.len());
     for (seq, amount) in &acknowledged {
         assert_eq!(logged.get(seq), Some(amount), "an acknowledged bid is not in the log");
     }
     let (row, _) = store::load(db.write(), ground.id).await.unwrap().unwrap();
-    assert_eq!(row.lot(), lot, "the row is what the log says");
+    assert_eq!(row.lot().unwrap(), lot, "the row is what the log says");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,12 @@
 //! What the auction reads in other services: a listing as the caller sees it, all else as the exchange itself.
 
-use kernel::{Actor, Call, Error, Result};
-use wire::v1::{self, Listing, TransferApplication};
+use kernel::{Actor, Call, Error, Id, Result};
+use wire::{
+    id::OrganizationId,
+    v1::{self, Listing, TransferApplication},
+};
 
-use crate::api::Auctions;
+use crate::{api::Auctions, engine::Reserve};
 
 /// The listing as it stands, if the caller may know of it.
 pub async fn listing(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<Listing> {
@@ -52,6 +55,47 @@ pub async fn applications(
             return Ok(found);
         }
     }
+}
+
+/// The ids of an organization's members.
+pub async fn members(auctions: &Auctions, organization_id: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = Some(v1::Page { first: Some(100), after: after.take(), count: false });
+        let wanted = v1::ListMembersRequest { organization_id: organization_id.to_owned(), page };
+        let reply = auctions.clients.identity.clone().list_members(Actor::exchange().asks(wanted)).await?.into_inner();
+        after = reply.items.last().map(|member| member.person_id.clone());
+        found.extend(reply.items.into_iter().map(|member| member.person_id));
+        if !reply.end.unwrap_or_default().has_next {
+            return Ok(found);
+        }
+    }
+}
+
+/// A centre and all below it; nothing for the hub, which is above them all.
+pub async fn centres_below(auctions: &Auctions, centre_id: &str) -> Result<Option<Vec<OrganizationId>>> {
+    let reply = auctions.clients.identity.clone().list_centres(Actor::exchange().asks(v1::Nothing {})).await?;
+    let centres = reply.into_inner().items;
+    let top = centres.iter().find(|centre| centre.organization_id == centre_id);
+    if top.is_some_and(|centre| centre.parent_id.is_none()) {
+        return Ok(None);
+    }
+    let mut below = vec![centre_id];
+    let mut next = 0;
+    while let Some(parent) = below.get(next).copied() {
+        let children = centres.iter().filter(|centre| centre.parent_id.as_deref() == Some(parent));
+        below.extend(children.map(|centre| centre.organization_id.as_str()));
+        next += 1;
+    }
+    below.into_iter().map(|id| OrganizationId::parse(id, "centreId")).collect::<Result<_>>().map(Some)
+}
+
+/// The secret reserve price of a listing, if it has one.
+pub async fn reserve(auctions: &Auctions, listing_id: &str) -> Result<Option<Reserve>> {
+    let wanted = v1::ReserveRequest { listing_id: listing_id.to_owned() };
+    let reply = auctions.clients.catalog.clone().get_reserve(Actor::exchange().asks(wanted)).await?.into_inner();
+    Ok(reply.reserve_price.map(|price| Reserve { price, nonce: reply.nonce }))
 }
 
 /// Names of organizations, in the order asked for.

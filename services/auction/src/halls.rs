@@ -10,8 +10,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{id::BiddingSessionId, v1::AuctionEvent};
 
 use crate::{
+    lot_command::LotCommand,
     store,
-    writer::{BidCommand, Sides, Writer},
+    writer::{Sides, Writer},
 };
 
 /// Commands waiting for one lot; a full queue makes callers wait.
@@ -32,7 +33,7 @@ pub struct Halls {
 #[derive(Clone)]
 pub struct Hall {
     /// Where bids go.
-    pub queue: mpsc::Sender<BidCommand>,
+    pub queue: mpsc::Sender<LotCommand>,
     /// Committed events.
     pub feed: broadcast::Sender<Arc<AuctionEvent>>,
     /// Who may not bid.

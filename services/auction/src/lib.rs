@@ -9,31 +9,65 @@
 mod api;
 mod award;
 mod bid;
+mod boxes;
+mod ceremony;
+mod consequence;
+mod course;
+mod default;
 pub mod engine;
 #[cfg(test)]
 mod engine_tests;
+pub mod evidence;
+#[cfg(test)]
+mod evidence_tests;
 #[cfg(test)]
 mod fence_tests;
+mod floor;
 mod foreign;
 mod halls;
+mod lot_command;
+mod open_lot;
+mod opening;
+mod panel;
+mod place;
+mod publish;
+mod receipt;
+mod round;
 mod schedule;
+pub mod sealed;
+mod sealed_key;
+#[cfg(test)]
+mod sealed_tests;
 mod store;
 #[cfg(test)]
 mod story_tests;
 #[cfg(test)]
 mod stub;
+mod submit;
 mod watch;
 mod writer;
 
+use std::sync::Arc;
+
 use kernel::Context;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wire::{Clients, v1::auction_server::AuctionServer};
+use tonic::service::Routes;
+use wire::{
+    Clients,
+    v1::{auction_server::AuctionServer, hall_server::HallServer, sealed_bids_server::SealedBidsServer},
+};
 
 pub use api::Auctions;
+pub use open_lot::open_lot;
 
-/// The service. Its writers run on `tasks` until `stop`.
-pub fn serve(cx: Context, clients: Clients, tasks: TaskTracker, stop: CancellationToken) -> AuctionServer<Auctions> {
+/// Adds the services of this role. The lots' writers run on `tasks` until `stop`.
+pub fn serve(cx: Context, clients: Clients, (tasks, stop): (TaskTracker, CancellationToken), routes: Routes) -> Routes {
     let halls = halls::Halls::new(cx.clone(), tasks.clone(), stop.clone());
     tasks.spawn(halls.clone().watch_over());
-    AuctionServer::new(Auctions { cx, clients, halls, stop })
+    let auctions = Auctions { cx, clients, halls, boxes: boxes::Boxes::default(), scoring: Arc::default(), stop };
+    tasks.spawn(boxes::watch_over(auctions.clone()));
+    tasks.spawn(floor::heartbeat::watch_over(auctions.clone()));
+    let routes = routes.add_service(HallServer::new(auctions.clone()));
+    let routes = routes.add_service(SealedBidsServer::new(auctions.clone()));
+    routes.add_service(AuctionServer::new(auctions))
 }

@@ -1,20 +1,22 @@
 use futures::{StreamExt, TryStreamExt, stream};
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result};
+use kernel::{Call, Error, ErrorCode, Id, Instant, Refusal, Result};
+use prost::Message;
 use serde_json::json;
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
     policy::{self, Of, permit},
     v1::{
-        self, AuctionEventKind, ConversionMode, Listing, ListingStatus, SaleMethod, TransferApplication,
-        TransferApplicationStatus,
+        self, AuctionEvent, AuctionEventKind, BiddingMode, ConversionMode, Listing, ListingStatus, SaleMethod,
+        TransferApplication, TransferApplicationStatus,
     },
 };
 
 use crate::{
     api::Auctions,
-    engine::{Lot, Terms},
-    foreign,
-    store::{self, bidder, event, session},
+    boxes,
+    engine::{Command, Lot, Secrets, Terms},
+    foreign, sealed_key,
+    store::{self, award, bidder, log, session},
 };
 
 /// A session may be scheduled this far ahead.
@@ -31,63 +33,123 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
         input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
     let listing = listing(auctions, call, listing_id).await?;
     permit(&call.actor, policy::SCHEDULE_BIDDING, Of::centre(&listing.centre_id, "listingId"))?;
-    require_ended(call, &listing)?;
-    if listing.sale_method() != SaleMethod::OnlineBidding {
-        return Err(Refusal::new(ErrorCode::IllegalTransition)
-            .at_field("listingId")
-            .accepting("ONLINE_BIDDING")
-            .into());
+    let dynamic = listing.bidding.as_ref().is_some_and(|terms| terms.mode() == BiddingMode::DynamicListing);
+    require_stage(call, &listing, dynamic)?;
+    if listing.sale_method() == SaleMethod::Negotiated {
+        let accepted = "ONLINE_BIDDING | AUCTION_HOUSE | TENDER";
+        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").accepting(accepted).into());
     }
     // A sole bidder may have taken the listing before others qualified; until that award is confirmed, nothing else
     // shows it.
-    if store::is_awarded(&call.tx, listing_id).await? {
+    if award::stands(&call.tx, listing_id).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
     }
     let eligible = eligible(auctions, call, &listing).await?;
-    let least = call.cx.rule("bidding.min_competitors", call.now)?;
-    if i64::try_from(eligible.len()).unwrap_or(i64::MAX) < least.value {
-        let refusal = Refusal::new(ErrorCode::TooFewBidders).at_field("listingId").by_rule(&least.id);
-        return Err(refusal.accepting(format!("≥ {}; 1: quoteAsSoleBidder", least.value)).into());
+    // In a dynamic listing they come while it runs; to an open licence one acceptor is enough.
+    let open = listing.bidding.as_ref().is_some_and(|terms| terms.mode() == BiddingMode::OpenLicence);
+    if !dynamic && !open {
+        require_competition(call, eligible.len())?;
     }
-    if starts_at < call.now {
-        return Err(Refusal {
-            server_time: Some(call.now),
-            ..Refusal::new(ErrorCode::StartInPast).at_field("startsAt")
-        }
-        .into());
-    }
-    let farthest = call.now.plus_seconds(FARTHEST_DAYS * 86_400);
-    if starts_at > farthest {
-        return Err(Refusal::new(ErrorCode::PeriodOutOfRange)
-            .at_field("startsAt")
-            .accepting(format!("≤ {farthest}"))
-            .into());
-    }
+    let terms = terms(&listing, starts_at, sealed_key::read(&listing, input.sealed_keys)?);
+    require_start(call, &terms)?;
+    let secrets = Secrets { reserve: foreign::reserve(auctions, &listing.id).await?, ..Secrets::default() };
     let id = BiddingSessionId::fresh();
-    let terms = Terms {
-        starting_price: listing.floor_price.unwrap_or_default(),
-        increment: listing.increment.unwrap_or_default(),
-        starts_at,
-        free_ends_at: starts_at.plus_seconds(i64::from(listing.free_seconds)),
-        timed_seconds: i64::from(listing.timed_seconds),
-    };
-    let mut lot = Lot::scheduled(terms, call.now);
-    let first = lot.event(AuctionEventKind::Scheduled, call.now, None);
-    lot.apply(&first);
-    let row = row(call, id, listing_id, &listing, (&lot, eligible.len()))?;
-    let bidders: Result<Vec<_>> = eligible.iter().map(|application| bidder(id, application)).collect();
-    if !store::insert_session(&call.tx, row.clone(), bidders?, event::Model::new(id, &first)).await? {
+    let bidders = eligible.iter().map(|application| bidder(id, application)).collect::<Result<Vec<_>>>()?;
+    let (lot, first) = scheduled(call, (terms, secrets), &bidders)?;
+    let row = row(call, id, (listing_id, &listing), (&lot, &first))?;
+    let view = row.view(&lot, call.now);
+    let eligible = bidders.clone();
+    if !store::insert_session(&call.tx, row, bidders, &first).await? {
         return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into());
+    }
+    if lot.terms.is_sealed() {
+        boxes::fill(&call.cx, &call.tx, (id, &lot.terms), (&eligible, 1)).await?;
     }
     let scheduled = v1::BiddingScheduled { listing_id: input.listing_id, session_id: id.text() };
     call.announce(&id.text(), &scheduled).await?;
-    Ok(row.view(call.now))
+    Ok(view)
+}
+
+fn require_competition(call: &Call, eligible: usize) -> Result<()> {
+    let least = call.cx.rule("bidding.min_competitors", call.now)?;
+    if i64::try_from(eligible).unwrap_or(i64::MAX) >= least.value {
+        return Ok(());
+    }
+    let refusal = Refusal::new(ErrorCode::TooFewBidders).at_field("listingId").by_rule(&least.id);
+    Err(refusal.accepting(format!("≥ {}; 1: quoteAsSoleBidder", least.value)).into())
+}
+
+fn require_start(call: &Call, terms: &Terms) -> Result<()> {
+    let starts_at = terms.starts_at;
+    if starts_at < call.now {
+        let refusal = Refusal::new(ErrorCode::StartInPast).at_field("startsAt");
+        return Err(Refusal { server_time: Some(call.now), ..refusal }.into());
+    }
+    let farthest = match terms.free_ends_at {
+        Some(end) => end.plus_seconds(-1),
+        None => call.now.plus_seconds(FARTHEST_DAYS * 86_400),
+    };
+    if starts_at <= farthest {
+        return Ok(());
+    }
+    let rule = if terms.free_ends_at.is_some() { "SM-3" } else { "SM-5" };
+    let refusal = Refusal::new(ErrorCode::PeriodOutOfRange).at_field("startsAt").by_rule(rule);
+    Err(refusal.accepting(format!("≤ {farthest}")).into())
+}
+
+/// The terms of the lot, from what was disclosed.
+fn terms(listing: &Listing, starts_at: Instant, sealed_keys: Vec<v1::SealedKey>) -> Terms {
+    let announced = listing.bidding.clone().unwrap_or_default();
+    let dynamic = announced.mode() == BiddingMode::DynamicListing;
+    Terms {
+        announced,
+        starting_price: listing.floor_price.unwrap_or_default(),
+        starts_at,
+        free_ends_at: listing.disclosure_ends_at.filter(|_| dynamic),
+        listing_id: listing.id.clone(),
+        sealed_keys,
+    }
+}
+
+/// The lot with its first events: it is scheduled, and who may bid is admitted. Under seal nobody is told who that is.
+fn scheduled(
+    call: &Call,
+    (terms, secrets): (Terms, Secrets),
+    bidders: &[bidder::Model],
+) -> Result<(Lot, Vec<AuctionEvent>)> {
+    let mut lot = Lot::scheduled(terms, secrets, call.now);
+    let first = lot.event(AuctionEventKind::Scheduled, call.now);
+    lot.state.apply(&first);
+    let mut events = vec![first];
+    if !lot.terms.is_sealed() {
+        for bidder in bidders {
+            let admit = Command::Admit { code: bidder.code.clone(), rank: bidder.preemption_rank };
+            let taken = lot.take(&admit, call.now);
+            if let Some(refusal) = taken.refusal {
+                return Err(Error::Refused(refusal));
+            }
+            events.extend(taken.events);
+        }
+    }
+    Ok((lot, events))
 }
 
 /// The listing, if the caller may know of it; nobody else decides on it until this call ends.
 pub async fn listing(auctions: &Auctions, call: &Call, id: ListingId) -> Result<Listing> {
     store::take_turns(&call.tx, id).await?;
     foreign::listing(auctions, call, &id.text()).await
+}
+
+/// Requires that the disclosure has ended and nothing came after it; a dynamic listing is quoted while it runs.
+fn require_stage(call: &Call, listing: &Listing, dynamic: bool) -> Result<()> {
+    match listing.status() {
+        ListingStatus::Disclosed if dynamic => Ok(()),
+        ListingStatus::PeriodEnded if dynamic => {
+            let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").by_rule("SM-5");
+            Err(refusal.accepting("DISCLOSED").into())
+        }
+        _ => require_ended(call, listing),
+    }
 }
 
 /// Requires that the disclosure has ended and nothing came after it.
@@ -134,9 +196,8 @@ pub async fn eligible(auctions: &Auctions, call: &Call, listing: &Listing) -> Re
 fn row(
     call: &Call,
     id: BiddingSessionId,
-    listing_id: ListingId,
-    listing: &Listing,
-    (lot, bidders): (&Lot, usize),
+    (listing_id, listing): (ListingId, &Listing),
+    (lot, events): (&Lot, &[AuctionEvent]),
 ) -> Result<session::Model> {
     let mut row = session::Model {
         id,
@@ -146,27 +207,23 @@ fn row(
         title: listing.title.clone(),
         licence: listing.conversion_mode() == ConversionMode::License,
         rules_version: call.cx.rules.version().to_owned(),
-        starting_price: lot.terms.starting_price,
-        increment: lot.terms.increment,
-        starts_at: lot.terms.starts_at,
-        free_ends_at: lot.terms.free_ends_at,
-        timed_seconds: listing.timed_seconds,
-        bidder_count: i32::try_from(bidders).unwrap_or(i32::MAX),
-        status: lot.status,
+        terms: lot.terms.encode_to_vec(),
+        status: lot.status(),
         seq: 0,
-        bid_count: 0,
-        leading_code: None,
-        current_price: None,
-        closes_at: None,
-        last_at: call.now,
+        state: Vec::new(),
+        secrets: None,
+        peaks: log::grow(&[], 0, events)?.peaks(),
+        halted: false,
         version: 0,
         created_at: call.now,
     };
     row.put(lot);
+    row.put_secrets(&call.cx, &lot.secrets)?;
     Ok(row)
 }
 
-fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -> Result<bidder::Model> {
+/// One bidder of a session.
+pub fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -> Result<bidder::Model> {
     Ok(bidder::Model {
         session_id,
         code: application
@@ -175,6 +232,7 @@ fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -> Re
             .ok_or_else(|| Error::Internal(format!("{} has no code", application.id)))?,
         organization_id: OrganizationId::parse(&application.organization_id, "listingId")?,
         transfer_application_id: TransferApplicationId::parse(&application.id, "listingId")?,
+        preemption_rank: application.preemption_rank,
     })
 }
 

@@ -36,8 +36,8 @@ async fn room(bidders: usize) -> Room {
     let bidders: Vec<_> = (0..bidders).map(|_| OrganizationId::fresh()).collect();
     let world = World::of(transferor, centre, &bidders);
     let (db, clock, stop) = (cx.db.clone(), cx.clock.clone(), CancellationToken::new());
-    let server = crate::serve(cx, world.clients(), TaskTracker::new(), stop.clone());
-    let auction = AuctionClient::new(kernel::local(Routes::new(server)));
+    let routes = crate::serve(cx, world.clients(), (TaskTracker::new(), stop.clone()), Routes::default());
+    let auction = AuctionClient::new(kernel::local(routes));
     Room { db, clock, auction, world, centre, bidders, stop, _folder: folder }
 }
 
@@ -86,7 +86,8 @@ impl Room {
 
     async fn schedule(&self, actor: &Actor) -> Result<v1::BiddingSession, ErrorCode> {
         let starts_at = Some(self.clock.now().plus_seconds(60));
-        let input = v1::ScheduleBiddingInput { listing_id: self.world.listing.id.clone(), starts_at };
+        let input =
+            v1::ScheduleBiddingInput { listing_id: self.world.listing.id.clone(), starts_at, sealed_keys: Vec::new() };
         ask!(self, schedule_bidding, actor, bidding_session, input)
     }
 
@@ -126,7 +127,7 @@ async fn whoever_stands_on_both_sides_is_shut_out_of_the_session_and_of_bidding(
     assert_eq!(room.schedule(&staff("far", Role::Qualifier, OrganizationId::fresh())).await, Err(NotFound));
     assert_eq!(room.schedule(&staff("clerk", Role::HallClerk, room.centre)).await, Err(Forbidden));
     let session = room.schedule(&qualifier).await.unwrap();
-    assert_eq!((session.bidder_count, &session.centre_id), (2, &room.centre.text()));
+    assert_eq!((session.bidder_count, &session.centre_id), (Some(2), &room.centre.text()));
     let application = &room.world.applications[2].id;
     let trail = audit_page(&room.db, "auction", Some(application), Some(10), None).await.unwrap();
     assert_eq!(trail.items.iter().map(|record| record.kind.as_str()).collect::<Vec<_>>(), ["BidderShutOut"]);

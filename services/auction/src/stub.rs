@@ -21,6 +21,8 @@ pub struct World {
     pub applications: Vec<v1::TransferApplication>,
     /// Applicants that stand on the other side.
     pub conflicts: Arc<Mutex<Vec<String>>>,
+    /// Organizations with a member of theirs.
+    pub members: Vec<(String, String)>,
 }
 
 impl World {
@@ -36,6 +38,12 @@ impl World {
             increment: Some(Money(1)),
             free_seconds: 3_600,
             timed_seconds: 60,
+            bidding: Some(v1::BiddingTerms {
+                increments: vec![v1::IncrementStep { from: Some(Money(0)), increment: Some(Money(1)) }],
+                free_seconds: 3_600,
+                timed_seconds: 60,
+                ..v1::BiddingTerms::default()
+            }),
             ..v1::Listing::default()
         };
         let application = |(n, bidder): (usize, &OrganizationId)| v1::TransferApplication {
@@ -47,7 +55,7 @@ impl World {
             ..v1::TransferApplication::default()
         };
         let applications = bidders.iter().enumerate().map(application).collect();
-        World { listing, applications, conflicts: Arc::default() }
+        World { listing, applications, conflicts: Arc::default(), members: Vec::new() }
     }
 
     /// Clients that find it.
@@ -74,6 +82,13 @@ macro_rules! world {
 
 world! {
     Catalog {
+        async fn get_reserve(
+            &self,
+            _: Request<v1::ReserveRequest>,
+        ) -> Result<Response<v1::ReserveReply>, Status> {
+            Ok(Response::new(v1::ReserveReply::default()))
+        }
+
         async fn get_listings(&self, request: Request<v1::Ids>) -> Result<Response<v1::Listings>, Status> {
             let known = request.into_inner().ids.contains(&self.listing.id);
             Ok(Response::new(v1::Listings { items: known.then(|| self.listing.clone()).into_iter().collect() }))
@@ -94,6 +109,8 @@ world! {
     submit_listing(SubmitListingInput) -> SubmitListingPayload;
     review_listing(ReviewListingInput) -> ReviewListingPayload;
     apply_for_transfer(ApplyForTransferInput) -> ApplyForTransferPayload;
+    conclude_disclosure(ConcludeDisclosureInput) -> ConcludeDisclosurePayload;
+    relist(RelistInput) -> RelistPayload;
     review_transfer_application(ReviewTransferApplicationInput) -> ReviewTransferApplicationPayload;
     get_achievements(Ids) -> Achievements;
     list_achievements(ListAchievementsRequest) -> AchievementPage;
@@ -134,6 +151,18 @@ world! {
 
 world! {
     Identity {
+        async fn list_members(&self, request: Request<v1::ListMembersRequest>) -> Result<Response<v1::MemberPage>, Status> {
+            assert!(Actor::read(request.metadata()).is_exchange());
+            let wanted = request.into_inner().organization_id;
+            let theirs = self.members.iter().filter(|(organization, _)| *organization == wanted);
+            let member = |(organization_id, person_id): &(String, String)| v1::Member {
+                organization_id: organization_id.clone(),
+                person_id: person_id.clone(),
+                ..v1::Member::default()
+            };
+            Ok(Response::new(v1::MemberPage { items: theirs.map(member).collect(), end: None }))
+        }
+
         async fn get_organizations(&self, request: Request<v1::Ids>) -> Result<Response<v1::Organizations>, Status> {
             let organization = |id| v1::Organization { id, name: "某公司".into(), ..v1::Organization::default() };
             Ok(Response::new(v1::Organizations { items: request.into_inner().ids.into_iter().map(organization).collect() }))
@@ -155,7 +184,6 @@ world! {
     get_viewer(Nothing) -> ViewerReply;
     list_organizations(ListOrganizationsRequest) -> OrganizationPage;
     list_centres(Nothing) -> Centres;
-    list_members(ListMembersRequest) -> MemberPage;
     list_invitations(ListInvitationsRequest) -> InvitationPage;
     get_totals(TotalsRequest) -> CentreTotals;
     list_audit(ListAuditRequest) -> AuditRecordPage;

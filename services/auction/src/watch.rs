@@ -12,7 +12,10 @@ use wire::{
     v1::{AuctionEvent, AuctionFrame, Lagged, WatchRequest},
 };
 
-use crate::{api::Auctions, store};
+use crate::{
+    api::Auctions,
+    store::{self, log},
+};
 
 /// What a watcher gets.
 pub type Frames = Pin<Box<dyn Stream<Item = Result<AuctionFrame, Status>> + Send>>;
@@ -86,7 +89,7 @@ impl Watcher {
 
     /// Reads what the feed did not give; too much of it becomes `Lagged` and a fresh snapshot.
     async fn catch_up(&mut self) -> Result<()> {
-        let missed = store::events(self.cx.db.read(), self.id, self.last, CATCH_UP + 1).await?;
+        let missed = log::events(self.cx.db.read(), self.id, self.last, CATCH_UP + 1).await?;
         if missed.len() as u64 > CATCH_UP {
             let lagged = Lagged { from_seq: self.last };
             self.ready.push_back(AuctionFrame { lagged: Some(lagged), ..AuctionFrame::default() });
@@ -102,7 +105,7 @@ impl Watcher {
         let sessions = store::sessions(self.cx.db.read(), vec![self.id], Vec::new()).await?;
         let row = sessions.into_iter().next().ok_or_else(|| Error::Internal(format!("{} is gone", self.id.text())))?;
         self.last = row.seq;
-        let snapshot = row.view(self.cx.clock.now());
+        let snapshot = row.shown(self.cx.clock.now())?;
         self.ready.push_back(AuctionFrame { snapshot: Some(snapshot), ..AuctionFrame::default() });
         Ok(())
     }

@@ -7,21 +7,22 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kernel::{Context, Error, ErrorCode, Id, Idempotency, Instant, Money, Payload, Refusal, Result};
-use prost::Message;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use kernel::{Context, Error, Id, Idempotency, Result};
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::{
     id::{BiddingSessionId, OrganizationId},
-    v1::{self, AuctionEvent, PlaceBidPayload},
+    v1::AuctionEvent,
 };
 
 use crate::{
     engine::Lot,
+    lot_command::{Answer, LotCommand},
+    round::Decided,
     store::{
         self, bidder,
         flush::{Flushed, Round},
-        session,
+        log, session,
     },
 };
 
@@ -31,18 +32,6 @@ const ROUND: usize = 512;
 const ATTEMPTS: usize = 8;
 /// How often a watched, idle lot is read again for what another replica may have written.
 const REFRESH: Duration = Duration::from_secs(1);
-
-/// A bid on its way to its lot.
-pub struct BidCommand {
-    /// Who bids.
-    pub organization_id: OrganizationId,
-    /// How much.
-    pub amount: Money,
-    /// The key under which the answer is kept.
-    pub keyed: Option<Idempotency>,
-    /// Where the answer goes, after the commit.
-    pub answer: oneshot::Sender<Result<PlaceBidPayload>>,
-}
 
 /// Who may not bid on a lot (SM-5). They never change.
 pub struct Sides {
@@ -73,7 +62,8 @@ impl Writer {
     ) -> Result<Option<Writer>> {
         let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
-        Ok(Some(Writer { lot: row.lot(), cx, row, bidders, codes, feed, stale: false }))
+        let lot = row.whole_lot(&cx)?;
+        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false }))
     }
 
     /// Who sells the lot, and who runs the sale.
@@ -82,7 +72,7 @@ impl Writer {
     }
 
     /// Serves the queue until stopped, or until the lot is closed and nobody asks or watches any more.
-    pub async fn run(mut self, mut queue: mpsc::Receiver<BidCommand>, stop: CancellationToken) {
+    pub async fn run(mut self, mut queue: mpsc::Receiver<LotCommand>, stop: CancellationToken) {
         let mut pending = Vec::with_capacity(ROUND);
         let clock = self.cx.clock.clone();
         loop {
@@ -117,7 +107,7 @@ impl Writer {
     }
 
     /// Decides, writes and answers everything pending.
-    async fn round(&mut self, pending: &mut Vec<BidCommand>) {
+    async fn round(&mut self, pending: &mut Vec<LotCommand>) {
         let commands = std::mem::take(pending);
         metrics::histogram!("jishi_auction_round_size").record(u32::try_from(commands.len()).unwrap_or(u32::MAX));
         let began = std::time::Instant::now();
@@ -161,33 +151,49 @@ impl Writer {
     }
 
     /// One attempt: answers after the commit, nothing when fenced.
-    async fn attempt(&mut self, commands: &[BidCommand]) -> Result<Option<Vec<Result<PlaceBidPayload>>>> {
+    async fn attempt(&mut self, commands: &[LotCommand]) -> Result<Option<Vec<Result<Answer>>>> {
         if self.stale {
             self.reload().await?;
         }
-        let now = self.cx.clock.now().max(self.lot.last_at);
-        let mut decided = Decided::new(self.lot.clone(), known(&self.cx, commands).await?);
-        decided.pass(now);
-        let session_id = self.row.id.to_string();
-        let answers: Vec<_> =
-            commands.iter().map(|c| decided.take(c, self.codes.get(&c.organization_id), &session_id, now)).collect();
-        let Decided { lot, events, replies, .. } = decided;
+        let now = self.cx.clock.now().max(self.lot.state.last_at);
+        let known = known(&self.cx, commands).await?;
+        let mut decided = Decided::new(self.lot.clone(), &self.row, known, now);
+        decided.pass();
+        let answers: Vec<_> = commands.iter().map(|command| decided.take(command, &self.codes)).collect();
+        let Decided { lot, events, replies, beside, halted, .. } = decided;
         if events.is_empty() && replies.is_empty() {
             return Ok(Some(answers));
         }
+        let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
         let mut after = self.row.clone();
         after.put(&lot);
+        if lot.secrets != self.lot.secrets {
+            after.put_secrets(&self.cx, &lot.secrets)?;
+        }
+        after.peaks = tree.peaks();
+        after.halted = halted;
         after.version += 1;
-        let round = Round { before: &self.row, after: &after, events: &events, replies, now };
+        let late = beside.admitted.clone();
+        let round =
+            Round { before: &self.row, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
         if round.flush(&self.cx, &self.bidders).await? == Flushed::Fenced {
             return Ok(None);
         }
         self.row = after;
         self.lot = lot;
+        self.know(late);
+        let session_id = self.row.id.to_string();
         for event in events {
             self.publish(AuctionEvent { session_id: session_id.clone(), ..event });
         }
         Ok(Some(answers))
+    }
+
+    fn know(&mut self, late: Vec<bidder::Model>) {
+        for bidder in late {
+            self.codes.insert(bidder.organization_id, bidder.code.clone());
+            self.bidders.push(bidder);
+        }
     }
 
     fn publish(&self, event: AuctionEvent) {
@@ -196,17 +202,22 @@ impl Writer {
     }
 
     async fn reload(&mut self) -> Result<()> {
-        let before = self.lot.seq;
-        // The bidders were fixed when the session was scheduled: only the lot itself can have moved.
+        let before = self.lot.state.seq;
         let sessions = store::sessions(self.cx.db.write(), vec![self.row.id], Vec::new()).await?;
         let Some(row) = sessions.into_iter().next() else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
-        self.lot = row.lot();
+        if row.version != self.row.version {
+            self.lot = row.whole_lot(&self.cx)?;
+            if self.lot.state.bidders.len() > self.bidders.len() {
+                self.bidders = store::bidders(self.cx.db.write(), row.id).await?;
+                self.codes = self.bidders.iter().map(|b| (b.organization_id, b.code.clone())).collect();
+            }
+        }
         self.row = row;
         self.stale = false;
-        if self.lot.seq > before {
-            for event in store::events(self.cx.db.write(), self.row.id, before, 10_000).await? {
+        if self.lot.state.seq > before {
+            for event in log::events(self.cx.db.write(), self.row.id, before, 10_000).await? {
                 self.publish(event);
             }
         }
@@ -221,84 +232,7 @@ impl Writer {
 }
 
 /// The stored answers of keyed commands that were done before.
-async fn known(cx: &Context, commands: &[BidCommand]) -> Result<HashMap<String, Result<Vec<u8>>>> {
+async fn known(cx: &Context, commands: &[LotCommand]) -> Result<HashMap<String, Result<Vec<u8>>>> {
     let keyed: Vec<&Idempotency> = commands.iter().filter_map(|command| command.keyed.as_ref()).collect();
     Ok(Idempotency::find_all(cx.db.write(), &keyed).await?.into_iter().collect())
-}
-
-/// A round in the making: pure but for its inputs.
-struct Decided {
-    lot: Lot,
-    events: Vec<AuctionEvent>,
-    replies: Vec<(Idempotency, Vec<u8>)>,
-    known: HashMap<String, Result<Vec<u8>>>,
-}
-
-impl Decided {
-    fn new(lot: Lot, known: HashMap<String, Result<Vec<u8>>>) -> Self {
-        Self { lot, events: Vec::new(), replies: Vec::new(), known }
-    }
-
-    fn pass(&mut self, now: Instant) {
-        while let Some(event) = self.lot.due(now) {
-            self.lot.apply(&event);
-            self.events.push(event);
-        }
-    }
-
-    fn take(
-        &mut self,
-        command: &BidCommand,
-        code: Option<&String>,
-        session_id: &str,
-        now: Instant,
-    ) -> Result<PlaceBidPayload> {
-        let Some(keyed) = &command.keyed else { return Ok(self.bid(command, code, session_id, now)) };
-        if let Some(earlier) = self.earlier(keyed) {
-            return earlier;
-        }
-        let payload = self.bid(command, code, session_id, now);
-        // Why a stranger may not bid is found out and kept by the use case.
-        if code.is_some() {
-            self.replies.push((keyed.clone(), payload.encode_to_vec()));
-        }
-        Ok(payload)
-    }
-
-    /// The answer to an earlier copy of the same call: stored, or in this very round.
-    fn earlier(&self, keyed: &Idempotency) -> Option<Result<PlaceBidPayload>> {
-        let decode = |reply: &[u8]| PlaceBidPayload::decode(reply).map_err(|error| Error::Internal(error.to_string()));
-        let conflict = || Ok(PlaceBidPayload::of(Err(Refusal::new(ErrorCode::IdempotencyConflict).by_rule("P-7"))));
-        if let Some(stored) = self.known.get(keyed.scope()) {
-            return Some(match stored {
-                Ok(reply) => decode(reply),
-                Err(Error::Refused(refusal)) => Ok(PlaceBidPayload::of(Err((**refusal).clone()))),
-                Err(fault) => Err(fault.clone()),
-            });
-        }
-        let (first, reply) = self.replies.iter().find(|(call, _)| call.scope() == keyed.scope())?;
-        Some(if first == keyed { decode(reply) } else { conflict() })
-    }
-
-    fn bid(&mut self, command: &BidCommand, code: Option<&String>, session_id: &str, now: Instant) -> PlaceBidPayload {
-        let Some(code) = code else {
-            return PlaceBidPayload::of(Err(self.lot.refuse(ErrorCode::NotEligible, now).at_field("organizationId")));
-        };
-        match self.lot.bid(code, command.amount, now) {
-            Err(refusal) => PlaceBidPayload::of(Err(*refusal)),
-            Ok(event) => {
-                self.lot.apply(&event);
-                let bid = v1::Bid {
-                    session_id: session_id.to_owned(),
-                    seq: event.seq,
-                    bidder_code: code.clone(),
-                    amount: event.amount,
-                    at: event.at,
-                    closes_at: event.closes_at,
-                };
-                self.events.push(event);
-                PlaceBidPayload::of(Ok(bid))
-            }
-        }
-    }
 }

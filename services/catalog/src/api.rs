@@ -4,7 +4,7 @@ use kernel::query;
 use tonic::{Request, Response, Status};
 use wire::v1::{self, catalog_server};
 
-use crate::{Catalog, apply, browse, draft, import, review};
+use crate::{Catalog, apply, browse, conclude, draft, import, qualify, relist, review};
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -27,15 +27,33 @@ impl catalog_server::Catalog for Catalog {
         &self,
         request: Request<v1::ApplyForTransferInput>,
     ) -> Reply<v1::ApplyForTransferPayload> {
-        let brokerage = self.clients.brokerage.clone();
-        self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, brokerage, input))).await
+        let clients = self.clients.clone();
+        self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, clients, input))).await
     }
 
     async fn review_transfer_application(
         &self,
         request: Request<v1::ReviewTransferApplicationInput>,
     ) -> Reply<v1::ReviewTransferApplicationPayload> {
-        self.cx.mutate(request, "ReviewTransferApplication", |call, input| Box::pin(apply::qualify(call, input))).await
+        self.cx
+            .mutate(request, "ReviewTransferApplication", |call, input| Box::pin(qualify::qualify(call, input)))
+            .await
+    }
+
+    async fn conclude_disclosure(
+        &self,
+        request: Request<v1::ConcludeDisclosureInput>,
+    ) -> Reply<v1::ConcludeDisclosurePayload> {
+        self.cx.mutate(request, "ConcludeDisclosure", |call, input| Box::pin(conclude::conclude(call, input))).await
+    }
+
+    async fn relist(&self, request: Request<v1::RelistInput>) -> Reply<v1::RelistPayload> {
+        self.cx.mutate(request, "Relist", |call, input| Box::pin(relist::relist(call, input))).await
+    }
+
+    async fn get_reserve(&self, request: Request<v1::ReserveRequest>) -> Reply<v1::ReserveReply> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::reserve(&self.cx, &actor, wanted).await?))
     }
 
     async fn get_achievements(&self, request: Request<v1::Ids>) -> Reply<v1::Achievements> {

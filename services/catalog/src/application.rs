@@ -12,11 +12,22 @@ use crate::transition;
 #[must_use]
 pub fn next(status: TransferApplicationStatus) -> &'static [TransferApplicationStatus] {
     match status {
+        // The winner may default: then the lot is open again to those who had lost it.
+        Lost => &[Refunded, Eligible],
+        other => onward(other),
+    }
+}
+
+/// The statuses that may follow as long as no winner defaults; it never leads back.
+#[must_use]
+pub fn onward(status: TransferApplicationStatus) -> &'static [TransferApplicationStatus] {
+    match status {
         Applied => &[DepositDue, Rejected],
         DepositDue => &[Eligible],
         Eligible => &[Won, Lost],
         Lost => &[Refunded],
-        Rejected | Won | Refunded => &[],
+        Won => &[Forfeited],
+        Rejected | Refunded | Forfeited => &[],
     }
 }
 
@@ -35,9 +46,9 @@ pub fn bidder_code(number: i32) -> String {
 /// that is decided already is lost for it.
 #[must_use]
 pub fn on_deposit(listing: ListingStatus) -> TransferApplicationStatus {
-    use ListingStatus::{Contracted, Settled, TransfereeFixed, Unsold};
+    use ListingStatus::{Contracted, Settled, Terminated, TransfereeFixed, Unsold};
     match listing {
-        TransfereeFixed | Contracted | Settled | Unsold => Lost,
+        TransfereeFixed | Contracted | Settled | Unsold | Terminated => Lost,
         _ => Eligible,
     }
 }
@@ -46,7 +57,8 @@ pub fn on_deposit(listing: ListingStatus) -> TransferApplicationStatus {
 mod tests {
     use super::*;
 
-    const ALL: [TransferApplicationStatus; 7] = [Applied, DepositDue, Rejected, Eligible, Won, Lost, Refunded];
+    const ALL: [TransferApplicationStatus; 8] =
+        [Applied, DepositDue, Rejected, Eligible, Won, Lost, Refunded, Forfeited];
 
     #[test]
     fn every_pair_is_as_the_table_of_sm_4_says() {
@@ -57,10 +69,14 @@ mod tests {
             (Eligible, Won),
             (Eligible, Lost),
             (Lost, Refunded),
+            (Lost, Eligible),
+            (Won, Forfeited),
         ];
         for from in ALL {
             for to in ALL {
                 assert_eq!(require(from, to).is_ok(), allowed.contains(&(from, to)), "{from:?} → {to:?}");
+                let goes_on = allowed.contains(&(from, to)) && (from, to) != (Lost, Eligible);
+                assert_eq!(onward(from).contains(&to), goes_on, "{from:?} → {to:?}");
             }
         }
     }

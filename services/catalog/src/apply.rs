@@ -1,27 +1,24 @@
-//! A prospective transferee applies, and the centre's qualifier decides on it.
+//! A prospective transferee applies, alone or with others, and may claim a preemption right.
 
-use kernel::{Actor, Call, Error, ErrorCode, Id, Peer, Refusal, Result, text};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result};
 use serde_json::json;
 use wire::{
+    Clients,
     id::{ListingId, OrganizationId, TransferApplicationId},
     policy::{self, Of, permit},
-    v1::{self, ListingStatus, TransferApplicationStatus, brokerage_client::BrokerageClient},
+    v1::{self, ListingStatus, PreemptionGround, PreemptionRule, TransferApplicationStatus},
 };
 
 use crate::{
-    application,
+    consortium::{self, Member},
     draft::visible,
-    listing,
-    sight::Sight,
+    record::known,
     store::{self, Application, Listing},
+    transferor,
 };
 
 /// Applies to acquire a listing while it is disclosed (SM-4).
-pub async fn apply(
-    call: &Call,
-    brokerage: BrokerageClient<Peer>,
-    input: v1::ApplyForTransferInput,
-) -> Result<v1::TransferApplication> {
+pub async fn apply(call: &Call, clients: Clients, input: v1::ApplyForTransferInput) -> Result<v1::TransferApplication> {
     call.actor.require_known()?;
     let listing_id = ListingId::parse(&input.listing_id, "listingId")?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
@@ -30,7 +27,13 @@ pub async fn apply(
     if listing.status_at(call.now) != ListingStatus::Disclosed {
         return Err(Refusal::new(ErrorCode::ListingNotDisclosed).at_field("listingId").by_rule("SM-4").into());
     }
-    require_one_side(call, brokerage, &listing, organization_id).await?;
+    let terms = listing.announced()?;
+    let preemption_ground = claim(&terms, input.preemption_ground)?;
+    let most = call.cx.rule("bidding.consortium.max_members", call.now)?;
+    let members = consortium::read(&input.members, organization_id, terms.consortium_allowed, most)?;
+    require_one_side(call, &clients, &listing, organization_id).await?;
+    require_others(call, &clients, &listing, (organization_id, &members)).await?;
+    let members: Vec<Member> = members.into_iter().map(|(_, member)| member).collect();
     let row = Application {
         id: TransferApplicationId::fresh(),
         listing_id,
@@ -40,67 +43,89 @@ pub async fn apply(
         deposit: listing.deposit,
         bidder_code: None,
         review_note: None,
+        members: serde_json::to_string(&members).map_err(|error| Error::Internal(error.to_string()))?,
+        preemption_ground,
+        preemption_rank: None,
         created_at: call.now,
     };
-    if !store::insert_application(&call.tx, row.clone()).await? {
-        return Err(Refusal::new(ErrorCode::AlreadyApplied).at_field("organizationId").by_rule("SM-4").into());
+    let inserted = store::insert_application(&call.tx, row.clone()).await?;
+    // Only the applicant is entered now. Who applies, or is named by others, is nobody's business but the centre's, so
+    // the others are entered when the qualifier confirms them.
+    if !inserted || !store::enter(&call.tx, &row, vec![organization_id]).await? {
+        return Err(refuse(ErrorCode::AlreadyApplied, "organizationId"));
     }
-    let facts = json!({ "listingId": listing_id.text(), "organizationId": organization_id.text() });
+    let facts = json!({ "listingId": listing_id.text(), "organizationId": organization_id.text(), "members": members,
+        "preemptionGround": preemption_ground.map(PreemptionGround::stored) });
     call.record("TransferApplied", &row.id.text(), facts).await?;
     Ok(row.into())
 }
 
-/// Confirms or refuses a prospective transferee's qualification.
-pub async fn qualify(call: &Call, input: v1::ReviewTransferApplicationInput) -> Result<v1::TransferApplication> {
-    call.actor.require_known()?;
-    let id = TransferApplicationId::parse(&input.transfer_application_id, "transferApplicationId")?;
-    let found = store::locked_application(&call.tx, id).await?;
-    let seen = found.filter(|(_, row)| Sight::of(&call.actor).covers_application(row));
-    let (listing, mut row) = seen.ok_or_else(|| Error::not_found("transferApplicationId"))?;
-    let centre = listing.centre_id.text();
-    permit(&call.actor, policy::REVIEW_TRANSFER_APPLICATION, Of::centre(&centre, "transferApplicationId"))?;
-    let to = if input.approve { TransferApplicationStatus::DepositDue } else { TransferApplicationStatus::Rejected };
-    application::require(row.status, to)?;
-    let stands = listing.status_at(call.now);
-    if !listing::takes_qualification(stands) {
-        return Err(Refusal::new(ErrorCode::ListingNotDisclosed).by_rule("SM-4").into());
+/// A preemption right is claimed only where the notice has a place for it.
+fn claim(terms: &v1::BiddingTerms, ground: Option<i32>) -> Result<Option<PreemptionGround>> {
+    let ground = ground.map(|ground| known(ground, "preemptionGround")).transpose()?;
+    match ground {
+        Some(_) if terms.preemption() == PreemptionRule::None => {
+            Err(refuse(ErrorCode::NoPreemption, "preemptionGround"))
+        }
+        ground => Ok(ground),
     }
-    require_uninvolved(call, &listing, &row)?;
-    if !input.approve {
-        row.review_note = Some(text(input.note.as_deref().unwrap_or_default(), "note", 1, 1_000)?);
-    }
-    row.status = to;
-    let row = store::save_application(&call.tx, row).await?;
-    let facts = json!({ "approve": input.approve, "note": row.review_note });
-    call.record("TransferApplicationReviewed", &row.id.text(), facts).await?;
-    Ok(row.into())
 }
 
-/// 拍卖法 22 and 30, as the model: neither a transferor nor who runs the sale may bid, nor through others.
-async fn require_one_side(
-    call: &Call,
-    mut brokerage: BrokerageClient<Peer>,
-    listing: &Listing,
-    applicant: OrganizationId,
-) -> Result<()> {
+/// 拍卖法 22 and 30, as the model: neither a transferor nor who runs the sale may bid, nor through others. Nor may who
+/// defaulted on the lot before (SM-3).
+async fn require_one_side(call: &Call, clients: &Clients, listing: &Listing, applicant: OrganizationId) -> Result<()> {
     let (transferor_id, centre_id) = (listing.organization_id.text(), listing.centre_id.text());
-    let mut code = call.actor.conflict(&transferor_id, &centre_id);
-    if code.is_none() {
-        let sides = v1::FindConflictsRequest { applicant_id: applicant.text(), transferor_id, centre_id };
-        let found = brokerage.find_conflicts(Actor::exchange().asks(sides)).await?.into_inner();
-        code = found.conflict.then_some(ErrorCode::ConflictOfInterest);
+    if let Some(code) = call.actor.conflict(&transferor_id, &centre_id) {
+        return Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into());
     }
-    match code {
-        Some(code) => Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into()),
-        None => Ok(()),
-    }
+    require_free(call, clients, listing, (applicant, "organizationId")).await
 }
 
-/// Who qualifies belongs to neither side.
-fn require_uninvolved(call: &Call, listing: &Listing, row: &Application) -> Result<()> {
-    let sides = [listing.organization_id, row.organization_id];
-    if sides.iter().any(|side| call.actor.acts_for(&side.text())) {
-        return Err(Refusal::new(ErrorCode::SamePerson).by_rule("SM-4").into());
+/// The others of a consortium stand on no other side either, and are verified organizations.
+async fn require_others(
+    call: &Call,
+    clients: &Clients,
+    listing: &Listing,
+    (applicant, members): (OrganizationId, &[(OrganizationId, Member)]),
+) -> Result<()> {
+    for (n, (id, _)) in members.iter().enumerate().filter(|(_, (id, _))| *id != applicant) {
+        let field = consortium::field(n);
+        if *id == listing.organization_id {
+            return Err(Refusal::new(ErrorCode::OwnListing).at_field(&field).by_rule("SM-5").into());
+        }
+        let known = transferor::ask(clients.identity.clone(), *id).await.map_err(|error| match error {
+            Error::Refused(refusal) => Error::from(refusal.at_field(&field)),
+            fault => fault,
+        })?;
+        if !known.verified {
+            return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field(&field).into());
+        }
+        require_free(call, clients, listing, (*id, &field)).await?;
     }
     Ok(())
+}
+
+async fn require_free(
+    call: &Call,
+    clients: &Clients,
+    listing: &Listing,
+    (bidder, field): (OrganizationId, &str),
+) -> Result<()> {
+    let sides = v1::FindConflictsRequest {
+        applicant_id: bidder.text(),
+        transferor_id: listing.organization_id.text(),
+        centre_id: listing.centre_id.text(),
+    };
+    let found = clients.brokerage.clone().find_conflicts(Actor::exchange().asks(sides)).await?.into_inner();
+    if found.conflict {
+        return Err(Refusal::new(ErrorCode::ConflictOfInterest).at_field(field).by_rule("SM-5").into());
+    }
+    if store::is_barred(&call.tx, listing.origin_id, bidder).await? {
+        return Err(refuse(ErrorCode::BarredAsDefaulter, field));
+    }
+    Ok(())
+}
+
+fn refuse(code: ErrorCode, field: &str) -> Error {
+    Refusal::new(code).at_field(field).by_rule("SM-4").into()
 }

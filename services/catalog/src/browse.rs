@@ -1,6 +1,6 @@
 //! What callers read. A foreign object is left out, as a missing one would be (promise P-6).
 
-use kernel::{Actor, Context, ErrorCode, Id, Refusal, Result, text};
+use kernel::{Actor, Context, Error, ErrorCode, Id, Refusal, Result, text};
 use wire::{
     id::{AchievementId, ListingId, OrganizationId, TransferApplicationId},
     policy::{self, Of, permit},
@@ -33,6 +33,17 @@ pub async fn listings(cx: &Context, actor: &Actor, wanted: v1::Ids) -> Result<v1
     let found = store::listings(cx.db.read(), ids::<ListingId>(&wanted)?, &Sight::of(actor)).await?;
     let now = cx.clock.now();
     Ok(v1::Listings { items: found.into_iter().map(|row| row.shown(now)).collect() })
+}
+
+/// The secret reserve of a listing, told to the exchange itself alone; for everybody else it does not exist.
+pub async fn reserve(cx: &Context, actor: &Actor, wanted: v1::ReserveRequest) -> Result<v1::ReserveReply> {
+    if !actor.is_exchange() {
+        return Err(Error::not_found("listingId"));
+    }
+    let id = ListingId::parse(&wanted.listing_id, "listingId")?;
+    let found = store::listings(cx.db.read(), vec![id], &Sight::of(actor)).await?.into_iter().next();
+    let row = found.ok_or_else(|| Error::not_found("listingId"))?;
+    Ok(row.reserve(&cx.vault)?.map(|reserve| reserve.told()).unwrap_or_default())
 }
 
 /// A page of the listings that the caller may see.

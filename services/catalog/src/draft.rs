@@ -9,6 +9,8 @@ use wire::{
 };
 
 use crate::{
+    bidding,
+    bidding_terms::{self, Notice},
     listing,
     record::known,
     sight::{Sight, concerning},
@@ -31,12 +33,14 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
         // Trap 9: what holds state secrets never enters the platform, not even as a draft.
         return Err(Refusal::new(ErrorCode::SecretNotAllowed).at_field("secret").by_rule("SM-1").into());
     }
-    let terms = read_terms(&input)?;
+    let (id, notice) = (ListingId::fresh(), read_notice(&input)?);
+    let terms = notice.terms;
     terms.check(&limits(call)?)?;
+    let bidding = bidding::settle(call, id, input.bidding.as_ref(), &notice)?;
     require_own(call, achievement_id, organization_id).await?;
     let transferor = transferor::ask(identity, organization_id).await?;
     let row = Listing {
-        id: ListingId::fresh(),
+        id,
         organization_id,
         centre_id: transferor.centre_id,
         mandate_id,
@@ -46,14 +50,16 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
         field: known(input.field, "field")?,
         stage: known(input.stage, "stage")?,
         region: transferor.region,
-        conversion_mode: known(input.conversion_mode, "conversionMode")?,
-        sale_method: known(input.sale_method, "saleMethod")?,
+        conversion_mode: notice.conversion_mode,
+        sale_method: notice.sale_method,
         floor_price: terms.floor_price,
         deposit: terms.deposit,
         increment: terms.increment,
         disclosure_days: terms.disclosure_days,
         free_seconds: terms.free_seconds,
         timed_seconds: terms.timed_seconds,
+        bidding: bidding.announced,
+        reserve: bidding.reserve,
         status: ListingStatus::Draft,
         author_id: call.actor.person_id.clone(),
         submitter_id: None,
@@ -62,6 +68,12 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
         review_note: None,
         rules_version: None,
         bidder_codes: 0,
+        scheduled: false,
+        extensions: 0,
+        round: 1,
+        relists_id: None,
+        origin_id: id,
+        approval: None,
         created_at: call.now,
     };
     if !store::insert_listing(&call.tx, row.clone()).await? {
@@ -101,7 +113,10 @@ pub async fn visible(call: &Call, id: ListingId) -> Result<Listing> {
 /// Checks a stored listing's terms against the rules of today: they may have changed since it was
 /// drafted, and a listing is disclosed under those in force. No field of the present input is to blame.
 pub fn recheck(call: &Call, row: &Listing) -> Result<()> {
-    row.terms().check(&limits(call)?).map_err(|error| match error {
+    let terms = row.terms().check(&limits(call)?);
+    let checked =
+        terms.and_then(|()| bidding_terms::recheck(&row.announced()?, &row.notice(), &bidding::figures(call)?));
+    checked.map_err(|error| match error {
         Error::Refused(mut refusal) => {
             refusal.field.clear();
             Error::Refused(refusal)
@@ -117,6 +132,7 @@ pub fn limits(call: &Call) -> Result<Limits<'_>> {
 
 /// What the audit trail keeps of a new listing.
 pub fn facts(row: &Listing) -> serde_json::Value {
+    let announced = row.announced().ok();
     json!({
         "organizationId": row.organization_id.text(),
         "mandateId": row.mandate_id.map(Id::text),
@@ -124,17 +140,29 @@ pub fn facts(row: &Listing) -> serde_json::Value {
         "deposit": row.deposit.to_string(),
         "increment": row.increment.to_string(),
         "disclosureDays": row.disclosure_days,
+        "bidding": announced.as_ref().map(|terms| json!({
+            "mode": terms.mode().stored(),
+            "closeRule": terms.close_rule().stored(),
+            "reserveCommitment": terms.reserve_commitment,
+        })),
+        "relistsId": row.relists_id.map(Id::text),
+        "approval": row.approval,
     })
 }
 
-fn read_terms(input: &v1::CreateListingInput) -> Result<Terms> {
-    Ok(Terms {
+fn read_notice(input: &v1::CreateListingInput) -> Result<Notice> {
+    let terms = Terms {
         floor_price: given(input.floor_price, "floorPrice")?,
         deposit: given(input.deposit, "deposit")?,
         increment: given(input.increment, "increment")?,
         disclosure_days: input.disclosure_days,
         free_seconds: input.free_seconds,
         timed_seconds: input.timed_seconds,
+    };
+    Ok(Notice {
+        terms,
+        sale_method: known(input.sale_method, "saleMethod")?,
+        conversion_mode: known(input.conversion_mode, "conversionMode")?,
     })
 }
 

@@ -6,7 +6,7 @@ use kernel::{Consumer, Context, Error, Event, Id, Instant, Result};
 use sea_orm::DatabaseTransaction;
 use wire::{
     id::{ListingId, TransferApplicationId},
-    v1::{self, ListingStatus, TransferApplicationStatus},
+    v1::{self, BiddingMode, ListingStatus, TransferApplicationStatus},
 };
 
 use crate::{
@@ -38,12 +38,14 @@ enum Step {
     MakeEligible(TransferApplicationId),
     Move(ListingId, ListingStatus),
     Award { listing: ListingId, winner: TransferApplicationId },
+    Default { listing: ListingId, defaulter: TransferApplicationId, passed_on: bool },
+    Forfeit(TransferApplicationId),
     Refund(ListingId),
 }
 
 impl Step {
     fn read(event: &Event) -> Result<Option<Step>> {
-        use ListingStatus::{Bidding, Contracted, Settled, Unsold};
+        use ListingStatus::{Bidding, Contracted, Settled, Terminated, Unsold};
         let listing = |id: &str| ListingId::parse(id, "listingId");
         let application = |id: &str| TransferApplicationId::parse(id, "transferApplicationId");
         Ok(Some(if let Some(e) = event.read::<v1::DepositHeld>()? {
@@ -52,6 +54,13 @@ impl Step {
             Step::Move(listing(&e.listing_id)?, Bidding)
         } else if let Some(e) = event.read::<v1::BiddingUnsold>()? {
             Step::Move(listing(&e.listing_id)?, Unsold)
+        } else if let Some(e) = event.read::<v1::BiddingCancelled>()? {
+            Step::Move(listing(&e.listing_id)?, Terminated)
+        } else if let Some(e) = event.read::<v1::AwardDefaulted>()? {
+            let defaulter = application(&e.transfer_application_id)?;
+            Step::Default { listing: listing(&e.listing_id)?, defaulter, passed_on: e.passed_on }
+        } else if let Some(e) = event.read::<v1::DepositForfeited>()? {
+            Step::Forfeit(application(&e.transfer_application_id)?)
         } else if let Some(e) = event.read::<v1::DepositsReleased>()? {
             Step::Refund(listing(&e.listing_id)?)
         } else if let Some(e) = event.read::<v1::AwardConfirmed>()? {
@@ -70,6 +79,8 @@ impl Step {
             Step::MakeEligible(id) => make_eligible(tx, id).await,
             Step::Move(id, to) => move_listing(tx, id, to, now).await,
             Step::Award { listing, winner } => award(tx, listing, winner, now).await,
+            Step::Default { listing, defaulter, passed_on } => default(tx, listing, defaulter, passed_on).await,
+            Step::Forfeit(id) => forfeit(tx, id).await,
             Step::Refund(id) => refund(tx, id).await,
         }
     }
@@ -78,7 +89,7 @@ impl Step {
 /// The deposit is on hold: the bidder gets the listing's next anonymous code (SM-4).
 async fn make_eligible(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<()> {
     let (mut listing, mut row) = known_application(tx, id).await?;
-    match arrival(application::next, row.status, TransferApplicationStatus::Eligible) {
+    match arrival(application::onward, row.status, TransferApplicationStatus::Eligible) {
         Arrival::Done => return Ok(()),
         Arrival::Early => return Err(early(&row.id.text(), row.status.stored())),
         Arrival::Due => {}
@@ -92,53 +103,128 @@ async fn make_eligible(tx: &DatabaseTransaction, id: TransferApplicationId) -> R
 }
 
 async fn move_listing(tx: &DatabaseTransaction, id: ListingId, to: ListingStatus, now: Instant) -> Result<()> {
+    use ListingStatus::{Bidding, Contracted, Disclosed, Settled, Terminated, Unsold};
     use TransferApplicationStatus::{Eligible, Lost, Refunded};
-    let Some(row) = due(tx, id, to, now).await? else { return Ok(()) };
-    let id = row.id;
+    let row = locked(tx, id).await?;
+    let stands = row.status_at(now);
+    if (to, stands) == (Bidding, Disclosed) && row.mode()? == BiddingMode::DynamicListing {
+        // Free quoting goes on inside the disclosure, which stays open to others until its cut-off.
+        store::save_listing(tx, Listing { scheduled: true, ..row }).await?;
+        return Ok(());
+    }
+    if matches!(to, Contracted | Settled) && matches!(stands, Unsold | Terminated) {
+        // What a defaulter had signed counts no more.
+        return Ok(());
+    }
+    if !is_due(&row, to, now)? {
+        return Ok(());
+    }
     store::save_listing(tx, Listing { status: to, ..row }).await?;
     match to {
-        ListingStatus::Unsold => store::move_applications(tx, id, Eligible, Lost).await,
+        Unsold | Terminated => store::move_applications(tx, id, Eligible, Lost).await,
         // The deposits of those who lost have been released by then.
-        ListingStatus::Settled => store::move_applications(tx, id, Lost, Refunded).await,
+        Settled => store::move_applications(tx, id, Lost, Refunded).await,
         _ => Ok(()),
     }
 }
 
-/// The deposits of an unsold listing are free again. Before the listing is UNSOLD nobody has lost yet.
+/// The deposits of a listing without a sale are free again. Before it is without one nobody has lost yet.
 async fn refund(tx: &DatabaseTransaction, id: ListingId) -> Result<()> {
-    let row = store::locked_listing(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))?;
-    if row.status != ListingStatus::Unsold {
+    let row = locked(tx, id).await?;
+    if !matches!(row.status, ListingStatus::Unsold | ListingStatus::Terminated) {
         return Err(early(&id.text(), row.status.stored()));
     }
     store::move_applications(tx, id, TransferApplicationStatus::Lost, TransferApplicationStatus::Refunded).await
 }
 
-/// One bidder acquires the listing, all others have lost (promise P-2). A sole bidder gets it without
-/// bidding, so the listing may come from PERIOD_ENDED.
+/// One bidder acquires the listing, all others have lost (promise P-2); an open licence has no rivals. A sole bidder
+/// gets it without bidding, so the listing may come from PERIOD_ENDED.
 async fn award(tx: &DatabaseTransaction, id: ListingId, winner: TransferApplicationId, now: Instant) -> Result<()> {
-    use TransferApplicationStatus::{Eligible, Lost, Won};
-    let Some(row) = due(tx, id, ListingStatus::TransfereeFixed, now).await? else { return Ok(()) };
-    let (_, won) = known_application(tx, winner).await?;
+    use ListingStatus::TransfereeFixed;
+    use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
+    let (row, won) = known_application(tx, winner).await?;
     if won.listing_id != id {
         return Err(Error::Internal(format!("{winner} is no application for {id}")));
     }
-    if arrival(application::next, won.status, Won) == Arrival::Early {
+    if matches!(won.status, Won | Forfeited) {
+        return Ok(());
+    }
+    let licence = row.mode()? == BiddingMode::OpenLicence;
+    // Another's award stands: it must have been defaulted on first, unless everybody is licensed.
+    let due = is_due(&row, TransfereeFixed, now)?;
+    if !due && !licence {
+        return Err(early(&id.text(), row.status.stored()));
+    }
+    if arrival(application::onward, won.status, Won) != Arrival::Due {
         return Err(early(&winner.text(), won.status.stored()));
     }
     store::save_application(tx, Application { status: Won, ..won }).await?;
-    store::move_applications(tx, id, Eligible, Lost).await?;
-    store::save_listing(tx, Listing { status: ListingStatus::TransfereeFixed, ..row }).await?;
+    if !licence {
+        store::move_applications(tx, id, Eligible, Lost).await?;
+    }
+    if due {
+        store::save_listing(tx, Listing { status: TransfereeFixed, ..row }).await?;
+    }
     Ok(())
 }
 
-/// The listing with its row held if the step to `to` is due, nothing if it is done.
-async fn due(tx: &DatabaseTransaction, id: ListingId, to: ListingStatus, now: Instant) -> Result<Option<Listing>> {
-    let row = store::locked_listing(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))?;
+/// The transferee did not sign or pay: it is barred from the lot, which passes to the next bidder or stays unsold
+/// (SM-3). Its application is FORFEITED when its deposit is. Other licensees of an open licence are not touched.
+async fn default(
+    tx: &DatabaseTransaction,
+    id: ListingId,
+    defaulter: TransferApplicationId,
+    passed_on: bool,
+) -> Result<()> {
+    use ListingStatus::{Bidding, Contracted, TransfereeFixed, Unsold};
+    use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
+    let (row, application) = known_application(tx, defaulter).await?;
+    if application.listing_id != id {
+        return Err(Error::Internal(format!("{defaulter} is no application for {id}")));
+    }
+    if !matches!(application.status, Won | Forfeited) {
+        return Err(early(&defaulter.text(), application.status.stored()));
+    }
+    store::bar(tx, row.origin_id, application.bidders()?).await?;
+    if row.mode()? == BiddingMode::OpenLicence {
+        return Ok(());
+    }
+    if !matches!(row.status, TransfereeFixed | Contracted) {
+        return Err(early(&id.text(), row.status.stored()));
+    }
+    let status = if passed_on { Bidding } else { Unsold };
+    store::save_listing(tx, Listing { status, ..row }).await?;
+    if passed_on {
+        store::move_applications(tx, id, Lost, Eligible).await?;
+    }
+    Ok(())
+}
+
+/// A defaulter's deposit is gone.
+async fn forfeit(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<()> {
+    use TransferApplicationStatus::Forfeited;
+    let (_, row) = known_application(tx, id).await?;
+    match arrival(application::onward, row.status, Forfeited) {
+        Arrival::Done => Ok(()),
+        Arrival::Early => Err(early(&id.text(), row.status.stored())),
+        Arrival::Due => {
+            store::save_application(tx, Application { status: Forfeited, ..row }).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn locked(tx: &DatabaseTransaction, id: ListingId) -> Result<Listing> {
+    store::locked_listing(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
+}
+
+/// Whether the step to `to` is due; if not, it is done already.
+fn is_due(row: &Listing, to: ListingStatus, now: Instant) -> Result<bool> {
     let stands = row.status_at(now);
-    match arrival(listing::next, stands, to) {
-        Arrival::Due => Ok(Some(row)),
-        Arrival::Done => Ok(None),
-        Arrival::Early => Err(early(&id.text(), stands.stored())),
+    match arrival(listing::onward, stands, to) {
+        Arrival::Due => Ok(true),
+        Arrival::Done => Ok(false),
+        Arrival::Early => Err(early(&row.id.text(), stands.stored())),
     }
 }
 

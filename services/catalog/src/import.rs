@@ -11,6 +11,8 @@ use wire::{
 };
 
 use crate::{
+    bidding,
+    bidding_terms::Notice,
     draft::{facts, limits},
     record::{Fit, Offer, Origin, judge},
     sight::concerning,
@@ -65,7 +67,7 @@ async fn take_in(call: &Call, transferor: &Transferor, records: Vec<v1::ImportRe
         // Ours went in only if the origin leads to our id: neither known before nor twice in this batch.
         let offer = fit.offer.as_ref().filter(|_| stored.get(&fit.origin).is_some_and(|found| found.id == *id));
         if let Some(offer) = offer {
-            drafts.push(draft(*id, transferor, (fit, offer), call.now));
+            drafts.push(draft(call, *id, transferor, (fit, offer))?);
         }
     }
     store::insert_listings(&call.tx, drafts.clone()).await?;
@@ -150,14 +152,16 @@ fn achievement(id: AchievementId, organization_id: OrganizationId, fit: &Fit, no
 }
 
 fn draft(
+    call: &Call,
     achievement_id: AchievementId,
     transferor: &Transferor,
     (fit, offer): (&Fit, &Offer),
-    now: Instant,
-) -> Listing {
-    let terms = offer.terms;
-    Listing {
-        id: ListingId::fresh(),
+) -> Result<Listing> {
+    let (id, terms) = (ListingId::fresh(), offer.terms);
+    let (sale_method, conversion_mode) = (v1::SaleMethod::OnlineBidding, v1::ConversionMode::Transfer);
+    let bidding = bidding::settle(call, id, None, &Notice { terms, sale_method, conversion_mode })?;
+    Ok(Listing {
+        id,
         organization_id: transferor.id,
         centre_id: transferor.centre_id,
         mandate_id: None,
@@ -167,14 +171,16 @@ fn draft(
         field: offer.field,
         stage: offer.stage,
         region: transferor.region.clone(),
-        conversion_mode: v1::ConversionMode::Transfer,
-        sale_method: v1::SaleMethod::OnlineBidding,
+        conversion_mode,
+        sale_method,
         floor_price: terms.floor_price,
         deposit: terms.deposit,
         increment: terms.increment,
         disclosure_days: terms.disclosure_days,
         free_seconds: terms.free_seconds,
         timed_seconds: terms.timed_seconds,
+        bidding: bidding.announced,
+        reserve: None,
         status: ListingStatus::Draft,
         author_id: AUTHOR.into(),
         submitter_id: None,
@@ -183,6 +189,12 @@ fn draft(
         review_note: None,
         rules_version: None,
         bidder_codes: 0,
-        created_at: now,
-    }
+        scheduled: false,
+        extensions: 0,
+        round: 1,
+        relists_id: None,
+        origin_id: id,
+        approval: None,
+        created_at: call.now,
+    })
 }

@@ -8,6 +8,11 @@
 //! are. The period ends by itself, at the cut-off of its last working day. How the listing goes on from
 //! there is told by the other services' events: bidding, award, contract, settlement.
 //!
+//! What the notice says of bidding is fixed when the listing is drafted. A secret reserve price is sealed at rest and
+//! known to everybody else by its commitment alone, until the auction reveals it. A disclosure that ended without
+//! bidding is extended, left unsold or terminated; an unsold lot may be offered again, once, for less. Whoever
+//! defaulted on a lot never comes back to it.
+//!
 //! Whoever sells, brokers or runs a sale does not buy in it, nor through another organization (SM-5).
 //!
 //! Achievements are public. Listings are public from disclosure on, and until then seen by the transferor,
@@ -18,12 +23,23 @@
 mod api;
 mod application;
 mod apply;
+mod bidding;
+mod bidding_terms;
 mod browse;
+mod conclude;
+mod consortium;
 mod draft;
 mod feed;
 mod import;
 mod listing;
+#[cfg(test)]
+mod lot_tests;
+#[cfg(test)]
+mod notice_tests;
+mod qualify;
 mod record;
+mod relist;
+mod reserve;
 mod review;
 #[cfg(test)]
 mod scope_tests;

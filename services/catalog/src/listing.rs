@@ -9,14 +9,30 @@ use crate::transition;
 #[must_use]
 pub fn next(status: ListingStatus) -> &'static [ListingStatus] {
     match status {
+        // DYNAMIC_LISTING is scheduled while the disclosure runs: bidding follows it without a break.
+        Disclosed => &[PeriodEnded, Bidding, Terminated],
+        // The disclosure may be extended (G8).
+        PeriodEnded => &[Bidding, TransfereeFixed, Unsold, Terminated, Disclosed],
+        // The transferee may default: then the lot passes to the next bidder, or stays unsold.
+        TransfereeFixed => &[Contracted, Bidding, Unsold],
+        Contracted => &[Settled, Bidding, Unsold],
+        other => onward(other),
+    }
+}
+
+/// The statuses that may follow as long as the sale goes on its way: no extension, no default. It never leads back, so
+/// that an event that comes late can be told from one that comes early.
+#[must_use]
+pub fn onward(status: ListingStatus) -> &'static [ListingStatus] {
+    match status {
         Draft | Returned => &[Submitted],
         Submitted => &[Disclosed, Returned, Rejected],
-        Disclosed => &[PeriodEnded],
-        PeriodEnded => &[Bidding, TransfereeFixed, Unsold],
-        Bidding => &[TransfereeFixed, Unsold],
+        Disclosed => &[PeriodEnded, Terminated],
+        PeriodEnded => &[Bidding, TransfereeFixed, Unsold, Terminated],
+        Bidding => &[TransfereeFixed, Unsold, Terminated],
         TransfereeFixed => &[Contracted],
         Contracted => &[Settled],
-        Rejected | Settled | Unsold => &[],
+        Rejected | Settled | Unsold | Terminated => &[],
     }
 }
 
@@ -26,11 +42,19 @@ pub fn require(from: ListingStatus, to: ListingStatus) -> Result<()> {
 }
 
 /// The end of disclosure is a function of time, not of a timer: nothing is written when it comes, so a
-/// stored DISCLOSED means PERIOD_ENDED from the cut-off on.
+/// stored DISCLOSED means PERIOD_ENDED from the cut-off on, or BIDDING if a session was scheduled meanwhile.
 #[must_use]
-pub fn effective(stored: ListingStatus, disclosure_ends_at: Option<Instant>, now: Instant) -> ListingStatus {
+pub fn effective(
+    stored: ListingStatus,
+    disclosure_ends_at: Option<Instant>,
+    scheduled: bool,
+    now: Instant,
+) -> ListingStatus {
     match (stored, disclosure_ends_at) {
-        (Disclosed, Some(end)) if end <= now => PeriodEnded,
+        (Disclosed, Some(end)) if end <= now => match scheduled {
+            true => Bidding,
+            false => PeriodEnded,
+        },
         _ => stored,
     }
 }
@@ -50,7 +74,7 @@ mod tests {
     use super::*;
     use crate::transition::{Arrival, arrival};
 
-    const ALL: [ListingStatus; 11] = [
+    const ALL: [ListingStatus; 12] = [
         Draft,
         Submitted,
         Returned,
@@ -62,6 +86,7 @@ mod tests {
         Contracted,
         Settled,
         Unsold,
+        Terminated,
     ];
 
     #[test]
@@ -73,17 +98,50 @@ mod tests {
             (Submitted, Rejected),
             (Returned, Submitted),
             (Disclosed, PeriodEnded),
+            (Disclosed, Bidding),
+            (Disclosed, Terminated),
+            (PeriodEnded, Disclosed),
             (PeriodEnded, Bidding),
             (PeriodEnded, TransfereeFixed),
             (PeriodEnded, Unsold),
+            (PeriodEnded, Terminated),
             (Bidding, TransfereeFixed),
             (Bidding, Unsold),
+            (Bidding, Terminated),
             (TransfereeFixed, Contracted),
+            (TransfereeFixed, Bidding),
+            (TransfereeFixed, Unsold),
             (Contracted, Settled),
+            (Contracted, Bidding),
+            (Contracted, Unsold),
         ];
         for from in ALL {
             for to in ALL {
                 assert_eq!(require(from, to).is_ok(), allowed.contains(&(from, to)), "{from:?} → {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_of_a_sale_is_part_of_the_table_and_never_leads_back() {
+        let aside = [
+            (Disclosed, Bidding),
+            (PeriodEnded, Disclosed),
+            (TransfereeFixed, Bidding),
+            (TransfereeFixed, Unsold),
+            (Contracted, Bidding),
+            (Contracted, Unsold),
+        ];
+        for from in ALL {
+            for to in ALL {
+                let (may, goes_on) = (next(from).contains(&to), onward(from).contains(&to));
+                assert_eq!(may, goes_on || aside.contains(&(from, to)), "{from:?} → {to:?}");
+            }
+        }
+        for from in ALL.into_iter().filter(|status| !PRIVATE.contains(status)) {
+            for to in onward(from) {
+                assert_eq!(arrival(onward, *to, from), Arrival::Done, "{from:?} lies behind {to:?}");
+                assert_ne!(arrival(onward, from, *to), Arrival::Done, "{to:?} does not lie behind {from:?}");
             }
         }
     }
@@ -98,10 +156,12 @@ mod tests {
     #[test]
     fn the_period_ends_at_the_cut_off_itself() {
         let end = Some(Instant(1_000));
-        assert_eq!(effective(Disclosed, end, Instant(999)), Disclosed);
-        assert_eq!(effective(Disclosed, end, Instant(1_000)), PeriodEnded);
-        for status in ALL.into_iter().filter(|status| *status != Disclosed) {
-            assert_eq!(effective(status, end, Instant(2_000)), status);
+        for (scheduled, after) in [(false, PeriodEnded), (true, Bidding)] {
+            assert_eq!(effective(Disclosed, end, scheduled, Instant(999)), Disclosed);
+            assert_eq!(effective(Disclosed, end, scheduled, Instant(1_000)), after);
+            for status in ALL.into_iter().filter(|status| *status != Disclosed) {
+                assert_eq!(effective(status, end, scheduled, Instant(2_000)), status);
+            }
         }
     }
 
@@ -117,9 +177,14 @@ mod tests {
             (Bidding, Contracted, Arrival::Early),
             (Disclosed, Bidding, Arrival::Early),
             (Unsold, TransfereeFixed, Arrival::Early),
+            (TransfereeFixed, Unsold, Arrival::Early),
+            (Bidding, TransfereeFixed, Arrival::Due),
+            (Disclosed, Terminated, Arrival::Due),
+            (Bidding, Terminated, Arrival::Due),
+            (Terminated, Bidding, Arrival::Done),
         ];
         for (from, to, expected) in cases {
-            assert_eq!(arrival(next, from, to), expected, "{from:?} → {to:?}");
+            assert_eq!(arrival(onward, from, to), expected, "{from:?} → {to:?}");
         }
     }
 }

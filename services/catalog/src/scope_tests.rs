@@ -82,7 +82,7 @@ async fn staff_reach_the_listings_of_their_centres_and_no_others() {
     let approve = v1::ReviewTransferApplicationInput {
         transfer_application_id: application.id.clone(),
         approve: true,
-        note: None,
+        ..v1::ReviewTransferApplicationInput::default()
     };
     assert_eq!(ask!(town, review_transfer_application, &far, transfer_application, approve.clone()), Err(NotFound));
     ask!(town, review_transfer_application, &near, transfer_application, approve).unwrap();

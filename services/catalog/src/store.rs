@@ -1,19 +1,22 @@
 //! The tables of this service; the only file that knows columns.
 
-use kernel::{Id, Instant, Paging, Result, Slice, page};
+use kernel::{Error, Id, Instant, Paging, Result, Slice, Vault, page};
+use prost::Message;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
     IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Func, OnConflict},
 };
 use wire::{
-    id::{AchievementId, ListingId, OrganizationId, TransferApplicationId},
-    v1::{self, ListingStatus, TechnologyField, TransferApplicationStatus},
+    id::{AchievementId, ListingId, OrganizationId},
+    v1::{self, ListingStatus, TechnologyField},
 };
 
-use crate::{listing as sm3, sight::Sight, terms::Terms};
+use crate::{bidding_terms::Notice, listing as sm3, reserve::Reserve, sight::Sight, terms::Terms};
 
 mod achievement;
+mod application;
+mod lot;
 
 mod listing {
     use sea_orm::entity::prelude::*;
@@ -43,6 +46,10 @@ mod listing {
         pub disclosure_days: i32,
         pub free_seconds: i32,
         pub timed_seconds: i32,
+        /// The announced terms of bidding, as the wire carries them.
+        pub bidding: Vec<u8>,
+        /// The secret reserve, sealed.
+        pub reserve: Option<Vec<u8>>,
         /// As last written: PERIOD_ENDED never is, see [`crate::listing::effective`].
         pub status: v1::ListingStatus,
         pub author_id: String,
@@ -53,42 +60,34 @@ mod listing {
         pub rules_version: Option<String>,
         /// How many bidder codes are given out.
         pub bidder_codes: i32,
-        pub created_at: kernel::Instant,
-    }
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-mod application {
-    use sea_orm::entity::prelude::*;
-    use wire::{id, v1};
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "transfer_application")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: id::TransferApplicationId,
-        pub listing_id: id::ListingId,
-        pub organization_id: id::OrganizationId,
-        /// The listing's.
-        pub centre_id: id::OrganizationId,
-        pub status: v1::TransferApplicationStatus,
-        pub deposit: kernel::Money,
-        pub bidder_code: Option<String>,
-        pub review_note: Option<String>,
+        /// Whether a session was scheduled while the disclosure ran.
+        pub scheduled: bool,
+        /// How often its disclosure was extended.
+        pub extensions: i32,
+        /// 1 for the first time that the lot is offered.
+        pub round: i32,
+        pub relists_id: Option<id::ListingId>,
+        /// The first listing of the lot.
+        pub origin_id: id::ListingId,
+        /// What approves a deep price cut.
+        pub approval: Option<String>,
         pub created_at: kernel::Instant,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
 
 pub use achievement::{Achievement, achievement_page, achievements, achievements_from, insert_achievements};
-pub use application::Model as Application;
+pub use application::{
+    Application, application_page, applications, count_eligible, enter, insert_application, locked_application,
+    move_applications, rank_taken, save_application,
+};
 pub use listing::Model as Listing;
+pub use lot::{bar, is_barred, is_relisted, origin};
 
 impl Listing {
     /// Where it stands at `now`.
     pub fn status_at(&self, now: Instant) -> ListingStatus {
-        sm3::effective(self.status, self.disclosure_ends_at, now)
+        sm3::effective(self.status, self.disclosure_ends_at, self.scheduled, now)
     }
 
     /// Its terms.
@@ -103,9 +102,31 @@ impl Listing {
         }
     }
 
+    /// What else decides which terms of bidding it may have.
+    pub fn notice(&self) -> Notice {
+        Notice { terms: self.terms(), sale_method: self.sale_method, conversion_mode: self.conversion_mode }
+    }
+
+    /// What the notice says of bidding.
+    pub fn announced(&self) -> Result<v1::BiddingTerms> {
+        let faulty = |error: prost::DecodeError| Error::Internal(format!("the terms of {}: {error}", self.id));
+        v1::BiddingTerms::decode(self.bidding.as_slice()).map_err(faulty)
+    }
+
+    /// How the winner is found.
+    pub fn mode(&self) -> Result<v1::BiddingMode> {
+        Ok(self.announced()?.mode())
+    }
+
+    /// Its secret reserve price, if it has one.
+    pub fn reserve(&self, vault: &Vault) -> Result<Option<Reserve>> {
+        self.reserve.as_deref().map(|sealed| Reserve::open(vault, self.id, sealed)).transpose()
+    }
+
     /// As callers see it at `now`.
     pub fn shown(self, now: Instant) -> v1::Listing {
         let status = self.status_at(now);
+        let bidding = self.announced().ok();
         v1::Listing {
             id: self.id.text(),
             organization_id: self.organization_id.text(),
@@ -133,22 +154,10 @@ impl Listing {
             region: self.region,
             centre_id: self.centre_id.text(),
             mandate_id: self.mandate_id.map(Id::text),
-        }
-    }
-}
-
-impl From<Application> for v1::TransferApplication {
-    fn from(row: Application) -> Self {
-        v1::TransferApplication {
-            id: row.id.text(),
-            listing_id: row.listing_id.text(),
-            organization_id: row.organization_id.text(),
-            status: row.status.into(),
-            available_transitions: crate::application::next(row.status).iter().map(|next| i32::from(*next)).collect(),
-            deposit: Some(row.deposit),
-            bidder_code: row.bidder_code,
-            review_note: row.review_note,
-            created_at: Some(row.created_at),
+            bidding,
+            round: self.round,
+            relists_id: self.relists_id.map(Id::text),
+            extensions: self.extensions,
         }
     }
 }
@@ -179,15 +188,22 @@ fn visible(sight: &Sight) -> Condition {
 
 /// The SQL form of [`sm3::effective`].
 fn stands_at(status: ListingStatus, now: Instant) -> Condition {
+    use listing::Column;
     match status {
-        ListingStatus::Disclosed => disclosed().add(listing::Column::DisclosureEndsAt.gt(now)),
-        ListingStatus::PeriodEnded => disclosed().add(listing::Column::DisclosureEndsAt.lte(now)),
-        other => Condition::all().add(listing::Column::Status.eq(other)),
+        ListingStatus::Disclosed => disclosed().add(Column::DisclosureEndsAt.gt(now)),
+        ListingStatus::PeriodEnded => ended(now, false),
+        ListingStatus::Bidding => Condition::any().add(Column::Status.eq(status)).add(ended(now, true)),
+        other => Condition::all().add(Column::Status.eq(other)),
     }
 }
 
 fn disclosed() -> Condition {
     Condition::all().add(listing::Column::Status.eq(ListingStatus::Disclosed))
+}
+
+fn ended(now: Instant, scheduled: bool) -> Condition {
+    use listing::Column;
+    disclosed().add(Column::DisclosureEndsAt.lte(now)).add(Column::Scheduled.eq(scheduled))
 }
 
 /// A case-insensitive substring search. Both sides are folded by the database, so that they are folded
@@ -253,74 +269,6 @@ pub async fn insert_listings(tx: &DatabaseTransaction, rows: Vec<Listing>) -> Re
 
 pub async fn save_listing(tx: &DatabaseTransaction, row: Listing) -> Result<Listing> {
     Ok(row.into_active_model().reset_all().update(tx).await?)
-}
-
-pub async fn applications(
-    db: &impl ConnectionTrait,
-    ids: Vec<TransferApplicationId>,
-    sight: &Sight,
-) -> Result<Vec<Application>> {
-    let select = application::Entity::find().filter(application::Column::Id.is_in(ids));
-    Ok(select.filter(applied(sight)).all(db).await?)
-}
-
-/// The SQL form of [`Sight::covers_application`].
-fn applied(sight: &Sight) -> Condition {
-    sight.places.filter(&[application::Column::OrganizationId], application::Column::CentreId)
-}
-
-pub async fn application_page(
-    db: &impl ConnectionTrait,
-    listing: Option<ListingId>,
-    organization: Option<OrganizationId>,
-    sight: &Sight,
-    paging: Paging,
-) -> Result<Slice<Application>> {
-    use application::Column;
-    let narrowed = Condition::all()
-        .add(applied(sight))
-        .add_option(listing.map(|listing| Column::ListingId.eq(listing)))
-        .add_option(organization.map(|organization| Column::OrganizationId.eq(organization)));
-    page(db, application::Entity::find().filter(narrowed), Column::Id, paging).await
-}
-
-/// Loads an application and holds its row; its listing's row is held first.
-pub async fn locked_application(
-    tx: &DatabaseTransaction,
-    id: TransferApplicationId,
-) -> Result<Option<(Listing, Application)>> {
-    let Some(found) = application::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
-    let Some(listing) = locked_listing(tx, found.listing_id).await? else { return Ok(None) };
-    let locked = application::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
-    Ok(locked.map(|application| (listing, application)))
-}
-
-/// Inserts an application unless the organization has one for the listing; tells whether it did.
-pub async fn insert_application(tx: &DatabaseTransaction, row: Application) -> Result<bool> {
-    use application::Column;
-    let taken = OnConflict::columns([Column::ListingId, Column::OrganizationId]).do_nothing().to_owned();
-    let insert = application::Entity::insert(row.into_active_model().reset_all()).on_conflict(taken);
-    Ok(insert.exec_without_returning(tx).await? == 1)
-}
-
-pub async fn save_application(tx: &DatabaseTransaction, row: Application) -> Result<Application> {
-    Ok(row.into_active_model().reset_all().update(tx).await?)
-}
-
-/// Moves every application of a listing that is at `from` on to `to`.
-pub async fn move_applications(
-    tx: &DatabaseTransaction,
-    listing: ListingId,
-    from: TransferApplicationStatus,
-    to: TransferApplicationStatus,
-) -> Result<()> {
-    application::Entity::update_many()
-        .col_expr(application::Column::Status, Expr::value(to))
-        .filter(application::Column::ListingId.eq(listing))
-        .filter(application::Column::Status.eq(from))
-        .exec(tx)
-        .await?;
-    Ok(())
 }
 
 /// The listings of these achievements, oldest first.

@@ -25,7 +25,7 @@ pub struct Town {
     pub broker: Actor,
     pub reviewer: Actor,
     pub qualifier: Actor,
-    _dir: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
 }
 
 pub fn person(name: &str, organization: OrganizationId, roles: &[Role], centre: bool) -> Actor {
@@ -59,7 +59,7 @@ pub async fn town() -> Town {
         catalog,
         registry,
         university,
-        _dir: dir,
+        dir,
     }
 }
 
@@ -113,7 +113,11 @@ impl Town {
     }
 
     pub async fn disclosed(&self) -> v1::Listing {
-        let draft = ask!(self, create_listing, &self.broker, listing, self.terms()).unwrap();
+        self.disclosed_as(self.terms()).await
+    }
+
+    pub async fn disclosed_as(&self, input: v1::CreateListingInput) -> v1::Listing {
+        let draft = ask!(self, create_listing, &self.broker, listing, input).unwrap();
         let input = v1::SubmitListingInput { listing_id: draft.id.clone() };
         ask!(self, submit_listing, &self.broker, listing, input).unwrap();
         self.review(&self.reviewer, &draft.id, ReviewDecision::Approve).await.unwrap()
@@ -121,13 +125,25 @@ impl Town {
 
     pub async fn apply(&self, bidder: &Actor, listing_id: &str) -> Result<v1::TransferApplication, ErrorCode> {
         let organization_id = bidder.memberships[0].organization_id.clone();
-        let input = v1::ApplyForTransferInput { listing_id: listing_id.into(), organization_id };
+        let input = v1::ApplyForTransferInput {
+            listing_id: listing_id.into(),
+            organization_id,
+            ..v1::ApplyForTransferInput::default()
+        };
         ask!(self, apply_for_transfer, bidder, transfer_application, input)
     }
 
     pub async fn qualify(&self, id: &str) -> Result<v1::TransferApplication, ErrorCode> {
-        let input =
-            v1::ReviewTransferApplicationInput { transfer_application_id: id.into(), approve: true, note: None };
+        self.ranked(id, None).await
+    }
+
+    pub async fn ranked(&self, id: &str, rank: Option<i32>) -> Result<v1::TransferApplication, ErrorCode> {
+        let input = v1::ReviewTransferApplicationInput {
+            transfer_application_id: id.into(),
+            approve: true,
+            note: None,
+            preemption_rank: rank,
+        };
         ask!(self, review_transfer_application, &self.qualifier, transfer_application, input)
     }
 

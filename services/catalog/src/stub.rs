@@ -26,12 +26,14 @@ pub struct Registry {
     pub centres: Arc<Mutex<HashMap<String, OrganizationId>>>,
     /// Applicants that stand on the other side.
     pub conflicts: Arc<Mutex<Vec<String>>>,
+    /// Who is not verified after all.
+    pub unverified: Arc<Mutex<Vec<String>>>,
 }
 
 impl Registry {
     /// Where this centre looks after everybody.
     pub fn of(centre: OrganizationId) -> Registry {
-        Registry { centre, centres: Arc::default(), conflicts: Arc::default() }
+        Registry { centre, centres: Arc::default(), conflicts: Arc::default(), unverified: Arc::default() }
     }
 
     /// Clients that find it.
@@ -44,10 +46,12 @@ impl Registry {
 
     fn organization(&self, id: String) -> v1::Organization {
         let centre = self.centres.lock().unwrap().get(&id).copied().unwrap_or(self.centre);
+        let verified = !self.unverified.lock().unwrap().contains(&id);
+        let status = if verified { OrganizationStatus::Verified } else { OrganizationStatus::Suspended };
         v1::Organization {
             id,
             region: "510100".into(),
-            status: OrganizationStatus::Verified.into(),
+            status: status.into(),
             centre_id: centre.text(),
             ..v1::Organization::default()
         }

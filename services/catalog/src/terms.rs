@@ -3,13 +3,13 @@
 use kernel::{Error, ErrorCode, Money, Refusal, Result, rules::RuleParameter};
 
 /// No amount of a listing is above ten trillion yuan; a larger one is a slip of the pen.
-const LARGEST: Money = Money(1_000_000_000_000_000);
+pub const LARGEST: Money = Money(1_000_000_000_000_000);
 
 /// No disclosure is longer, or its end would leave the loaded calendar.
-const LONGEST_DISCLOSURE: i64 = 120;
+pub const LONGEST_DISCLOSURE: i64 = 120;
 
 /// No free bidding period is longer than seven days.
-const LONGEST_FREE: i64 = 604_800;
+pub const LONGEST_FREE: i64 = 604_800;
 
 /// The terms of a sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,13 @@ impl<'a> Limits<'a> {
         }
     }
 
+    /// The largest deposit for a floor price (G10), to the fen below.
+    #[must_use]
+    pub fn deposit_cap(&self, floor: Money) -> Money {
+        let exact = i128::from(floor.0) * i128::from(self.deposit.value) / 10_000;
+        Money(i64::try_from(exact).unwrap_or(i64::MAX))
+    }
+
     /// The usual lengths of the free period and of the timed cycle, in seconds.
     #[must_use]
     pub fn usual_seconds(&self) -> (i32, i32) {
@@ -112,7 +119,7 @@ impl Terms {
         } else {
             return Ok(());
         };
-        let cap = Money(i64::try_from(floor * bp / 10_000).unwrap_or(i64::MAX));
+        let cap = limits.deposit_cap(self.floor_price);
         let accepted = if deposit <= 0 { format!("0.01–{cap}") } else { format!("≤ {cap}") };
         Err(Refusal::new(code).at_field("deposit").by_rule(&rule.id).accepting(accepted).into())
     }

@@ -7,10 +7,11 @@ use wire::{id::OrganizationId, v1::ContractStatus};
 #[must_use]
 pub fn next(status: ContractStatus) -> &'static [ContractStatus] {
     match status {
-        ContractStatus::Draft => &[ContractStatus::HalfSigned],
-        ContractStatus::HalfSigned => &[ContractStatus::Signed],
-        ContractStatus::Signed => &[ContractStatus::Registered],
-        ContractStatus::Registered => &[],
+        ContractStatus::Draft => &[ContractStatus::HalfSigned, ContractStatus::Cancelled],
+        ContractStatus::HalfSigned => &[ContractStatus::Signed, ContractStatus::Cancelled],
+        ContractStatus::Signed => &[ContractStatus::Registered, ContractStatus::Cancelled],
+        ContractStatus::Registered => &[ContractStatus::Cancelled],
+        ContractStatus::Cancelled => &[],
     }
 }
 
@@ -40,6 +41,7 @@ impl Standing<'_> {
     /// Where the contract stands after this signature. A second signature of one side is refused, as is one under
     /// another text (E2), and the signature of a person who has signed for the other side.
     pub fn sign(&self, signing: Signing<'_>) -> Result<ContractStatus> {
+        self.require_standing()?;
         if self.signatures.iter().any(|(side, _)| *side == signing.side) {
             return Err(Refusal::new(ErrorCode::AlreadySigned).at_field("organizationId").into());
         }
@@ -57,12 +59,23 @@ impl Standing<'_> {
 
     /// Whether the contract may be registered now: after both have signed (T10), and once.
     pub fn require_registrable(&self) -> Result<()> {
+        self.require_standing()?;
         match self.status {
             ContractStatus::Draft | ContractStatus::HalfSigned => {
                 let refusal = Refusal::new(ErrorCode::ContractNotSigned).by_rule("T10");
                 Err(refusal.accepting(ContractStatus::Signed.stored()).into())
             }
             _ => self.require(ContractStatus::Registered),
+        }
+    }
+
+    /// Nobody signs or registers the contract of a winner who defaulted.
+    fn require_standing(&self) -> Result<()> {
+        match self.status {
+            ContractStatus::Cancelled => {
+                Err(Refusal::new(ErrorCode::DealCancelled).at_field("contractId").by_rule("SM-3").into())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -114,8 +127,13 @@ mod tests {
     use kernel::Id;
     use proptest::prelude::*;
 
-    const ALL: [ContractStatus; 4] =
-        [ContractStatus::Draft, ContractStatus::HalfSigned, ContractStatus::Signed, ContractStatus::Registered];
+    const ALL: [ContractStatus; 5] = [
+        ContractStatus::Draft,
+        ContractStatus::HalfSigned,
+        ContractStatus::Signed,
+        ContractStatus::Registered,
+        ContractStatus::Cancelled,
+    ];
 
     fn standing(status: ContractStatus, signatures: &[(OrganizationId, &'static str)]) -> Standing<'static> {
         Standing { status, document_hash: "right", signatures: signatures.to_vec() }
@@ -125,7 +143,8 @@ mod tests {
     fn a_contract_goes_one_step_at_a_time_and_never_back() {
         for from in ALL {
             for to in ALL {
-                assert_eq!(next(from).contains(&to), to as i32 == from as i32 + 1, "{from:?} → {to:?}");
+                let cancelled = to == ContractStatus::Cancelled && from != to;
+                assert_eq!(next(from).contains(&to), cancelled || to as i32 == from as i32 + 1, "{from:?} → {to:?}");
                 let same = standing(from, &[]).require(to).is_ok();
                 assert_eq!(same, next(from).contains(&to));
             }
@@ -154,6 +173,10 @@ mod tests {
         let both = standing(ContractStatus::Signed, &[(seller, "a"), (buyer, "b")]);
         assert_eq!(code(both.sign(by(buyer, "b", "right"))), ErrorCode::AlreadySigned);
         assert_eq!(code(both.sign(by(OrganizationId::fresh(), "c", "right"))), ErrorCode::IllegalTransition);
+        for signatures in [&[][..], &[(seller, "a")], &[(seller, "a"), (buyer, "b")]] {
+            let cancelled = standing(ContractStatus::Cancelled, signatures);
+            assert_eq!(code(cancelled.sign(by(buyer, "b", "right"))), ErrorCode::DealCancelled);
+        }
     }
 
     #[test]
@@ -163,6 +186,7 @@ mod tests {
         assert_eq!(code(ContractStatus::HalfSigned), Err(ErrorCode::ContractNotSigned));
         assert_eq!(code(ContractStatus::Signed), Ok(()));
         assert_eq!(code(ContractStatus::Registered), Err(ErrorCode::IllegalTransition));
+        assert_eq!(code(ContractStatus::Cancelled), Err(ErrorCode::DealCancelled));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Events in: a confirmed award opens a deal, settled money closes it.
+//! Events in: a confirmed award opens a deal, settled money closes it, a winner's default cancels it.
 
 use async_trait::async_trait;
 use kernel::{Consumer, Context, Error, Event, Id, Result, calendar::cst_date, receive};
@@ -43,12 +43,16 @@ impl Consumer for Deals {
         if let Some(settled) = event.read::<v1::DealSettled>()? {
             return receive(&self.cx, event, |tx| Box::pin(async move { close(&cx, tx, &settled).await })).await;
         }
+        if let Some(default) = event.read::<v1::AwardDefaulted>()? {
+            return receive(&self.cx, event, |tx| Box::pin(async move { cancel(&cx, tx, &default).await })).await;
+        }
         Ok(())
     }
 }
 
 /// Opens the deal of an award and draws up its contract. Both ids derive from the award, so that the same award never
-/// makes two; the text depends on the event alone, so that a repeated delivery finds the same text.
+/// makes two; the text depends on the event alone, so that a repeated delivery finds the same text. An award that is in
+/// default already opens nothing; one that follows upon another waits until that one's deal is cancelled here.
 async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed, event: &Event) -> Result<()> {
     let award_id = AwardId::parse(&award.award_id, "awardId")?;
     let (deal_id, contract_id) = (DealId::derived(award_id.0, "deal"), ContractId::derived(award_id.0, "contract"));
@@ -76,6 +80,7 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
         contract_id,
         created_at: event.at,
         centre_id: OrganizationId::parse(&award.centre_id, "centreId")?,
+        licence: award.licence,
     };
     let contract = store::contract::Model {
         id: contract_id,
@@ -88,13 +93,44 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
         created_at: event.at,
         centre_id: deal.centre_id,
     };
+    if store::standing::hold(tx, award_id).await?.is_some() || store::has_deal(tx, deal_id).await? {
+        return Ok(());
+    }
+    let listing_id = deal.listing_id;
     let facts = json!({
         "dealId": deal_id.text(), "listingId": award.listing_id, "documentHash": contract.document_hash,
     });
-    if store::open(tx, deal, contract).await? {
-        cx.record(tx, cx.clock.now(), &contract_id.text(), ("ContractDrafted", facts)).await?;
+    if !store::open(tx, deal, contract).await? {
+        return Err(Error::Unavailable(format!("{listing_id} has another deal that is not cancelled here yet")));
     }
-    Ok(())
+    cx.record(tx, cx.clock.now(), &contract_id.text(), ("ContractDrafted", facts)).await
+}
+
+/// Cancels the deal of an award in default, with its contract. If the award has not come yet, its deal will never be
+/// opened; if the deal is settled, the default is a matter for people.
+async fn cancel(cx: &Context, tx: &DatabaseTransaction, default: &v1::AwardDefaulted) -> Result<()> {
+    let award_id = AwardId::parse(&default.award_id, "awardId")?;
+    let (deal_id, contract_id) = (DealId::derived(award_id.0, "deal"), ContractId::derived(award_id.0, "contract"));
+    let now = cx.clock.now();
+    if store::standing::hold(tx, award_id).await?.is_some() {
+        return Ok(());
+    }
+    store::standing::note_default(tx, award_id, now).await?;
+    // In the order in which signing locks them.
+    let contract = store::lock_contract(tx, contract_id).await?;
+    let Some((contract, found)) = contract.zip(store::lock_deal(tx, deal_id).await?) else { return Ok(()) };
+    let facts = json!({ "awardId": default.award_id, "contractId": contract_id.text(), "from": found.status.stored() });
+    if !deal::next(found.status).contains(&DealStatus::Cancelled) {
+        tracing::error!(
+            deal = deal_id.text(),
+            status = found.status.stored(),
+            "a default came too late and was ignored"
+        );
+        return cx.record(tx, now, &deal_id.text(), ("DefaultIgnored", facts)).await;
+    }
+    store::move_contract(tx, &contract.contract, ContractStatus::Cancelled).await?;
+    store::move_deal(tx, &found, DealStatus::Cancelled).await?;
+    cx.record(tx, now, &deal_id.text(), ("DealCancelled", facts)).await
 }
 
 /// Closes a deal whose money is settled. One that is not registered yet waits: the event comes again.
@@ -104,6 +140,12 @@ async fn close(cx: &Context, tx: &DatabaseTransaction, settled: &v1::DealSettled
     let found = store::lock_deal(tx, id).await?.ok_or_else(missing)?;
     if found.status == DealStatus::Settled {
         return Ok(());
+    }
+    if found.status == DealStatus::Cancelled {
+        // Both were decided in the same moment: the money has moved, so people must look at it.
+        tracing::error!(deal = id.text(), "a cancelled deal was settled");
+        let facts = json!({ "listingId": found.listing_id.text() });
+        return cx.record(tx, cx.clock.now(), &id.text(), ("CancelledDealSettled", facts)).await;
     }
     if !deal::next(found.status).contains(&DealStatus::Settled) {
         return Err(Error::Unavailable(format!("{id} is still {}", found.status.stored())));

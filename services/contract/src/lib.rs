@@ -5,6 +5,7 @@
 //! read, so a text that changed afterwards is found (E2). Once both have signed, the contract is in effect, and a
 //! registrar who belongs to neither side recognizes and registers it: the whole price, the technical part of it, and a
 //! number that no other contract has (T11, T12). When the ledger reports that the money is settled, the deal is done.
+//! If the winner defaults before that, the deal and its contract are cancelled, and the next bidder's award opens another.
 
 mod api;
 mod capitals;

@@ -13,6 +13,8 @@ use wire::{
 
 use crate::{contract as rules, deal as deal_rules};
 
+pub mod standing;
+
 pub mod deal {
     use super::*;
     use sea_orm::entity::prelude::*;
@@ -33,6 +35,7 @@ pub mod deal {
         pub contract_id: ContractId,
         pub created_at: Instant,
         pub centre_id: OrganizationId,
+        pub licence: bool,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -148,6 +151,7 @@ impl From<deal::Model> for v1::Deal {
             created_at: Some(row.created_at),
             transfer_application_id: row.transfer_application_id.text(),
             centre_id: row.centre_id.text(),
+            licence: row.licence,
         }
     }
 }
@@ -191,10 +195,16 @@ impl From<registration::Model> for v1::RegistrationCertificate {
     }
 }
 
-/// Opens a deal with its contract; false if the deal is there already.
+/// Whether the deal is there.
+pub async fn has_deal(tx: &impl ConnectionTrait, id: DealId) -> Result<bool> {
+    Ok(deal::Entity::find_by_id(id).one(tx).await?.is_some())
+}
+
+/// Opens a deal with its contract; false if the listing has another deal, which leaves no room for it. No target: with
+/// one, PostgreSQL raises a clash on another unique column.
 pub async fn open(tx: &impl ConnectionTrait, deal: deal::Model, contract: contract::Model) -> Result<bool> {
     let opened = deal::Entity::insert(deal.into_active_model())
-        .on_conflict(OnConflict::column(deal::Column::Id).do_nothing().to_owned())
+        .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx)
         .await?;
     if opened == 1 {
@@ -268,19 +278,23 @@ pub async fn next_serial(tx: &impl ConnectionTrait, point: &str, year: i32) -> R
     row.map(|row| row.serial).ok_or_else(|| Error::Internal(format!("no serial for {point} in {year}")))
 }
 
-/// The deals in sight among those wanted by id or by listing.
+/// The deals in sight among those wanted by id or by listing: the oldest first, the cancelled ones last.
 pub async fn deals(
     db: &impl ConnectionTrait,
     sight: &Sight,
-    ids: Vec<DealId>,
-    listings: Vec<ListingId>,
+    ids: &[DealId],
+    listings: &[ListingId],
 ) -> Result<Vec<deal::Model>> {
     use deal::Column;
-    let wanted = Condition::any().add(Column::Id.is_in(ids)).add(Column::ListingId.is_in(listings));
+    let wanted = Condition::any()
+        .add(Column::Id.is_in(ids.iter().copied()))
+        .add(Column::ListingId.is_in(listings.iter().copied()));
     let select = deal::Entity::find()
         .filter(wanted)
         .filter(sight.filter(&[Column::TransferorId, Column::TransfereeId], Column::CentreId));
-    Ok(select.order_by_asc(Column::Id).all(db).await?)
+    let mut deals = select.all(db).await?;
+    deals.sort_by_key(|deal| (deal.status == DealStatus::Cancelled, deal.created_at, deal.id));
+    Ok(deals)
 }
 
 /// The contracts in sight among those wanted.
@@ -291,20 +305,23 @@ pub async fn contracts(db: &impl ConnectionTrait, sight: &Sight, ids: Vec<Contra
     dossiers(db, select.order_by_asc(Column::Id).all(db).await?).await
 }
 
-/// How many deals the centres have made, and the sum of their prices.
+/// How many deals the centres have made, and the sum of their prices; those cancelled came to nothing.
 pub async fn deal_totals(db: &impl ConnectionTrait, centres: &[OrganizationId]) -> Result<(i64, Money)> {
     let select = deal::Entity::find().select_only();
     let select = select.expr(deal::Column::Id.count()).expr(sum(deal::Column::Price));
     let wanted = Condition::all().add_option(of(deal::Column::CentreId, centres));
+    let wanted = wanted.add(deal::Column::Status.ne(DealStatus::Cancelled));
     let found: Option<(i64, Option<i64>)> = select.filter(wanted).into_tuple().one(db).await?;
     let (count, total) = found.unwrap_or_default();
     Ok((count, Money(total.unwrap_or_default())))
 }
 
-/// How many registered contracts the centres have, and the sum of their technical amounts (T11).
+/// How many registered contracts the centres have, and the sum of their technical amounts (T11). A registration that was
+/// cancelled counts no more (T9).
 pub async fn registration_totals(db: &impl ConnectionTrait, centres: &[OrganizationId]) -> Result<(i64, Money)> {
     let contracts = contract::Entity::find().select_only().column(contract::Column::Id);
     let contracts = contracts.filter(Condition::all().add_option(of(contract::Column::CentreId, centres)));
+    let contracts = contracts.filter(contract::Column::Status.ne(ContractStatus::Cancelled));
     let select = registration::Entity::find().select_only();
     let select = select.expr(registration::Column::ContractId.count()).expr(sum(registration::Column::TechnicalAmount));
     let select = select.filter(registration::Column::ContractId.in_subquery(contracts.into_query()));

@@ -95,6 +95,14 @@ impl Stage {
         self.contracts.get_deals(request(actor, wanted)).await.unwrap().into_inner().items.pop()
     }
 
+    /// The one deal that stands for the listing.
+    async fn of_listing(&self, actor: &Actor, id: ListingId) -> Option<v1::Deal> {
+        let wanted = v1::GetDealsRequest { ids: Vec::new(), listing_ids: vec![id.text()] };
+        let mut items = self.contracts.get_deals(request(actor, wanted)).await.unwrap().into_inner().items;
+        assert!(items.len() <= 1);
+        items.pop()
+    }
+
     async fn contract(&self, actor: &Actor, id: ContractId) -> Option<v1::Contract> {
         let wanted = v1::Ids { ids: vec![id.text()] };
         self.contracts.get_contracts(request(actor, wanted)).await.unwrap().into_inner().items.pop()
@@ -219,4 +227,109 @@ async fn serials_follow_each_other_and_an_altered_document_is_found() {
         v1::SignContractInput { contract_id: id.text(), organization_id: stage.buyer.text(), document_hash: hash };
     let status = stage.contracts.sign_contract(request(&buyer, input)).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Internal);
+}
+
+/// The auction's news that the award is in default.
+fn default_of(award: AwardId, listing: ListingId) -> v1::AwardDefaulted {
+    v1::AwardDefaulted { award_id: award.text(), listing_id: listing.text(), ..v1::AwardDefaulted::default() }
+}
+
+#[tokio::test]
+async fn a_default_cancels_deal_and_contract_and_makes_room_for_the_next_bidder() {
+    let stage = stage().await;
+    let seller = person("person_seller", &[(stage.seller, Role::Signatory)], false);
+    let buyer = person("person_buyer", &[(stage.buyer, Role::Signatory)], false);
+    let registrar = person("person_registrar", &[(stage.centre, Role::Registrar)], true);
+    // Unsigned, half signed, signed and registered.
+    for steps in 0..=3 {
+        let (award, next) = (AwardId::fresh(), AwardId::fresh());
+        let listing = ListingId(award.0);
+        let ids = |award: AwardId| (DealId::derived(award.0, "deal"), ContractId::derived(award.0, "contract"));
+        let ((deal, contract), (next_deal, _)) = (ids(award), ids(next));
+        stage.deliver(&stage.award(award)).await.unwrap();
+        let hash = stage.contract(&seller, contract).await.unwrap().document_hash;
+        if steps > 0 {
+            stage.sign(&seller, stage.seller, contract, &hash).await.unwrap();
+        }
+        if steps > 1 {
+            stage.sign(&buyer, stage.buyer, contract, &hash).await.unwrap();
+        }
+        if steps > 2 {
+            stage.register(&registrar, contract, [PRICE.0, 1]).await.unwrap();
+        }
+        // The next award has overtaken the default: it waits.
+        let following = v1::AwardConfirmed { listing_id: listing.text(), ..stage.award(next) };
+        assert!(matches!(stage.deliver(&following).await, Err(kernel::Error::Unavailable(_))));
+        stage.deliver(&default_of(award, listing)).await.unwrap();
+        stage.deliver(&default_of(award, listing)).await.unwrap();
+        let cancelled = stage.deal(&seller, deal).await.unwrap();
+        assert_eq!((cancelled.status(), cancelled.available_transitions.len()), (DealStatus::Cancelled, 0));
+        assert_eq!(stage.contract(&buyer, contract).await.unwrap().status(), ContractStatus::Cancelled);
+        for (actor, side) in [(&seller, stage.seller), (&buyer, stage.buyer)] {
+            assert_eq!(stage.sign(actor, side, contract, &hash).await, Err(ErrorCode::DealCancelled));
+        }
+        assert_eq!(stage.register(&registrar, contract, [PRICE.0, 1]).await, Err(ErrorCode::DealCancelled));
+        // Money that moved in the same moment leaves a record and no second status.
+        let settled = v1::DealSettled { deal_id: deal.text(), ..v1::DealSettled::default() };
+        stage.deliver(&settled).await.unwrap();
+        assert_eq!(stage.deal(&seller, deal).await.unwrap().status(), DealStatus::Cancelled);
+
+        stage.deliver(&stage.award(award)).await.unwrap();
+        assert_eq!(stage.of_listing(&seller, listing).await.unwrap().id, deal.text(), "until there is another");
+        stage.deliver(&following).await.unwrap();
+        stage.deliver(&following).await.unwrap();
+        assert_eq!(stage.of_listing(&seller, listing).await.unwrap().id, next_deal.text());
+        assert_eq!(stage.deal(&seller, next_deal).await.unwrap().status(), DealStatus::Drafted);
+    }
+    let wanted = v1::TotalsRequest::default();
+    let totals = stage.contracts.get_totals(request(&Actor::exchange(), wanted)).await.unwrap().into_inner();
+    assert_eq!((totals.deals, totals.registered_contracts), (4, 0), "cancelled ones count no more");
+}
+
+#[tokio::test]
+async fn a_default_that_overtakes_its_award_leaves_no_deal() {
+    let stage = stage().await;
+    let award = AwardId::fresh();
+    let deal = DealId::derived(award.0, "deal");
+    stage.deliver(&default_of(award, ListingId(award.0))).await.unwrap();
+    stage.deliver(&stage.award(award)).await.unwrap();
+    assert!(stage.deal(&Actor::exchange(), deal).await.is_none());
+    // A settled deal stays settled.
+    let award = AwardId::fresh();
+    let (deal, contract) = (DealId::derived(award.0, "deal"), ContractId::derived(award.0, "contract"));
+    stage.deliver(&stage.award(award)).await.unwrap();
+    let hash = stage.contract(&Actor::exchange(), contract).await.unwrap().document_hash;
+    for (name, side) in [("person_a", stage.seller), ("person_b", stage.buyer)] {
+        stage.sign(&person(name, &[(side, Role::Signatory)], false), side, contract, &hash).await.unwrap();
+    }
+    let registrar = person("person_registrar", &[(stage.centre, Role::Registrar)], true);
+    stage.register(&registrar, contract, [PRICE.0, 1]).await.unwrap();
+    stage.deliver(&v1::DealSettled { deal_id: deal.text(), ..v1::DealSettled::default() }).await.unwrap();
+    stage.deliver(&default_of(award, ListingId(award.0))).await.unwrap();
+    assert_eq!(stage.deal(&Actor::exchange(), deal).await.unwrap().status(), DealStatus::Settled);
+    let audit = kernel::audit_page(&stage.cx.db, SERVICE, Some(&deal.text()), Some(100), None).await.unwrap();
+    assert!(audit.items.iter().any(|event| event.kind == "DefaultIgnored"));
+}
+
+#[tokio::test]
+async fn an_open_licence_has_a_deal_for_each_acceptor() {
+    let stage = stage().await;
+    let (listing, awards) = (ListingId::fresh(), [(); 3].map(|()| AwardId::fresh()));
+    for award in awards {
+        let confirmed = v1::AwardConfirmed { listing_id: listing.text(), licence: true, ..stage.award(award) };
+        stage.deliver(&confirmed).await.unwrap();
+    }
+    let deals = awards.map(|award| DealId::derived(award.0, "deal"));
+    let wanted = v1::GetDealsRequest {
+        ids: deals.iter().map(|id| id.text()).collect(),
+        listing_ids: vec![listing.text(), ListingId::fresh().text()],
+    };
+    let found = stage.contracts.get_deals(request(&Actor::exchange(), wanted)).await.unwrap().into_inner().items;
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(|deal| deal.licence));
+    let first = found[0].id.clone();
+    assert_eq!(stage.of_listing(&Actor::exchange(), listing).await.unwrap().id, first);
+    let at = deals.iter().position(|id| id.text() == first).unwrap();
+    stage.deliver(&default_of(awards[at], listing)).await.unwrap();
+    assert_ne!(stage.of_listing(&Actor::exchange(), listing).await.unwrap().id, first, "the others stand");
 }

@@ -76,6 +76,21 @@ impl AuctionQuery {
         let events = answer(caller.clients.auction.clone().list_auction_events(caller.request(request)).await)?;
         Ok(log(after_seq > 0, events.items, events.has_next, |event| event.seq.to_string()))
     }
+
+    /// What anybody decides a finished session again with, identities masked as in its events. Null before the session
+    /// is SOLD, UNSOLD or CANCELLED. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
+    #[graphql(complexity = "20 + child_complexity")]
+    async fn evidence(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session's id.")] session_id: ID,
+    ) -> Result<Option<v1::Evidence>> {
+        let caller = Caller::of(ctx)?;
+        let request = caller.request(v1::EvidenceRequest { session_id: session_id.0 });
+        Ok(answer(caller.clients.auction.clone().get_evidence(request).await)?.evidence)
+    }
 }
 
 /// Events have no links, so one costs little.

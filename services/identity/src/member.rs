@@ -137,7 +137,9 @@ pub async fn oversee(cx: &Context, actor: &Actor, id: OrganizationId) -> Result<
 /// The members of an organization, for those who manage it.
 pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListMembersRequest) -> Result<v1::MemberPage> {
     let id = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
-    oversee(cx, actor, id).await?;
+    if !actor.is_exchange() {
+        oversee(cx, actor, id).await?;
+    }
     let paging = wanted.page.unwrap_or_default().newest_first::<PersonId>()?;
     let slice = list_members(cx.db.read(), id, paging).await?;
     let ids = slice.items.iter().map(|member| member.person_id).collect();

@@ -13,6 +13,7 @@ pub mod operations;
 pub mod roles;
 /// The verb `schema`.
 pub mod schema;
+pub mod sealed;
 pub mod seed;
 pub mod serve;
 /// When to stop.

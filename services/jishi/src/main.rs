@@ -32,7 +32,8 @@ enum Verb {
     Import(jishi::import::Arguments),
     /// Load a public code list: regions (gbt2260) or industries (gbt4754).
     Codes(jishi::codes::Arguments),
-    /// Recompute the audit log and name the first record that was changed, deleted, inserted or reordered.
+    /// Recompute the audit log, or a lot from its published bundle, and name the first record that was changed, deleted,
+    /// inserted or reordered.
     Verify(jishi::verify::Arguments),
     /// Print the present code of a demo account's second factor, or of any authenticator's secret.
     Code(jishi::code::Arguments),
@@ -46,6 +47,11 @@ enum Verb {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+    /// Seal a bid to a lot's key, on the bidder's own machine (docs/sealed-bids.md).
+    Seal(jishi::sealed::Offer),
+    /// What trustees of sealed bids do on their own machines.
+    #[command(subcommand)]
+    Trustee(jishi::sealed::Trustee),
     /// Play one deal and one financing on an exchange of its own, and check what came of them.
     Demo(jishi::demo::Demo),
 }
@@ -69,11 +75,13 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Seed(arguments) => jishi::seed::run(&read()?, arguments).await,
         Verb::Import(arguments) => jishi::import::import(&read()?, &arguments).await,
         Verb::Codes(arguments) => jishi::codes::run(&read()?, &arguments, std::io::stdout()).await,
-        Verb::Verify(arguments) => jishi::verify::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::Verify(arguments) => jishi::verify::run(read, &arguments, std::io::stdout()).await,
         Verb::Code(arguments) => jishi::code::run(read, arguments).await,
         Verb::Schema => jishi::schema::print(),
         Verb::Permissions => jishi::schema::print_permissions(),
         Verb::Operations { files } => jishi::operations::print(&files),
+        Verb::Seal(offer) => jishi::sealed::print_sealed(&offer, std::io::stdout()),
+        Verb::Trustee(trustee) => jishi::sealed::print_trustee(&trustee, std::io::stdout()),
         Verb::Demo(demo) => jishi::demo::show(demo, std::io::stdout()).await,
     }
 }

@@ -147,8 +147,8 @@ fn services(config: &Config, roles: &Roles, databases: &Databases, clients: &Cli
             Role::Identity => identity::serve(context, entrance(config)?, routes),
             Role::Catalog => routes.add_service(catalog::serve(context, clients.clone())),
             Role::Auction => {
-                let (tasks, stop) = (life.tasks.clone(), life.stop.clone());
-                routes.add_service(auction::serve(context, clients.clone(), tasks, stop))
+                let life = (life.tasks.clone(), life.stop.clone());
+                auction::serve(context, clients.clone(), life, routes)
             }
             Role::Ledger => routes.add_service(ledger::serve(context, clients.clone())),
             Role::Contract => routes.add_service(contract::serve(context)),
@@ -177,7 +177,7 @@ fn limiter(config: &Config) -> Result<Limiter> {
 fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life, addresses: &Addresses) -> Result<Router> {
     let Config { rate_person: person, rate_organization: organization, rate_address: address, .. } = *config;
     Ok(gateway::router(Edge {
-        schema: gateway::schema(config.mode),
+        mode: config.mode,
         clients: clients.clone(),
         clock: clock.clone(),
         demo_accounts: demo_accounts(config),

@@ -1,7 +1,15 @@
-//! The verb `verify`: says of every service's audit log whether it is as it was written (promise P-5).
+//! The verb `verify`: says of every service's audit log whether it is as it was written (promise P-5), or decides a lot
+//! again from its published bundle, with nothing but the file (promise P-2, docs/evidence.md).
 
-use std::{io::Write, str::FromStr};
+use std::{
+    fs::File,
+    io::{BufReader, Write},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
+use auction::evidence;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kernel::{
     Clock, Id,
     audit_log::verify::{Flaw, Known, Verdict, verify},
@@ -11,11 +19,18 @@ use wire::id::AuditRecordId;
 
 use crate::{Result, config::Config, database::Databases, roles::Roles};
 
-/// What to hold the log to.
+/// What to verify, and what to hold it to.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Arguments {
+    /// A lot's bundle, as `GET /evidence/{sessionId}` gives it: neither configuration nor database is needed. Without it,
+    /// the audit log of the configured databases is verified.
+    #[arg(value_name = "BUNDLE")]
+    bundle: Option<PathBuf>,
+    /// The exchange's verifying key, got from elsewhere than the bundle: no other's bundle verifies.
+    #[arg(long, value_name = "BASE64URL", requires = "bundle")]
+    key: Option<Pinned>,
     /// A head that was noted earlier, as this verb prints it: the log must still begin with those records.
-    #[arg(long, value_name = "SERVICE:SIZE:ROOT")]
+    #[arg(long, value_name = "SERVICE:SIZE:ROOT", conflicts_with = "bundle")]
     known: Vec<Noted>,
 }
 
@@ -35,8 +50,40 @@ impl FromStr for Noted {
     }
 }
 
-/// Goes through all databases; an error if any record is not as it was.
-pub async fn run(config: &Config, arguments: &Arguments, mut out: impl Write) -> Result<()> {
+#[derive(Clone, Debug)]
+struct Pinned([u8; 32]);
+
+impl FromStr for Pinned {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Pinned, Self::Err> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| "a key is base64url without padding")?;
+        bytes.try_into().map(Pinned).map_err(|_| "a key has 32 bytes")
+    }
+}
+
+/// Verifies the bundle, or all databases; an error if any record is not as it was.
+pub async fn run(config: impl FnOnce() -> Result<Config>, arguments: &Arguments, out: impl Write) -> Result<()> {
+    match &arguments.bundle {
+        Some(bundle) => run_bundle(bundle, arguments.key.as_ref(), out),
+        None => run_databases(&config()?, arguments, out).await,
+    }
+}
+
+/// Decides one lot again.
+fn run_bundle(bundle: &Path, key: Option<&Pinned>, mut out: impl Write) -> Result<()> {
+    let file = File::open(bundle).map_err(|error| format!("{}: {error}", bundle.display()))?;
+    let verdict = evidence::verify(BufReader::with_capacity(1 << 16, file), key.map(|pinned| &pinned.0));
+    let evidence::Verdict { session_id, listing_id, rules_version, outcome, size, root, verifying_key } =
+        verdict.map_err(|flaw| format!("the bundle does not verify\n{flaw}"))?;
+    writeln!(out, "{session_id}: {outcome}")?;
+    writeln!(out, "listing {listing_id}, rules {rules_version}")?;
+    writeln!(out, "{size} records verify; head {session_id}:{size}:{root}")?;
+    let pinned = if key.is_some() { "the given key" } else { "compare it with the exchange's, or give --key" };
+    Ok(writeln!(out, "signed by {verifying_key} ({pinned})")?)
+}
+
+async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Write) -> Result<()> {
     let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
     let known: Vec<Known> = arguments.known.iter().map(|noted| noted.0.clone()).collect();
     let mut flawed = Vec::new();

@@ -46,14 +46,16 @@ pub enum Role {
     Transferor = 10,
     /// Centre staff: enters in the hall what people bring there.
     HallClerk = 11,
+    /// Centre staff: presides over hall sessions; the licence number stands with each (拍卖法 14).
+    Auctioneer = 12,
 }
 
 impl Role {
     /// Whether the role exists in an exchange centre only.
     #[must_use]
     pub fn is_staff(self) -> bool {
-        use Role::{Auditor, Cashier, HallClerk, Qualifier, Registrar, Reviewer};
-        matches!(self, Reviewer | Qualifier | HallClerk | Cashier | Registrar | Auditor)
+        use Role::{Auctioneer, Auditor, Cashier, HallClerk, Qualifier, Registrar, Reviewer};
+        matches!(self, Reviewer | Qualifier | HallClerk | Cashier | Registrar | Auditor | Auctioneer)
     }
 
     /// Whether the role counts only in a session with a second factor: all that is done for a centre,

@@ -54,6 +54,12 @@ pub struct Refusal {
     /// The exchange's time of the decision, where time matters.
     #[prost(message, optional, tag = "9")]
     pub server_time: Option<Instant>,
+    /// When the phase ends, where a bid was refused.
+    #[prost(message, optional, tag = "10")]
+    pub closes_at: Option<Instant>,
+    /// Whether the bidder's deposit stays on hold, where a bid was refused.
+    #[prost(bool, optional, tag = "11")]
+    pub deposit_held: Option<bool>,
 }
 
 /// The language that a caller asked for (`Accept-Language`); Chinese unless English is preferred.
@@ -122,6 +128,17 @@ impl Refusal {
     /// The exchange's time of the decision, where time matters.
     async fn server_time(&self) -> Option<Instant> {
         self.server_time
+    }
+
+    /// When the phase ends, where a bid was refused.
+    async fn closes_at(&self) -> Option<Instant> {
+        self.closes_at
+    }
+
+    /// Whether the bidder's deposit stays on hold, where a bid was refused.
+    #[graphql(name = "depositHeld")]
+    async fn gql_deposit_held(&self) -> Option<bool> {
+        self.deposit_held
     }
 }
 

@@ -69,6 +69,7 @@ codes! {
     DisclosureRunning "披露期尚未结束。" "The disclosure period has not ended.";
     AlreadyApplied "贵机构已登记受让意向。" "Your organization has applied already.";
     OwnListing "转让方不得受让自己的项目。" "A transferor may not acquire its own listing.";
+    BarredAsDefaulter "曾就该标的违约，不得再次受让。" "It defaulted on this lot and may not apply for it again.";
     ConflictOfInterest "存在利益冲突，不得参与受让。" "A conflict of interest bars this from acquiring it.";
     OutsideCalendar "超出已加载的工作日历。" "Outside the loaded working-day calendar.";
 
@@ -78,6 +79,7 @@ codes! {
     DepositNotDue "当前无需缴纳保证金。" "No deposit is due now.";
     DepositPaid "保证金已缴纳。" "The deposit is paid already.";
     AlreadySettled "该交易已结算。" "The deal is settled already.";
+    AlreadyDistributed "该罚没保证金已分配。" "The forfeited deposit is given out already.";
     ContractNotRegistered "合同尚未登记。" "The contract is not registered yet.";
 
     // Bidding.
@@ -97,8 +99,36 @@ codes! {
     PeriodOutOfRange "时长超出允许范围。" "The period is outside the allowed range.";
     StartInPast "开始时间已过。" "The start lies in the past.";
     AlreadyScheduled "该项目已安排竞价。" "Bidding is scheduled already.";
+    SessionPaused "竞价已暂停。" "Bidding is paused.";
+    StartPriceTaken "起始价已被应价，仅首次报价可等于起始价。" "The starting price is taken; only the first bid may equal it.";
+    NoPreemption "没有经确认的优先购买权。" "There is no confirmed preemption right.";
+    PreemptionQuota "优先购买权行使次数已用完。" "The preemption right was used as often as announced.";
+    NotContinuing "询问期内未表示继续竞价。" "It did not say in the inquiry that it goes on.";
+    NotInInquiry "当前不在询问期。" "There is no inquiry now.";
+    NoValidBid "尚无有效报价。" "It has made no valid bid.";
+    NoOffer "当前没有向优先购买权人征询。" "Nothing is offered to holders of preemption rights now.";
+    AlreadyAnswered "已作答复。" "It has answered already.";
+    ProxyNotAllowed "公告未允许委托最高价。" "The notice allows no hidden maximum.";
+    WithdrawalNotAllowed "公告未允许撤回报价，或已进入限时竞价。" "The notice allows no withdrawal, or the timed period has begun.";
+    WarningDue "落槌前须先提示。" "The hammer takes a fair warning first.";
+    NotLeading "当前不是最高报价人。" "It does not lead.";
+    ModeMismatch "该竞价方式不接受此操作。" "This way of bidding takes no such command.";
+    WrongRound "轮次不符。" "Another round is under way.";
+    BadEnvelope "密封报价格式不正确。" "This is no envelope of a sealed bid.";
+    NoTrustee "没有这位密钥保管人。" "No trustee of this round has that name.";
+    FalseShare "所交密钥份额与公布的摘要不符。" "The share is not the one whose digest was published.";
+    TermsContradict "竞价条款相互矛盾。" "The terms of bidding contradict each other.";
+    NoPaddle "没有这个号牌。" "There is no such paddle.";
+    PaddleTaken "该号牌已发出。" "This paddle is given out already.";
+    OutOfSequence "序号不连续。" "The numbers are not in sequence.";
+    BadSignature "签名不符。" "The signature does not fit.";
+    ReserveBelowFloor "保留价不得低于转让底价。" "The reserve price may not be below the floor price.";
+    ConsortiumNotAllowed "公告未允许联合受让。" "The notice allows no consortium.";
+    ExtensionsUsedUp "延牌次数已用完。" "The disclosure was extended as often as it may be.";
+    PriceCutTooDeep "降价幅度超过上限，须有批准文件。" "The price cut is too deep without an approval document.";
 
     // Contract.
+    DealCancelled "该交易因违约已撤销。" "The deal is cancelled: its winner defaulted.";
     DocumentChanged "合同文本已变化，请核对后重新签署。" "The document is not the one you saw.";
     AlreadySigned "贵方已签署。" "Your side has signed already.";
     ContractNotSigned "合同尚未由双方签署。" "The contract is not signed by both parties.";

@@ -51,4 +51,4 @@ pub use redis_bus::RedisBus;
 pub use sight::Sight;
 pub use text::text;
 pub use trace::{Trace, spawn};
-pub use vault::{DEVELOPMENT_KEY, DataKey, Vault};
+pub use vault::{DEVELOPMENT_KEY, DataKey, Vault, fresh_nonce, signed_by};

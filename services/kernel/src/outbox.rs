@@ -146,7 +146,18 @@ impl Context {
         subject: &str,
         (kind, facts): (&str, serde_json::Value),
     ) -> Result<()> {
-        append(tx, self, &Actor::exchange(), now, Draft { kind, subject, facts, announce: false }).await
+        self.record_by(tx, (&Actor::exchange(), now), subject, (kind, facts)).await
+    }
+
+    /// Writes an audit record of what somebody did inside the caller's transaction.
+    pub async fn record_by(
+        &self,
+        tx: &DatabaseTransaction,
+        (actor, now): (&Actor, Instant),
+        subject: &str,
+        (kind, facts): (&str, serde_json::Value),
+    ) -> Result<()> {
+        append(tx, self, actor, now, Draft { kind, subject, facts, announce: false }).await
     }
 }
 

@@ -67,9 +67,15 @@ pub fn local(routes: Routes) -> Peer {
     }))
 }
 
+/// Calls that no trace and no line of the log may count (promise P-3): how many sealed bids came is nobody's to know.
+const UNTOLD: [&str; 2] = ["jishi.v1.SealedBids/SubmitSealedBid", "jishi.v1.SealedBids/GetSealedReceipt"];
+
 /// Answers within a span of the call's own, and within the trace that a caller in another process names.
 async fn traced(service: Routes, request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let name = request.uri().path().trim_start_matches('/');
+    if UNTOLD.contains(&name) {
+        return service.oneshot(request).await;
+    }
     if !trace::is_stamped(request.headers()) {
         let span = tracing::debug_span!("call", otel.name = name, otel.kind = "server", rpc.system = "grpc");
         return answered(service, request).instrument(span).await;

@@ -246,6 +246,22 @@ impl DataKey {
     }
 }
 
+/// Whether the holder of an exchange's signing key signed the message; for whoever has only the public half.
+#[must_use]
+pub fn signed_by(verifying_key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+    let (Ok(key), Ok(signature)) = (VerifyingKey::from_bytes(verifying_key), Signature::from_slice(signature)) else {
+        return false;
+    };
+    key.verify_strict(message, &signature).is_ok()
+}
+
+/// Sixteen bytes that nobody can guess.
+pub fn fresh_nonce() -> Result<[u8; 16]> {
+    let mut nonce = [0; 16];
+    fill(&mut nonce)?;
+    Ok(nonce)
+}
+
 fn fill(bytes: &mut [u8]) -> Result<()> {
     OsRng.try_fill_bytes(bytes).map_err(|error| Error::Internal(error.to_string()))
 }

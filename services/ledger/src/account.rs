@@ -3,7 +3,7 @@
 use kernel::{Actor, Context, Error, ErrorCode, Id, Money, Refusal, Result, Role, Scope};
 use uuid::Uuid;
 use wire::{
-    id::{AccountId, OrganizationId},
+    id::{AccountId, OrganizationId, TransferApplicationId},
     policy::{self, Of, permit},
     v1::{self, AccountKind},
 };
@@ -22,6 +22,8 @@ pub enum Holder {
     Fees,
     /// An organization.
     Organization(OrganizationId),
+    /// The exchange, for the deposit that this application lost.
+    Forfeited(TransferApplicationId),
 }
 
 impl Holder {
@@ -31,6 +33,7 @@ impl Holder {
             Holder::Bank => AccountId::derived(EXCHANGE, "bank"),
             Holder::Fees => AccountId::derived(EXCHANGE, "fees"),
             Holder::Organization(organization) => AccountId::derived(organization.0, "account"),
+            Holder::Forfeited(application) => AccountId::derived(application.0, "forfeited"),
         }
     }
 
@@ -40,6 +43,7 @@ impl Holder {
             Holder::Bank => AccountKind::Bank,
             Holder::Fees => AccountKind::Fees,
             Holder::Organization(_) => AccountKind::Organization,
+            Holder::Forfeited(_) => AccountKind::ForfeitedDeposits,
         }
     }
 
@@ -47,7 +51,7 @@ impl Holder {
     pub fn organization(self) -> Option<OrganizationId> {
         match self {
             Holder::Organization(organization) => Some(organization),
-            Holder::Bank | Holder::Fees => None,
+            Holder::Bank | Holder::Fees | Holder::Forfeited(_) => None,
         }
     }
 

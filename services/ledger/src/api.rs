@@ -7,7 +7,7 @@ use wire::{
     v1::{self, ledger_server::Ledger},
 };
 
-use crate::{account, deposit, receipt, settlement};
+use crate::{account, deposit, forfeiture, receipt, settlement};
 
 /// The ledger's calls.
 pub struct Accounts {
@@ -48,6 +48,26 @@ impl Ledger for Accounts {
                 Box::pin(async move { settlement::settle(call, &clients, input).await })
             })
             .await
+    }
+
+    async fn distribute_forfeit(
+        &self,
+        request: Request<v1::DistributeForfeitInput>,
+    ) -> Result<Response<v1::DistributeForfeitPayload>, Status> {
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "DistributeForfeit", |call, input| {
+                Box::pin(async move { forfeiture::distribute(call, &clients, input).await })
+            })
+            .await
+    }
+
+    async fn get_forfeiture(
+        &self,
+        request: Request<v1::GetForfeitureRequest>,
+    ) -> Result<Response<v1::ForfeitureReply>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(forfeiture::get(self, &actor, wanted).await?))
     }
 
     async fn get_ledger_account(

@@ -3,7 +3,7 @@
 //!
 //! Invariants (promise P-4), whatever the operations and their order:
 //! - the sum of all balances is what it was before, zero for a whole ledger;
-//! - an organization's account keeps `balance >= held >= 0`;
+//! - an organization's account, and that of a forfeited deposit, keeps `balance >= held >= 0`;
 //! - a transfer is resolved at most once, and posts no more than its amount.
 //!
 //! A refused operation changes nothing.
@@ -19,7 +19,7 @@ use wire::{
 /// One account. Positive is what the exchange owes its holder; BANK is negative by what came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What it is for; only an organization's is kept from overdrawing.
+    /// What it is for; the exchange's own money at the bank and its fees may go below zero, no other may.
     pub kind: AccountKind,
     /// The sum of posted entries.
     pub balance: Money,
@@ -77,7 +77,7 @@ pub enum Refused {
     SameAccount,
     /// There is no such account here.
     UnknownAccount,
-    /// An organization's available balance is not enough.
+    /// The available balance is not enough.
     InsufficientFunds {
         /// By how much.
         missing: Money,
@@ -115,8 +115,13 @@ impl Account {
         less(self.balance, self.held)
     }
 
+    /// Whether it must cover what goes out of it.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.kind, AccountKind::Organization | AccountKind::ForfeitedDeposits)
+    }
+
     fn require(&self, amount: Money) -> Result<(), Refused> {
-        if self.kind != AccountKind::Organization {
+        if !self.is_guarded() {
             return Ok(());
         }
         let missing = less(amount, self.available()?)?;
@@ -202,6 +207,16 @@ impl Book {
         Ok(())
     }
 
+    /// Resolves a pending transfer by moving nothing of it, and its whole amount elsewhere instead.
+    pub fn divert(&mut self, held: TransferId, id: TransferId, credit: AccountId) -> Result<(), Refused> {
+        let Transfer { movement, .. } = self.pending(held)?;
+        let mut next = self.clone();
+        next.void(held)?;
+        next.transact(id, Movement { credit, ..movement })?;
+        *self = next;
+        Ok(())
+    }
+
     fn sides(&self, id: TransferId, movement: Movement) -> Result<(Account, Account), Refused> {
         if self.transfers.contains_key(&id) {
             return Err(Refused::TransferExists);
@@ -237,8 +252,8 @@ pub struct Audited {
 impl Audited {
     /// Whether the stored figures are those of the entries, and the holds are covered.
     pub fn is_sound(&self) -> bool {
-        let Account { kind, balance, held } = self.account;
-        let covered = kind != AccountKind::Organization || balance >= held;
+        let Account { balance, held, .. } = self.account;
+        let covered = !self.account.is_guarded() || balance >= held;
         less(self.credited, self.debited) == Ok(balance) && held == self.bound && held >= Money::ZERO && covered
     }
 }

@@ -30,6 +30,8 @@ pub struct Due {
     pub transferor: OrganizationId,
     /// How much.
     pub amount: Money,
+    /// Whether the listing is an open licence, where it answers for the bidder's own deal alone.
+    pub open_licence: bool,
 }
 
 impl Due {
@@ -66,7 +68,7 @@ fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<D
     match application.status() {
         Status::DepositDue => {}
         Status::Eligible | Status::Won => return Err(refusal(ErrorCode::DepositPaid)),
-        Status::Applied | Status::Rejected | Status::Lost | Status::Refunded => {
+        Status::Applied | Status::Rejected | Status::Lost | Status::Refunded | Status::Forfeited => {
             return Err(refusal(ErrorCode::DepositNotDue));
         }
     }
@@ -82,6 +84,7 @@ fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<D
         bidder: OrganizationId::parse(&application.organization_id, "transferApplicationId")?,
         transferor: OrganizationId::parse(&listing.organization_id, "transferApplicationId")?,
         amount,
+        open_licence: foreign::is_open_licence(listing),
     })
 }
 
@@ -94,11 +97,11 @@ pub async fn hold(call: &Call, due: Due) -> Result<v1::Deposit> {
     let (bidder, transferor) = (Holder::Organization(due.bidder), Holder::Organization(due.transferor));
     let transfer = due.transfer_id();
     let mut opened = store::open(&call.tx, &[bidder, transferor], &[transfer]).await?;
-    if store::deposit_exists(&call.tx, due.application).await? {
+    if store::deposit(&call.tx, due.application).await?.is_some() {
         return Err(refusal(ErrorCode::DepositPaid));
     }
     // Settlement locks the transferor's account too: from then on no deposit can slip in unreleased.
-    if store::is_settled(&call.tx, due.listing).await? {
+    if store::is_sold(&call.tx, due.listing).await? {
         return Err(refusal(ErrorCode::DepositNotDue));
     }
     let movement = Movement { debit: bidder.account_id(), credit: transferor.account_id(), amount: due.amount };
@@ -163,6 +166,7 @@ mod tests {
             (Status::Won, ErrorCode::DepositPaid),
             (Status::Lost, ErrorCode::DepositNotDue),
             (Status::Refunded, ErrorCode::DepositNotDue),
+            (Status::Forfeited, ErrorCode::DepositNotDue),
         ] {
             assert_eq!(outcome(status, ListingStatus::Disclosed), Err(code), "{status:?}");
         }

@@ -1,15 +1,14 @@
-//! Events in: a listing that ended without a bid gives every deposit back (SM-3, UNSOLD).
+//! Events in: bidding that ended without an award gives every deposit back (SM-3, UNSOLD), a winner's default costs it
+//! its deposit (SM-4, FORFEITED).
 
 use async_trait::async_trait;
-use kernel::{Consumer, Context, Error, Event, Id, Result, receive};
-use sea_orm::DatabaseTransaction;
-use serde_json::json;
+use kernel::{Consumer, Context, Event, Id, Result, receive};
 use wire::{
     id::{ListingId, OrganizationId},
-    v1::{self, DepositStatus},
+    v1,
 };
 
-use crate::{account::Holder, store};
+use crate::{forfeiture, release};
 
 /// Takes other services' events.
 pub struct Releases(pub Context);
@@ -21,34 +20,20 @@ impl Consumer for Releases {
     }
 
     async fn receive(&self, event: &Event) -> Result<()> {
-        let Some(unsold) = event.read::<v1::BiddingUnsold>()? else { return Ok(()) };
         let cx = self.0.clone();
-        receive(&self.0, event, |tx| Box::pin(async move { release(&cx, tx, &unsold).await })).await
+        if let Some(defaulted) = event.read::<v1::AwardDefaulted>()? {
+            return receive(&self.0, event, |tx| Box::pin(async move { forfeiture::take(&cx, tx, &defaulted).await }))
+                .await;
+        }
+        let ended = if let Some(unsold) = event.read::<v1::BiddingUnsold>()? {
+            (unsold.listing_id, unsold.transferor_id)
+        } else if let Some(cancelled) = event.read::<v1::BiddingCancelled>()? {
+            (cancelled.listing_id, cancelled.transferor_id)
+        } else {
+            return Ok(());
+        };
+        let listing = ListingId::parse(&ended.0, "listingId")?;
+        let transferor = OrganizationId::parse(&ended.1, "transferorId")?;
+        receive(&self.0, event, |tx| Box::pin(async move { release::all(&cx, tx, listing, transferor).await })).await
     }
-}
-
-/// Voids every hold for the listing, each exactly once.
-async fn release(cx: &Context, tx: &DatabaseTransaction, unsold: &v1::BiddingUnsold) -> Result<()> {
-    let listing = ListingId::parse(&unsold.listing_id, "listingId")?;
-    let transferor = OrganizationId::parse(&unsold.transferor_id, "transferorId")?;
-    let now = cx.clock.now();
-    let deposits = store::held_deposits(tx, listing).await?;
-    let bidders = deposits.iter().map(|deposit| deposit.organization);
-    let holders: Vec<_> = std::iter::once(transferor).chain(bidders).map(Holder::Organization).collect();
-    let transfers: Vec<_> = deposits.iter().map(|deposit| deposit.transfer).collect();
-    let mut opened = store::open(tx, &holders, &transfers).await?;
-    if store::held_deposits(tx, listing).await? != deposits {
-        return Err(Error::Unavailable("the listing's deposits moved while the accounts were locked".into()));
-    }
-    for deposit in &deposits {
-        opened.book.void(deposit.transfer)?;
-    }
-    opened.save(tx, now).await?;
-    for deposit in &deposits {
-        store::conclude_deposit(tx, deposit.id, DepositStatus::Released).await?;
-        let facts = json!({ "amount": deposit.amount.to_string(), "organization": deposit.organization.text() });
-        cx.record(tx, now, &deposit.id.text(), ("DepositReleased", facts)).await?;
-    }
-    let released = v1::DepositsReleased { listing_id: unsold.listing_id.clone() };
-    cx.announce(tx, now, &unsold.listing_id, &released).await
 }

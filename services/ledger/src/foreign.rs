@@ -26,6 +26,11 @@ pub async fn listing(clients: &Clients, id: &str) -> Result<v1::Listing> {
     listing.ok_or_else(|| Error::Internal(format!("{id} is referred to and absent")))
 }
 
+/// Whether every acceptor is licensed (开放许可): such a listing has many deals and no rivals.
+pub fn is_open_licence(listing: &v1::Listing) -> bool {
+    listing.bidding.as_ref().is_some_and(|terms| terms.mode() == v1::BiddingMode::OpenLicence)
+}
+
 /// The deal, seen by the exchange.
 pub async fn deal(clients: &Clients, id: &str) -> Result<Option<v1::Deal>> {
     let wanted = v1::GetDealsRequest { ids: vec![id.to_owned()], listing_ids: Vec::new() };

@@ -3,7 +3,8 @@
 //! The ledger promises that money is conserved to the fen. Every organization has one account; what the
 //! bank received for it is what it can use. A deposit is put on hold and either pays part of the price or
 //! goes back in full, once. A deal is settled in one step: the transferor gets the price less the fee, and
-//! every other bidder's deposit is free again. At every instant all accounts add up to zero, and no
+//! every other bidder's deposit is free again. A winner who defaults loses the deposit: it pays the costs, then
+//! what the transferor lost by the resale, and the exchange owes what remains. At every instant all accounts add up to zero, and no
 //! organization can spend or bind what it does not have; the trial balance proves it anew each time.
 
 mod account;
@@ -14,14 +15,19 @@ mod fee;
 mod feed;
 mod foreign;
 #[cfg(test)]
+mod forfeit_tests;
+mod forfeiture;
+#[cfg(test)]
 mod race_tests;
 mod receipt;
+mod release;
 mod settlement;
 mod store;
 #[cfg(test)]
 mod story_tests;
 #[cfg(test)]
 mod stub;
+mod waterfall;
 
 use std::sync::Arc;
 
@@ -35,7 +41,7 @@ pub fn serve(cx: Context, clients: Clients) -> LedgerServer<Accounts> {
     LedgerServer::new(Accounts { cx, clients })
 }
 
-/// Takes the events that free deposits.
+/// Takes the events that free or forfeit deposits.
 pub fn consumer(cx: Context) -> Arc<dyn Consumer> {
     Arc::new(feed::Releases(cx.with_service("ledger")))
 }

@@ -2,14 +2,14 @@
 //! 200 × 8 × 20.
 
 use futures::{StreamExt, future::join_all, stream};
-use kernel::{Actor, Context, ErrorCode, Id, Instant, Money};
+use kernel::{Actor, Consumer, Context, ErrorCode, Id, Instant, Money};
 use tonic::Request;
 use wire::{
-    id::{DealId, ListingId, OrganizationId, TransferApplicationId},
+    id::{AwardId, DealId, ListingId, OrganizationId, TransferApplicationId},
     v1,
 };
 
-use crate::{account, deposit, receipt, settlement, store::fresh};
+use crate::{account, deposit, feed, receipt, settlement, store::fresh};
 
 const RACERS: i64 = 8;
 /// Calls at once: all racers of eight accounts. A caller gives up a connection it waits for too long.
@@ -18,7 +18,7 @@ const DEPOSIT: i64 = 30;
 /// Enough for three deposits and not for a fourth.
 const INCOME: i64 = 100;
 
-async fn fund(cx: &Context, organization: OrganizationId, fen: i64) {
+pub async fn fund(cx: &Context, organization: OrganizationId, fen: i64) {
     let request = Request::new(v1::RecordBankReceiptInput::default());
     let arrival = receipt::Arrival {
         organization,
@@ -32,14 +32,14 @@ async fn fund(cx: &Context, organization: OrganizationId, fen: i64) {
 }
 
 /// A hold by one racer. Anything but success or a refusal is a failure of the test.
-async fn hold(cx: &Context, due: deposit::Due) -> Option<ErrorCode> {
+pub async fn hold(cx: &Context, due: deposit::Due) -> Option<ErrorCode> {
     let request = Request::new(v1::PayDepositInput::default());
     let payload: v1::PayDepositPayload =
         cx.mutate(request, "hold", |call, _| Box::pin(deposit::hold(call, due))).await.unwrap().into_inner();
     payload.user_errors.first().map(kernel::Refusal::error_code)
 }
 
-async fn settle(cx: &Context, agreed: settlement::Agreed) -> Option<ErrorCode> {
+pub async fn settle(cx: &Context, agreed: settlement::Agreed) -> Option<ErrorCode> {
     let request = Request::new(v1::SettleInput::default());
     let payload: v1::SettlePayload =
         cx.mutate(request, "settle", |call, _| Box::pin(settlement::post(call, agreed))).await.unwrap().into_inner();
@@ -47,10 +47,17 @@ async fn settle(cx: &Context, agreed: settlement::Agreed) -> Option<ErrorCode> {
 }
 
 fn due(bidder: OrganizationId, transferor: OrganizationId, listing: ListingId) -> deposit::Due {
-    deposit::Due { application: TransferApplicationId::fresh(), listing, bidder, transferor, amount: Money(DEPOSIT) }
+    deposit::Due {
+        application: TransferApplicationId::fresh(),
+        listing,
+        bidder,
+        transferor,
+        amount: Money(DEPOSIT),
+        open_licence: false,
+    }
 }
 
-async fn assert_sound(cx: &Context, held: i64) {
+pub async fn assert_sound(cx: &Context, held: i64) {
     let trial = account::trial_balance(cx, &Actor::exchange()).await.unwrap();
     assert_eq!((trial.total, trial.held, trial.faulty_accounts), (Some(Money(0)), Some(Money(held)), 0));
 }
@@ -120,6 +127,7 @@ async fn crossing_settlements_happen_once_and_block_nobody() {
                 transferee,
                 price,
                 effective_at: None,
+                open_licence: false,
             });
         }
         let tasks = deals.iter().chain(&deals).chain(&deals).map(|agreed| {
@@ -131,5 +139,96 @@ async fn crossing_settlements_happen_once_and_block_nobody() {
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_none()).count(), deals.len(), "{}", lane.name);
         assert!(outcomes.iter().flatten().all(|code| *code == ErrorCode::AlreadySettled));
         assert_sound(&lane.cx, 0).await;
+    }
+}
+
+/// A default and a settlement of the same deal, each told by many at once: the deposit pays for one of the two.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_is_forfeited_once_or_pays_the_price() {
+    for lane in fresh::lanes().await {
+        for round in 0..6 {
+            let [seller, winner, next] = [(); 3].map(|()| OrganizationId::fresh());
+            let listing = ListingId::fresh();
+            for bidder in [winner, next] {
+                fund(&lane.cx, bidder, 1_000).await;
+            }
+            let (lost, kept) = (due(winner, seller, listing), due(next, seller, listing));
+            let agreed = settlement::Agreed {
+                deal: DealId::fresh(),
+                listing,
+                application: lost.application,
+                transferor: seller,
+                transferee: winner,
+                price: Money(1_000),
+                effective_at: None,
+                open_licence: false,
+            };
+            for due in [lost.clone(), kept.clone()] {
+                assert_eq!(hold(&lane.cx, due).await, None);
+            }
+            let told = defaulted(&lost, Money(1_000), Some(Money(900)));
+            let same = event_of(&told);
+            let deliveries =
+                (0..RACERS).map(|n| if n % 2 == 0 { same.clone() } else { event_of(&told) }).map(|event| {
+                    let cx = lane.cx.clone();
+                    tokio::spawn(async move { feed::Releases(cx).receive(&event).await })
+                });
+            let deliveries: Vec<_> = deliveries.collect();
+            // In every second round nobody settles.
+            let settled = if round % 2 == 0 { None } else { Some(settle(&lane.cx, agreed.clone()).await) };
+            for delivery in join_all(deliveries).await {
+                // One that met a move is delivered again.
+                if let Err(error) = delivery.unwrap() {
+                    assert!(matches!(error, kernel::Error::Unavailable(_)), "{error}");
+                    feed::Releases(lane.cx.clone()).receive(&event_of(&told)).await.unwrap();
+                }
+            }
+            let paid = settled == Some(None);
+            assert!(settled.is_none_or(|code| code.is_none_or(|code| code == ErrorCode::DealCancelled)));
+            let announced = announcements(&lane.cx, &lost.deposit_id().text()).await;
+            assert_eq!(announced, usize::from(!paid), "{}", lane.name);
+            let held = if paid { 0 } else { DEPOSIT };
+            assert_sound(&lane.cx, held).await;
+            // The next bidder's deposit is still there for the next deal, and nothing is bound after it.
+            if !paid {
+                let deal = DealId::fresh();
+                let (application, transferee, price) = (kept.application, next, Money(900));
+                let following = settlement::Agreed { deal, application, transferee, price, ..agreed };
+                assert_eq!(settle(&lane.cx, following).await, None);
+            }
+            assert_sound(&lane.cx, 0).await;
+        }
+    }
+}
+
+async fn announcements(cx: &Context, deposit: &str) -> usize {
+    let events = kernel::audit_page(&cx.db, "ledger", Some(deposit), Some(100), None).await.unwrap();
+    events.items.iter().filter(|event| event.kind == "DepositForfeited").count()
+}
+
+/// The event by which the auction tells a default.
+pub fn defaulted(lost: &deposit::Due, price: Money, next_price: Option<Money>) -> v1::AwardDefaulted {
+    v1::AwardDefaulted {
+        award_id: AwardId::derived(lost.application.0, "award").text(),
+        listing_id: lost.listing.text(),
+        transfer_application_id: lost.application.text(),
+        organization_id: lost.bidder.text(),
+        transferor_id: lost.transferor.text(),
+        price: Some(price),
+        passed_on: next_price.is_some(),
+        next_price,
+    }
+}
+
+/// A delivery of it.
+pub fn event_of<A: kernel::Announcement>(told: &A) -> kernel::Event {
+    kernel::Event {
+        id: kernel::fresh_uuid(),
+        service: "auction".into(),
+        kind: A::KIND.into(),
+        subject: "award".into(),
+        actor: "exchange".into(),
+        at: Instant(1_790_000_000_000),
+        facts: serde_json::to_string(told).unwrap(),
     }
 }

@@ -37,6 +37,8 @@ pub struct Agreed {
     pub price: Money,
     /// When the contract took effect, where it can be told (G11).
     pub effective_at: Option<Instant>,
+    /// Whether the listing is an open licence: other bidders have deals, and deposits, of their own.
+    pub open_licence: bool,
 }
 
 /// What a settlement moves.
@@ -75,6 +77,7 @@ pub async fn settle(call: &Call, clients: &Clients, input: v1::SettleInput) -> R
     match deal.status() {
         DealStatus::Registered => {}
         DealStatus::Settled => return Err(refusal(ErrorCode::AlreadySettled)),
+        DealStatus::Cancelled => return Err(refusal(ErrorCode::DealCancelled)),
         DealStatus::Drafted | DealStatus::Signed => return Err(refusal(ErrorCode::ContractNotRegistered)),
     }
     let agreed = Agreed {
@@ -85,6 +88,7 @@ pub async fn settle(call: &Call, clients: &Clients, input: v1::SettleInput) -> R
         transferee: OrganizationId::parse(&deal.transferee_id, FIELD)?,
         price: deal.price.unwrap_or_default(),
         effective_at: foreign::contract_effective_at(clients, &deal.contract_id).await?,
+        open_licence: foreign::is_open_licence(&foreign::listing(clients, &deal.listing_id).await?),
     };
     post(call, agreed).await
 }
@@ -115,9 +119,16 @@ pub async fn post(call: &Call, agreed: Agreed) -> Result<v1::Settlement> {
     Ok(settlement)
 }
 
-/// Locks the accounts of the parties, of FEES and of every bidder with a deposit on hold.
+/// The deposits that the settlement resolves: all of the listing, or the one of this acceptor.
+async fn held(call: &Call, agreed: &Agreed) -> Result<Vec<HeldDeposit>> {
+    let mut held = store::held_deposits(&call.tx, agreed.listing).await?;
+    held.retain(|deposit| !agreed.open_licence || deposit.application == agreed.application);
+    Ok(held)
+}
+
+/// Locks the accounts of the parties, of FEES and of every bidder with a deposit to resolve.
 async fn open(call: &Call, agreed: &Agreed) -> Result<(OpenBook, Vec<HeldDeposit>)> {
-    let before = store::held_deposits(&call.tx, agreed.listing).await?;
+    let before = held(call, agreed).await?;
     let mut holders = vec![Holder::Fees];
     let parties = [agreed.transferor, agreed.transferee].into_iter();
     holders.extend(parties.chain(before.iter().map(|deposit| deposit.organization)).map(Holder::Organization));
@@ -126,10 +137,15 @@ async fn open(call: &Call, agreed: &Agreed) -> Result<(OpenBook, Vec<HeldDeposit
     let opened = store::open(&call.tx, &holders, &transfers).await?;
     // Deposits are made and released under a lock of the transferor's account, which we hold only now: what
     // was read before it may be stale, what is read after it is not.
-    if store::is_settled(&call.tx, agreed.listing).await? {
+    if store::is_settled(&call.tx, agreed).await? {
         return Err(refusal(ErrorCode::AlreadySettled));
     }
-    if store::held_deposits(&call.tx, agreed.listing).await? != before {
+    // The default may be here before it has reached the deal.
+    let deposit = store::deposit(&call.tx, agreed.application).await?;
+    if deposit.is_some_and(|deposit| deposit.status == DepositStatus::Forfeited) {
+        return Err(refusal(ErrorCode::DealCancelled));
+    }
+    if held(call, agreed).await? != before {
         return Err(Error::Unavailable("the listing's deposits moved while the accounts were locked".into()));
     }
     Ok((opened, before))

@@ -1,5 +1,6 @@
 //! Named queries of the ledger, and the one way in which balances change: lock, decide with the core, save.
 
+pub mod forfeiture;
 #[cfg(test)]
 pub mod fresh;
 mod tables;
@@ -41,6 +42,12 @@ pub enum Purpose {
     Price,
     /// The transferor's fee.
     Fee,
+    /// A deposit lost by default.
+    Forfeit,
+    /// What the exchange keeps of it for costs.
+    ForfeitCosts,
+    /// What of it makes up for the lower resale price.
+    ForfeitGap,
 }
 
 impl Purpose {
@@ -50,6 +57,9 @@ impl Purpose {
             Purpose::Deposit => "DEPOSIT",
             Purpose::Price => "PRICE",
             Purpose::Fee => "FEE",
+            Purpose::Forfeit => "FORFEIT",
+            Purpose::ForfeitCosts => "FORFEIT_COSTS",
+            Purpose::ForfeitGap => "FORFEIT_GAP",
         }
     }
 }
@@ -209,10 +219,10 @@ pub async fn add_receipt(
     }))
 }
 
-/// Whether the application has its deposit already.
-pub async fn deposit_exists(tx: &DatabaseTransaction, application: TransferApplicationId) -> Result<bool> {
+/// The application's deposit, whatever became of it.
+pub async fn deposit(tx: &DatabaseTransaction, application: TransferApplicationId) -> Result<Option<deposit::Model>> {
     let same = deposit::Entity::find().filter(deposit::Column::TransferApplicationId.eq(application));
-    Ok(same.count(tx).await? > 0)
+    Ok(same.one(tx).await?)
 }
 
 /// Stores a deposit on hold; nothing if the application has one.
@@ -225,6 +235,7 @@ pub async fn add_deposit(tx: &DatabaseTransaction, due: &Due, now: Instant) -> R
         transfer_id: Set(due.transfer_id()),
         amount: Set(due.amount),
         status: Set(DepositStatus::Held),
+        open_licence: Set(due.open_licence),
         held_at: Set(now),
     };
     let added = deposit::Entity::insert(row).on_conflict(any_conflict()).exec_without_returning(tx).await?;
@@ -247,6 +258,7 @@ pub struct HeldDeposit {
     pub organization: OrganizationId,
     pub transfer: TransferId,
     pub amount: Money,
+    pub open_licence: bool,
 }
 
 /// The listing's deposits on hold, in order of their ids.
@@ -263,6 +275,7 @@ pub async fn held_deposits(tx: &DatabaseTransaction, listing: ListingId) -> Resu
         organization: row.organization_id,
         transfer: row.transfer_id,
         amount: row.amount,
+        open_licence: row.open_licence,
     };
     Ok(rows.into_iter().map(held).collect())
 }
@@ -276,9 +289,18 @@ pub async fn conclude_deposit(tx: &DatabaseTransaction, id: DepositId, status: D
     once(update.exec(tx).await?.rows_affected, id)
 }
 
-/// Whether the listing's deal is settled.
-pub async fn is_settled(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
-    Ok(settlement::Entity::find().filter(settlement::Column::ListingId.eq(listing)).count(tx).await? > 0)
+/// Whether the listing is paid for and nobody else can acquire it; an open licence never is.
+pub async fn is_sold(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+    let sold = settlement::Entity::find()
+        .filter(settlement::Column::ListingId.eq(listing))
+        .filter(settlement::Column::OpenLicence.eq(false));
+    Ok(sold.count(tx).await? > 0)
+}
+
+/// Whether the deal is settled, or its listing is sold by another.
+pub async fn is_settled(tx: &DatabaseTransaction, agreed: &Agreed) -> Result<bool> {
+    let same = settlement::Entity::find().filter(settlement::Column::DealId.eq(agreed.deal));
+    Ok(same.count(tx).await? > 0 || is_sold(tx, agreed.listing).await?)
 }
 
 /// Stores a settlement; nothing if the deal or its listing has one.
@@ -292,6 +314,7 @@ pub async fn add_settlement(
         id: Set(agreed.settlement_id()),
         deal_id: Set(agreed.deal),
         listing_id: Set(agreed.listing),
+        open_licence: Set(agreed.open_licence),
         price: Set(sums.price),
         fee: Set(sums.fee),
         deposit_applied: Set(sums.deposit_applied),

@@ -13,6 +13,8 @@ use crate::{
     stub::World,
 };
 
+mod forfeit;
+
 const SELLER: usize = 0;
 const WINNER: usize = 1;
 const LOSER: usize = 2;
@@ -306,6 +308,7 @@ async fn the_schema_is_a_second_wall_and_the_trial_balance_finds_what_passes_it(
             "UPDATE transfer SET posted_amount = amount + 1",
             "UPDATE transfer SET state = 'PENDING'",
             "DELETE FROM account",
+            "UPDATE account SET held = 101, kind = 'FORFEITED_DEPOSITS', organization_id = NULL WHERE kind = 'ORGANIZATION'",
         ] {
             assert!(!fresh::tamper(&lane.cx, forbidden).await, "{}: {forbidden}", lane.name);
         }

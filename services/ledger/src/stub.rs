@@ -106,6 +106,9 @@ impl catalog_server::Catalog for World {
         review_listing(ReviewListingInput) -> ReviewListingPayload;
         apply_for_transfer(ApplyForTransferInput) -> ApplyForTransferPayload;
         review_transfer_application(ReviewTransferApplicationInput) -> ReviewTransferApplicationPayload;
+        conclude_disclosure(ConcludeDisclosureInput) -> ConcludeDisclosurePayload;
+        relist(RelistInput) -> RelistPayload;
+        get_reserve(ReserveRequest) -> ReserveReply;
         get_achievements(Ids) -> Achievements;
         list_achievements(ListAchievementsRequest) -> AchievementPage;
         get_listings(Ids) -> Listings = |world, _, wanted: v1::Ids| {

@@ -10,7 +10,7 @@ use super::{
 /// Links between objects: (message or `*`, field that holds the key, link, loader and object type).
 type Link = (&'static str, &'static str, &'static str, &'static str, &'static str);
 
-const LINKS: [Link; 24] = [
+const LINKS: [Link; 25] = [
     ("*", "organization_id", "organization", "organization", "Organization"),
     ("*", "transferor_id", "transferor", "organization", "Organization"),
     ("*", "transferee_id", "transferee", "organization", "Organization"),
@@ -31,6 +31,7 @@ const LINKS: [Link; 24] = [
     ("*", "financing_project_id", "financing_project", "financing_project", "FinancingProject"),
     ("Award", "session_id", "session", "session", "BiddingSession"),
     ("Bid", "session_id", "session", "session", "BiddingSession"),
+    ("ProxyBid", "session_id", "session", "session", "BiddingSession"),
     ("Listing", "id", "bidding_session", "session_of_listing", "BiddingSession"),
     ("Listing", "id", "award", "award_of_listing", "Award"),
     ("Listing", "id", "deal", "deal_of_listing", "Deal"),
@@ -127,9 +128,10 @@ pub fn inputs(files: &Files) -> String {
                 Kind::Int64 => ("i64".to_owned(), "value"),
                 Kind::Enum(e) => (rust(e), "value as i32"),
                 Kind::Message(m) if is_scalar(m) => (rust(m), "value"),
-                _ => panic!("{name}.{f}: inputs take scalars and enums"),
+                Kind::Message(m) if m.ends_with("Input") => (format!("{m}Fields"), "value.into()"),
+                _ => panic!("{name}.{f}: inputs take scalars, enums and other inputs"),
             };
-            let message_kind = matches!(field.kind, Kind::Message(_));
+            let message_kind = matches!(&field.kind, Kind::Message(m) if is_scalar(m));
             let (r#type, value) = match (field.repeated, field.optional) {
                 (true, _) => (format!("Vec<{one}>"), format!("input.{f}.into_iter().map(|value| {convert}).collect()")),
                 (_, true) => (format!("Option<{one}>"), format!("input.{f}.map(|value| {convert})")),

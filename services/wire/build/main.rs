@@ -14,6 +14,7 @@
 mod graphql;
 mod policy;
 mod proto;
+mod readable;
 mod stored;
 
 use std::{env, error::Error, fs, path::PathBuf};
@@ -21,14 +22,17 @@ use std::{env, error::Error, fs, path::PathBuf};
 use policy::Policy;
 use proto::Files;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 14] = [
     "common",
+    "bidding",
     "identity",
     "access",
     "brokerage",
     "privacy",
     "catalog",
     "auction",
+    "sealed",
+    "hall",
     "ledger",
     "contract",
     "financing",
@@ -70,6 +74,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "#[derive(serde::Serialize, serde::Deserialize)]",
         );
     }
+    build = readable::derive(build, &files);
     build.compile_fds(descriptors)?;
     Ok(())
 }

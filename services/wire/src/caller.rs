@@ -9,7 +9,8 @@ use crate::{
     v1::{
         access_client::AccessClient, auction_client::AuctionClient, brokerage_client::BrokerageClient,
         catalog_client::CatalogClient, contracting_client::ContractingClient, financing_client::FinancingClient,
-        identity_client::IdentityClient, ledger_client::LedgerClient, privacy_client::PrivacyClient,
+        hall_client::HallClient, identity_client::IdentityClient, ledger_client::LedgerClient,
+        privacy_client::PrivacyClient, sealed_bids_client::SealedBidsClient,
     },
 };
 
@@ -26,6 +27,8 @@ pub struct Clients {
     pub privacy: PrivacyClient<Peer>,
     pub catalog: CatalogClient<Peer>,
     pub auction: AuctionClient<Peer>,
+    pub sealed_bids: SealedBidsClient<Peer>,
+    pub hall: HallClient<Peer>,
     pub ledger: LedgerClient<Peer>,
     pub contracting: ContractingClient<Peer>,
     pub financing: FinancingClient<Peer>,
@@ -41,6 +44,8 @@ impl Clients {
             privacy: PrivacyClient::new(peer("identity")).max_decoding_message_size(LARGEST_MESSAGE),
             catalog: CatalogClient::new(peer("catalog")).max_decoding_message_size(LARGEST_MESSAGE),
             auction: AuctionClient::new(peer("auction")).max_decoding_message_size(LARGEST_MESSAGE),
+            sealed_bids: SealedBidsClient::new(peer("auction")).max_decoding_message_size(LARGEST_MESSAGE),
+            hall: HallClient::new(peer("auction")).max_decoding_message_size(LARGEST_MESSAGE),
             ledger: LedgerClient::new(peer("ledger")).max_decoding_message_size(LARGEST_MESSAGE),
             contracting: ContractingClient::new(peer("contract")).max_decoding_message_size(LARGEST_MESSAGE),
             financing: FinancingClient::new(peer("financing")).max_decoding_message_size(LARGEST_MESSAGE),

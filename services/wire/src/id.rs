@@ -27,6 +27,8 @@ kernel::ids! {
     TransferId = "transfer";
     /// The money side of a deal.
     SettlementId = "settlement";
+    /// A deposit lost by default.
+    ForfeitureId = "forfeiture";
     /// A confirmed award on its way to money and title.
     DealId = "deal";
     /// A technology contract.
@@ -47,6 +49,10 @@ kernel::ids! {
     MandateId = "mandate";
     /// Two organizations that stand too near.
     ConflictOfInterestId = "conflict";
+    /// An auctioneer and clerks in a hall.
+    HallSessionId = "hall";
+    /// A clerk's terminal.
+    HallDeviceId = "device";
     /// A recorded fact.
     AuditRecordId = "event";
 }

@@ -6,6 +6,7 @@ mod caller;
 pub mod id;
 mod loader;
 pub mod policy;
+pub mod readable;
 
 pub use audit::list_audit;
 pub use caller::{Caller, Clients, answer, fault};

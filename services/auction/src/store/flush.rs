@@ -1,17 +1,15 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
 use data_encoding::HEXLOWER;
-use kernel::{Context, Error, Id, Idempotency, Instant, Money, Result};
+use kernel::{Actor, Context, Error, Id, Idempotency, Instant, Result, merkle};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, SqlErr,
-    Statement, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, SqlErr, Statement,
+    sea_query::Expr,
 };
-use wire::{
-    id::AwardId,
-    v1::{self, AuctionEvent, AwardStatus, BiddingStatus},
-};
+use wire::{id::AwardId, v1::AuctionEvent};
 
-use super::{award, bidder, event, insert_award, session};
+use super::{bidder, log, session};
+use crate::{consequence, engine::Lot};
 
 /// How far the decided instant may lie from the database's clock when the round is written.
 const CLOCK_BOUND_MILLIS: i64 = 1_000;
@@ -22,12 +20,29 @@ pub struct Round<'a> {
     pub before: &'a session::Model,
     /// The row after the round, version included.
     pub after: &'a session::Model,
+    /// The lot after the round.
+    pub lot: &'a Lot,
+    /// The log's tree after the round.
+    pub tree: &'a merkle::Tree,
     /// The new events, in order.
     pub events: &'a [AuctionEvent],
     /// Replies to keep under their keys.
     pub replies: Vec<(Idempotency, Vec<u8>)>,
+    /// What else belongs into the transaction.
+    pub beside: Beside,
     /// The instant of the decisions.
     pub now: Instant,
+}
+
+/// What a command does beside the lot itself.
+#[derive(Default)]
+pub struct Beside {
+    /// For the audit trail: who, what, and the facts.
+    pub facts: Vec<(Actor, &'static str, serde_json::Value)>,
+    /// Bidders who came late.
+    pub admitted: Vec<bidder::Model>,
+    /// The award whose winner defaulted.
+    pub defaulted: Option<AwardId>,
 }
 
 /// How a write ended.
@@ -42,9 +57,9 @@ pub enum Flushed {
 impl Round<'_> {
     /// Writes the round. An error means that the outcome is unknown.
     pub async fn flush(self, cx: &Context, bidders: &[bidder::Model]) -> Result<Flushed> {
-        let closing = self.before.status != self.after.status
-            && matches!(self.after.status, BiddingStatus::Sold | BiddingStatus::Unsold);
-        if !closing && cx.db.backend() == DbBackend::Postgres {
+        let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
+        let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
+        if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
             return self.flush_postgres(cx).await;
         }
         let tx = cx.db.begin().await?;
@@ -52,21 +67,27 @@ impl Round<'_> {
             tx.rollback().await?;
             return Ok(Flushed::Fenced);
         }
-        let rows = self.events.iter().map(|e| event::Model::new(self.after.id, e).into_active_model());
-        if !self.events.is_empty() {
-            event::Entity::insert_many(rows).exec_without_returning(&tx).await?;
-        }
+        log::insert(&tx, self.after.id, self.events).await?;
         if !Idempotency::store_all(&tx, self.replies, self.now).await? {
             tx.rollback().await?;
             return Ok(Flushed::Fenced);
         }
-        if closing {
-            close(cx, &tx, self.after, bidders).await?;
+        // A lot that passes on stays SOLD, to another bidder: that end is signed too.
+        if phase || self.beside.defaulted.is_some() {
+            log::sign(&tx, cx, self.after.id, (self.tree, self.now)).await?;
+        }
+        for late in &self.beside.admitted {
+            super::insert_bidder(&tx, late.clone()).await?;
+        }
+        for (actor, kind, facts) in self.beside.facts {
+            cx.record_by(&tx, (&actor, self.now), &self.after.id.text(), (kind, facts)).await?;
+        }
+        let lot = consequence::Decided { row: self.after, lot: self.lot, bidders };
+        for event in self.events {
+            lot.follow(cx, &tx, (event, self.beside.defaulted)).await?;
         }
         tx.commit().await?;
-        if closing {
-            cx.committed.notify_one();
-        }
+        cx.committed.notify_one();
         Ok(Flushed::Done)
     }
 
@@ -77,11 +98,10 @@ impl Round<'_> {
         let mut update = session::Entity::update_many()
             .col_expr(Column::Status, Expr::value(row.status))
             .col_expr(Column::Seq, Expr::value(row.seq))
-            .col_expr(Column::BidCount, Expr::value(row.bid_count))
-            .col_expr(Column::LeadingCode, Expr::value(row.leading_code.clone()))
-            .col_expr(Column::CurrentPrice, Expr::value(row.current_price))
-            .col_expr(Column::ClosesAt, Expr::value(row.closes_at))
-            .col_expr(Column::LastAt, Expr::value(row.last_at))
+            .col_expr(Column::State, Expr::value(row.state.clone()))
+            .col_expr(Column::Secrets, Expr::value(row.secrets.clone()))
+            .col_expr(Column::Peaks, Expr::value(row.peaks.clone()))
+            .col_expr(Column::Halted, Expr::value(row.halted))
             .col_expr(Column::Version, Expr::value(row.version))
             .filter(Column::Id.eq(row.id))
             .filter(Column::Version.eq(self.before.version));
@@ -103,13 +123,10 @@ impl Round<'_> {
         let values: Vec<sea_orm::Value> = vec![
             row.id.into(),
             self.before.version.into(),
-            row.status.stored().into(),
             row.seq.into(),
-            row.bid_count.into(),
-            row.leading_code.clone().into(),
-            row.current_price.map(|price| price.0).into(),
-            row.closes_at.map(|at| at.0).into(),
-            row.last_at.0.into(),
+            row.state.clone().into(),
+            row.secrets.clone().into(),
+            row.peaks.clone().into(),
             row.version.into(),
             cx.clock.offset().into(),
             self.now.0.into(),
@@ -132,19 +149,14 @@ impl Round<'_> {
 
 /// One event as `FLUSH` reads it.
 #[derive(serde::Serialize)]
-struct EventRow<'a> {
+struct EventRow {
     seq: i64,
-    kind: &'static str,
-    at: Option<Instant>,
-    code: Option<&'a str>,
-    amount: Option<Money>,
-    closes_at: Option<Instant>,
+    record: String,
 }
 
-impl<'a> From<&'a AuctionEvent> for EventRow<'a> {
-    fn from(e: &'a AuctionEvent) -> Self {
-        let (kind, code) = (e.kind().stored(), e.bidder_code.as_deref());
-        EventRow { seq: e.seq, kind, at: e.at, code, amount: e.amount, closes_at: e.closes_at }
+impl From<&AuctionEvent> for EventRow {
+    fn from(event: &AuctionEvent) -> Self {
+        EventRow { seq: event.seq, record: HEXLOWER.encode(&log::record(event)) }
     }
 }
 
@@ -172,53 +184,17 @@ fn json(rows: &impl serde::Serialize) -> Result<String> {
 
 const FLUSH: &str = "
 WITH lot AS (
-    UPDATE bidding_session SET status = $3, seq = $4, bid_count = $5, leading_code = $6, current_price = $7,
-        closes_at = $8, last_at = $9, version = $10
+    UPDATE bidding_session SET seq = $3, state = $4, secrets = $5, peaks = $6, version = $7
     WHERE id = $1 AND version = $2
-        AND abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $11 - $12) <= $13
+        AND abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $8 - $9) <= $10
     RETURNING id
 ), logged AS (
-    INSERT INTO auction_event (session_id, seq, kind, at, bidder_code, amount, closes_at)
-    SELECT lot.id, e.seq, e.kind, e.at, e.code, e.amount, e.closes_at
-    FROM lot, json_to_recordset($14::json)
-        AS e(seq bigint, kind text, at bigint, code text, amount bigint, closes_at bigint)
+    INSERT INTO auction_event (session_id, seq, record)
+    SELECT lot.id, e.seq, decode(e.record, 'hex')
+    FROM lot, json_to_recordset($11::json) AS e(seq bigint, record text)
 ), kept AS (
     INSERT INTO idempotency (id, request_hash, reply, at)
-    SELECT r.id, decode(r.hash, 'hex'), decode(r.reply, 'hex'), $12
-    FROM lot, json_to_recordset($15::json) AS r(id text, hash text, reply text)
+    SELECT r.id, decode(r.hash, 'hex'), decode(r.reply, 'hex'), $9
+    FROM lot, json_to_recordset($12::json) AS r(id text, hash text, reply text)
 )
 SELECT count(*) AS moved FROM lot";
-
-/// The award, or the news that nobody bid, in the transaction that closes the lot.
-async fn close(cx: &Context, tx: &DatabaseTransaction, row: &session::Model, bidders: &[bidder::Model]) -> Result<()> {
-    let winner = bidders.iter().find(|bidder| Some(&bidder.code) == row.leading_code.as_ref());
-    let (Some(winner), Some(price)) = (winner, row.current_price) else {
-        let unsold = v1::BiddingUnsold {
-            listing_id: row.listing_id.text(),
-            session_id: row.id.text(),
-            transferor_id: row.transferor_id.text(),
-        };
-        return cx.announce(tx, row.last_at, &row.id.text(), &unsold).await;
-    };
-    let award = award::Model {
-        id: AwardId::derived(row.id.uuid(), "award"),
-        listing_id: row.listing_id,
-        session_id: Some(row.id),
-        transferor_id: row.transferor_id,
-        winner_id: winner.organization_id,
-        centre_id: row.centre_id,
-        transfer_application_id: winner.transfer_application_id,
-        title: row.title.clone(),
-        licence: row.licence,
-        price,
-        status: AwardStatus::Proposed,
-        first_confirmer: None,
-        second_confirmer: None,
-        decided_at: row.last_at,
-    };
-    if insert_award(tx, award).await? {
-        Ok(())
-    } else {
-        Err(Error::Internal(format!("{} has an award already", row.listing_id)))
-    }
-}

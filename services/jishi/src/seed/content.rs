@@ -124,6 +124,7 @@ impl Cast<'_> {
             timed_seconds: 300,
             secret: false,
             mandate_id: None,
+            bidding: None,
         };
         let reply = catalog.create_listing(acting(&self.broker, &wanted.key, input)).await?.into_inner();
         let listing_id = done(reply.listing, &reply.user_errors)?.id;

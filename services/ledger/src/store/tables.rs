@@ -3,10 +3,10 @@
 use kernel::{Instant, Money};
 use wire::{
     id::{
-        AccountId, BankReceiptId, DealId, DepositId, ListingId, OrganizationId, SettlementId, TransferApplicationId,
-        TransferId,
+        AccountId, AwardId, BankReceiptId, DealId, DepositId, ForfeitureId, ListingId, OrganizationId, SettlementId,
+        TransferApplicationId, TransferId,
     },
-    v1::{AccountKind, DepositStatus},
+    v1::{AccountKind, DepositStatus, ForfeitureStatus},
 };
 
 pub mod account {
@@ -88,6 +88,7 @@ pub mod deposit {
         pub transfer_id: TransferId,
         pub amount: Money,
         pub status: DepositStatus,
+        pub open_licence: bool,
         pub held_at: Instant,
     }
     impl ActiveModelBehavior for ActiveModel {}
@@ -105,11 +106,41 @@ pub mod settlement {
         pub id: SettlementId,
         pub deal_id: DealId,
         pub listing_id: ListingId,
+        pub open_licence: bool,
         pub price: Money,
         pub fee: Money,
         pub deposit_applied: Money,
         pub deposits_released: i32,
         pub settled_at: Instant,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod forfeiture {
+    use super::{
+        AwardId, ForfeitureId, ForfeitureStatus, Instant, ListingId, Money, OrganizationId, TransferApplicationId,
+    };
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "forfeiture")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: ForfeitureId,
+        pub transfer_application_id: TransferApplicationId,
+        pub listing_id: ListingId,
+        pub award_id: AwardId,
+        pub organization_id: OrganizationId,
+        pub transferor_id: OrganizationId,
+        pub amount: Money,
+        pub defaulted_price: Money,
+        pub resale_price: Option<Money>,
+        pub costs: Option<Money>,
+        pub gap_paid: Option<Money>,
+        pub status: ForfeitureStatus,
+        pub forfeited_at: Instant,
+        pub distributed_at: Option<Instant>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }

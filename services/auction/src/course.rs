@@ -1,0 +1,138 @@
+//! What staff does to the course of sessions: pauses, resumptions, cancellations, one by one or all of a centre.
+
+use futures::future::join_all;
+use kernel::{Actor, Error, Id, Idempotency, Payload, Result, text};
+use prost::Message;
+use tonic::Request;
+use wire::{
+    id::{BiddingSessionId, OrganizationId},
+    policy::{self, Of, Permission, permit},
+    v1,
+};
+
+use crate::{
+    api::Auctions,
+    bid::send,
+    engine::Command,
+    floor::auctioneer,
+    foreign,
+    lot_command::{Effect, Wish},
+    store,
+};
+
+/// What each of these inputs names.
+pub trait StaffInput: Message {
+    /// The rpc, part of the idempotency key.
+    const METHOD: &'static str;
+    /// Who may send it.
+    const PERMISSION: Permission;
+    /// Whether a lot that the hammer ends takes it only while it is called in a hall.
+    const IN_HALL: bool = false;
+    /// The session.
+    fn session(&self) -> &str;
+    /// What is done.
+    fn command(&self) -> Result<Command>;
+}
+
+macro_rules! staff_input {
+    ($input:ident, $method:literal, $permission:ident, |$self:ident| $command:expr) => {
+        impl StaffInput for v1::$input {
+            const METHOD: &'static str = $method;
+            const PERMISSION: Permission = policy::$permission;
+            fn session(&self) -> &str {
+                &self.session_id
+            }
+            fn command(&self) -> Result<Command> {
+                let $self = self;
+                Ok($command)
+            }
+        }
+    };
+}
+
+staff_input!(PauseBiddingInput, "PauseBidding", PAUSE_BIDDING, |input| {
+    Command::Pause { reason: text(&input.reason, "reason", 2, 200)? }
+});
+staff_input!(ResumeBiddingInput, "ResumeBidding", RESUME_BIDDING, |_input| Command::Resume);
+staff_input!(CancelBiddingInput, "CancelBidding", CANCEL_BIDDING, |input| {
+    Command::Cancel { reason: text(&input.reason, "reason", 2, 200)? }
+});
+
+/// Does what one of the staff asks of one session.
+pub async fn direct<I: StaffInput, P: Payload>(auctions: &Auctions, request: Request<I>) -> Result<P> {
+    let key = Actor::read_key(request.metadata());
+    let (actor, input) = kernel::query(request);
+    let keyed = key.map(|key| {
+        let call = [actor.person_id.as_str(), I::METHOD, &key];
+        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
+    });
+    let directed = async {
+        actor.require_known()?;
+        let id = BiddingSessionId::parse(input.session(), "sessionId")?;
+        let command = input.command()?;
+        let Some(hall) = auctions.halls.hall(id).await? else { return Err(Error::not_found("sessionId")) };
+        permit(&actor, I::PERMISSION, Of::centre(&hall.sides.centre_id, "sessionId"))?;
+        if I::IN_HALL {
+            auctioneer::require_hall(auctions, id).await?;
+        }
+        send(&hall, Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed.clone()).await
+    };
+    match directed.await {
+        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
+        Err(Error::Refused(refusal)) => {
+            let reply = P::of(Err(*refusal));
+            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Stops every live session of a centre and of those below it, each with what remains of its time.
+pub async fn pause_all(auctions: &Auctions, actor: &Actor, input: v1::PauseAllBiddingInput) -> Result<v1::BiddingHalt> {
+    let reason = text(&input.reason, "reason", 2, 200)?;
+    let command = Command::Pause { reason };
+    halt(auctions, actor, (&input.centre_id, policy::PAUSE_ALL_BIDDING), (command, true)).await
+}
+
+/// Lets those go on that `pause_all` stopped.
+pub async fn resume_all(
+    auctions: &Auctions,
+    actor: &Actor,
+    input: v1::ResumeAllBiddingInput,
+) -> Result<v1::BiddingHalt> {
+    halt(auctions, actor, (&input.centre_id, policy::RESUME_ALL_BIDDING), (Command::Resume, false)).await
+}
+
+/// What was done to all sessions is kept session by session: a repeated call finds the rest.
+pub fn answered<P: Payload>(outcome: Result<P::Object>) -> Result<P> {
+    match outcome {
+        Ok(object) => Ok(P::of(Ok(object))),
+        Err(Error::Refused(refusal)) => Ok(P::of(Err(*refusal))),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn halt(
+    auctions: &Auctions,
+    actor: &Actor,
+    (centre, permission): (&str, Permission),
+    (command, halted): (Command, bool),
+) -> Result<v1::BiddingHalt> {
+    actor.require_known()?;
+    let centre_id = OrganizationId::parse(centre, "centreId")?;
+    permit(actor, permission, Of::centre(centre, "centreId"))?;
+    let below = foreign::centres_below(auctions, centre).await?;
+    let rows = store::of_centres(auctions.cx.db.read(), below, !halted).await?;
+    let stopped = rows.into_iter().map(|row| {
+        let command = command.clone();
+        async move {
+            let Some(hall) = auctions.halls.hall(row.id).await? else { return Ok(None) };
+            let beside = Effect::Halt(halted);
+            let answer = send(&hall, Wish::Staff { actor: actor.clone(), command, beside }, None).await?;
+            Ok::<_, Error>(answer.refused.is_none().then(|| row.id.text()))
+        }
+    });
+    let stopped = join_all(stopped).await.into_iter().collect::<Result<Vec<_>>>()?;
+    let session_ids = stopped.into_iter().flatten().collect();
+    Ok(v1::BiddingHalt { centre_id: centre_id.text(), session_ids, at: Some(auctions.cx.clock.now()) })
+}

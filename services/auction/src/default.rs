@@ -1,0 +1,68 @@
+//! A winner that does not sign or pay (SM-3): its award ends, it is barred from the lot, and the next bidder has it.
+
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result, Sight, text};
+use prost::Message;
+use tonic::Request;
+use wire::{
+    id::AwardId,
+    policy::{self, Of, permit},
+    v1::{self, AwardStatus, DeclareDefaultPayload},
+};
+
+use crate::{
+    api::Auctions,
+    bid::send,
+    engine::Command,
+    lot_command::{Effect, Wish},
+    store,
+};
+
+/// Declares it. The lot's writer ends the award and passes the lot on in one transaction.
+pub async fn declare(auctions: &Auctions, request: Request<v1::DeclareDefaultInput>) -> Result<DeclareDefaultPayload> {
+    let key = Actor::read_key(request.metadata());
+    let (actor, input) = kernel::query(request);
+    let keyed = key.map(|key| {
+        let call = [actor.person_id.as_str(), "DeclareDefault", &key];
+        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
+    });
+    let reply = match declared(auctions, &actor, input).await {
+        Ok(award) => DeclareDefaultPayload::of(Ok(award)),
+        Err(Error::Refused(refusal)) => DeclareDefaultPayload::of(Err(*refusal)),
+        Err(fault) => return Err(fault),
+    };
+    Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
+}
+
+async fn declared(auctions: &Auctions, actor: &Actor, input: v1::DeclareDefaultInput) -> Result<v1::Award> {
+    actor.require_known()?;
+    let id = AwardId::parse(&input.award_id, "awardId")?;
+    text(&input.reason, "reason", 2, 1_000)?;
+    let row = find(auctions, actor, id).await?;
+    permit(actor, policy::DECLARE_DEFAULT, Of::centre(&row.centre_id.text(), "awardId"))?;
+    if actor.acts_for(&row.transferor_id.text()) || actor.acts_for(&row.winner_id.text()) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
+    }
+    // Whoever asks again after a lost answer finds it done.
+    if row.status == AwardStatus::Defaulted {
+        return Ok(row.into());
+    }
+    let Some(session_id) = row.session_id.filter(|_| !row.open) else {
+        let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").by_rule("SM-3");
+        return Err(refusal.into());
+    };
+    let bidders = store::bidders(auctions.cx.db.read(), session_id).await?;
+    let code = bidders.into_iter().find(|bidder| bidder.organization_id == row.winner_id).map(|bidder| bidder.code);
+    let code = code.ok_or_else(|| Error::Internal(format!("{id} has no bidder")))?;
+    let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("awardId")) };
+    let wish = Wish::Staff { actor: actor.clone(), command: Command::PassOn { code }, beside: Effect::Default(id) };
+    let answer = send(&hall, wish, None).await?;
+    match answer.refused {
+        None => Ok(find(auctions, actor, id).await?.into()),
+        Some(code) => Err(Refusal::new(code).at_field("awardId").by_rule("SM-3").into()),
+    }
+}
+
+async fn find(auctions: &Auctions, actor: &Actor, id: AwardId) -> Result<store::award::Model> {
+    let found = store::award::list(auctions.cx.db.write(), &Sight::of(actor), vec![id], Vec::new()).await?;
+    found.into_iter().next().ok_or_else(|| Error::not_found("awardId"))
+}

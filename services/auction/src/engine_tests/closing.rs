@@ -1,0 +1,136 @@
+//! How sessions end: close rules, extensions, reserves, pauses, cancellations, defaults.
+
+use super::*;
+use wire::v1::{CloseRule, ExtensionTrigger};
+
+#[test]
+fn free_bids_do_not_extend_and_timed_bids_restart_the_cycle() {
+    let mut drive = Drive::new(terms());
+    drive.bid("B01", 10_000, 60_999).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(61_000)));
+    drive.bid("B02", 10_500, 120_999).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(180_999)));
+    drive.pass(180_998);
+    assert_eq!(drive.status(), Status::Timed);
+    drive.pass(180_999);
+    assert_eq!(drive.status(), Status::Sold);
+    let sale = drive.log.last().unwrap();
+    assert_eq!((sale.bidder_code(), sale.amount, sale.at), ("B02", Some(Money(10_500)), Some(Instant(180_999))));
+}
+
+#[test]
+fn a_soft_close_moves_by_late_bids_as_far_as_announced() {
+    let soft = BiddingTerms {
+        close_rule: CloseRule::SoftClose.into(),
+        extension_window_seconds: 30,
+        timed_seconds: 30,
+        max_extensions: 2,
+        ..terms()
+    };
+    let mut drive = Drive::new(soft.clone());
+    drive.bid("B01", 10_000, 30_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(61_000)), "too early to move it");
+    drive.bid("B02", 10_500, 60_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(90_000)));
+    drive.bid("B01", 11_000, 89_000).unwrap();
+    drive.bid("B02", 11_500, 118_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(119_000)), "two extensions were announced");
+    drive.pass(119_000);
+    assert_eq!(drive.status(), Status::Sold);
+    let mut drive = Drive::new(BiddingTerms { max_extensions: 0, max_extension_seconds: 40, ..soft });
+    for (n, now) in (0..4).zip([60_000, 89_000, 100_000, 100_500]) {
+        drive.bid(["B01", "B02"][n % 2], 10_000 + 500 * i64::try_from(n).unwrap(), now).unwrap();
+    }
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(101_000)), "forty seconds in all");
+}
+
+#[test]
+fn only_a_change_of_lead_may_extend() {
+    let mut drive = Drive::new(BiddingTerms {
+        extension_trigger: ExtensionTrigger::LeadChange.into(),
+        withdrawal_allowed: true,
+        ..terms()
+    });
+    drive.bid("B01", 10_000, 1_000).unwrap();
+    drive.bid("B02", 10_500, 70_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(130_000)));
+}
+
+#[test]
+fn after_the_inquiry_only_those_bid_who_go_on() {
+    let inquiry = CloseRule::InquiryThenTimed.into();
+    let mut drive = Drive::new(BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, ..terms() });
+    let on = |code: &str| Command::Continue { code: code.into() };
+    assert_eq!(drive.go(on("B01"), 2_000), Err(ErrorCode::NotInInquiry));
+    drive.bid("B01", 10_000, 2_000).unwrap();
+    drive.bid("B02", 10_500, 2_000).unwrap();
+    assert_eq!(drive.bid("B01", 11_000, 61_000), Err(ErrorCode::SessionNotOpen));
+    assert_eq!(drive.go(on("B03"), 61_000), Err(ErrorCode::NoValidBid));
+    drive.go(on("B01"), 61_000).unwrap();
+    assert_eq!(drive.go(on("B01"), 61_000), Err(ErrorCode::AlreadyAnswered));
+    assert_eq!(drive.bid("B03", 11_000, 71_000), Err(ErrorCode::NotContinuing));
+    drive.bid("B01", 11_000, 72_000).unwrap();
+    assert_eq!(drive.bid("B02", 11_500, 73_000), Err(ErrorCode::NotContinuing));
+    drive.pass(132_000);
+    assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B01", 11_000)));
+    let mut silent = Drive::new(BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, ..terms() });
+    silent.pass(61_000);
+    assert_eq!(silent.status(), Status::Unsold, "nobody to ask");
+}
+
+#[test]
+fn below_the_reserve_it_stays_unsold_and_the_reserve_is_told() {
+    let mut drive = Drive::with_reserve(terms(), 12_000);
+    drive.bid("B01", 11_500, 1_000).unwrap();
+    let silent = format!("{:?}", drive.lot);
+    assert!(!silent.contains("12000") && !silent.contains("salt"), "{silent}");
+    drive.pass(500_000);
+    let told = drive.told();
+    assert_eq!(told[told.len() - 2..], ["RESERVE_REVEALED 12000".to_owned(), "UNSOLD".to_owned()]);
+    let mut met = Drive::with_reserve(terms(), 12_000);
+    met.bid("B01", 12_000, 1_000).unwrap();
+    met.pass(500_000);
+    assert_eq!(met.status(), Status::Sold);
+    let mut bent = met.log.clone();
+    let place = bent.iter().position(|event| event.kind() == Kind::ReserveRevealed).unwrap();
+    bent[place].amount = Some(Money(11_000));
+    assert_eq!(replay(met.lot.terms.clone(), &bent).unwrap_err().seq, bent[place].seq, "not the announced one");
+    bent.remove(place);
+    assert!(replay(met.lot.terms.clone(), &bent).is_err(), "nor none");
+}
+
+#[test]
+fn a_pause_keeps_what_remained() {
+    let pause = || Command::Pause { reason: "停电".into() };
+    let mut drive = Drive::new(terms());
+    assert_eq!(drive.go(pause(), 500), Err(ErrorCode::SessionNotOpen));
+    drive.bid("B01", 10_000, 41_000).unwrap();
+    drive.go(pause(), 41_000).unwrap();
+    assert_eq!(drive.bid("B02", 10_500, 50_000), Err(ErrorCode::SessionPaused));
+    assert_eq!(drive.go(pause(), 50_000), Err(ErrorCode::SessionPaused));
+    drive.pass(9_000_000);
+    assert_eq!(drive.status(), Status::Paused);
+    drive.go(Command::Resume, 9_000_000).unwrap();
+    assert_eq!((drive.status(), drive.lot.state.closes_at), (Status::Free, Some(Instant(9_020_000))));
+    assert_eq!(drive.go(Command::Resume, 9_000_000), Err(ErrorCode::IllegalTransition));
+    drive.go(Command::Cancel { reason: "权属异议".into() }, 9_000_001).unwrap();
+    assert_eq!(drive.bid("B02", 10_500, 9_000_002), Err(ErrorCode::SessionClosed));
+    assert_eq!(drive.go(Command::Cancel { reason: "again".into() }, 9_000_003), Err(ErrorCode::SessionClosed));
+}
+
+#[test]
+fn a_defaulters_lot_passes_on_until_nobody_is_left() {
+    let pass_on = |code: &str| Command::PassOn { code: code.into() };
+    let mut drive = Drive::with_reserve(terms(), 10_500);
+    drive.bid("B01", 10_000, 1_000).unwrap();
+    drive.bid("B02", 10_500, 1_000).unwrap();
+    drive.bid("B03", 11_500, 1_000).unwrap();
+    assert_eq!(drive.go(pass_on("B03"), 1_000), Err(ErrorCode::IllegalTransition));
+    drive.pass(500_000);
+    assert_eq!(drive.go(pass_on("B02"), 500_000), Err(ErrorCode::IllegalTransition), "it has not won");
+    drive.go(pass_on("B03"), 500_001).unwrap();
+    assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B02", 10_500)));
+    assert_eq!(drive.go(pass_on("B03"), 500_002), Err(ErrorCode::IllegalTransition), "once is enough");
+    drive.go(pass_on("B02"), 500_003).unwrap();
+    assert_eq!(drive.status(), Status::Unsold, "the next is below the reserve");
+}

@@ -1,0 +1,51 @@
+//! Paddles: a bidder's number in the hall.
+
+use kernel::{Call, Error, ErrorCode, Id, Refusal, Result};
+use serde_json::json;
+use wire::{
+    id::{HallSessionId, OrganizationId},
+    policy::{self, Of, permit},
+    v1,
+};
+
+use super::floor_bid::require_open;
+use crate::store::hall::{self, paddle};
+
+/// Issues a paddle to a bidder of one of the lots: qualified, and its deposit on hold. In a lot of which it is no bidder
+/// the paddle does not bid.
+pub async fn check_in(call: &Call, input: v1::CheckInInput) -> Result<v1::Paddle> {
+    call.actor.require_known()?;
+    let id = HallSessionId::parse(&input.hall_session_id, "hallSessionId")?;
+    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
+    let hall = hall::for_update(&call.tx, id).await?.ok_or_else(|| Error::not_found("hallSessionId"))?;
+    permit(&call.actor, policy::CHECK_IN, Of::centre(&hall.centre_id.text(), "hallSessionId"))?;
+    require_open(&hall)?;
+    if !(1..=9_999).contains(&input.number) {
+        return Err(Refusal::new(ErrorCode::InvalidInput).at_field("number").accepting("1–9999").into());
+    }
+    let refused = |code, field| Err(Refusal::new(code).at_field(field).by_rule("SM-5").into());
+    if call.actor.acts_for(&input.organization_id) {
+        return refused(ErrorCode::ConflictOfInterest, "organizationId");
+    }
+    let lots = hall::lots(&call.tx, id).await?;
+    if !hall::is_bidder(&call.tx, lots, organization_id).await? {
+        return refused(ErrorCode::NotEligible, "organizationId");
+    }
+    if let Some(paddle) = hall::paddle_of(&call.tx, id, organization_id).await? {
+        // Whoever asks again finds it issued; a second number it does not get.
+        return if paddle.number == input.number {
+            Ok(paddle.into())
+        } else {
+            refused(ErrorCode::AlreadyExists, "organizationId")
+        };
+    }
+    if hall::paddle(&call.tx, id, input.number).await?.is_some() {
+        return refused(ErrorCode::PaddleTaken, "number");
+    }
+    let (number, issued_at) = (input.number, call.now);
+    let paddle = paddle::Model { hall_session_id: id, number, organization_id, issued_at };
+    hall::insert_paddle(&call.tx, paddle.clone()).await?;
+    let facts = json!({ "organizationId": input.organization_id, "number": number });
+    call.record("PaddleIssued", &id.text(), facts).await?;
+    Ok(paddle.into())
+}

@@ -1,0 +1,147 @@
+//! A floor, phone or absentee bid that a clerk enters while the terminal is connected.
+
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use prost::Message;
+use tonic::Request;
+use wire::{
+    id::HallDeviceId,
+    policy::{self, Of, Permission, permit},
+    v1::{self, EnterHallBidPayload, HallStatus},
+};
+
+use super::{
+    entry::{self, ATTEMPTS, out_of_sequence},
+    journal::Line,
+};
+use crate::{
+    api::Auctions,
+    store::{
+        hall::{self, hall_device, hall_session},
+        hall_line,
+    },
+};
+
+/// Enters one bid. Operation and number are its key; a key in the header counts as everywhere besides.
+pub async fn enter(auctions: &Auctions, request: Request<v1::EnterHallBidInput>) -> Result<EnterHallBidPayload> {
+    let once = Once::of(auctions, "EnterHallBid", &request);
+    let (actor, input) = kernel::query(request);
+    if let Some(earlier) = once.earlier().await? {
+        return Ok(earlier);
+    }
+    once.keep(entered(auctions, &actor, &input).await).await
+}
+
+async fn entered(auctions: &Auctions, actor: &Actor, input: &v1::EnterHallBidInput) -> Result<EnterHallBidPayload> {
+    let (device, hall) = terminal(auctions, actor, (&input.device_id, policy::ENTER_HALL_BID)).await?;
+    let named = (input.number, input.operation_id.as_str());
+    let line = entry::line(named, &input.session_id, (input.paddle, input.amount, input.origin), "")?;
+    for _ in 0..ATTEMPTS {
+        entry::finish(auctions, device.id).await?;
+        if !write_down(auctions, (device.id, &hall), actor, &line).await? {
+            continue;
+        }
+        entry::finish(auctions, device.id).await?;
+        let row = hall_line::of_operation(auctions.cx.db.write(), device.id, &line.operation_id).await?;
+        if let Some(answer) = row.and_then(|row| row.answer()) {
+            return Ok(answer);
+        }
+    }
+    Err(Error::Unavailable("other lines of the terminal are under way".into()))
+}
+
+/// Gives a line its number, unless it has it. False if another line must be answered first.
+pub(super) async fn write_down(
+    auctions: &Auctions,
+    (id, hall): (HallDeviceId, &hall_session::Model),
+    clerk: &Actor,
+    line: &Line,
+) -> Result<bool> {
+    let tx = auctions.cx.db.begin().await?;
+    let device = hall::device_for_update(&tx, id).await?.ok_or_else(|| Error::not_found("deviceId"))?;
+    if let Some(row) = hall_line::of_operation(&tx, id, &line.operation_id).await? {
+        tx.rollback().await?;
+        return match entry::is_same(&row, line) {
+            true => Ok(true),
+            false => Err(Refusal::new(ErrorCode::IdempotencyConflict).at_field("operationId").by_rule("P-7").into()),
+        };
+    }
+    if hall_line::under_way(&tx, id).await?.is_some() {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    // What was entered before the hall closed is answered still; nothing more is entered.
+    require_open(hall)?;
+    if line.number != device.last_number + 1 {
+        return Err(out_of_sequence("number", device.last_number + 1));
+    }
+    let row = entry::written(&tx, hall, (id, clerk), line).await?;
+    hall_line::insert(&tx, vec![row]).await?;
+    let heard_at = auctions.cx.clock.now().max(device.heard_at);
+    let after = hall_device::Model { last_number: line.number, heard_at, ..device.clone() };
+    if !hall::move_device(&tx, &device, &after).await? {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    tx.commit().await.map_err(|error| Error::Unavailable(format!("commit: {error}")))?;
+    Ok(true)
+}
+
+pub fn require_open(hall: &hall_session::Model) -> Result<()> {
+    match hall.status {
+        HallStatus::Open => Ok(()),
+        HallStatus::Closed => Err(Refusal::new(ErrorCode::IllegalTransition).accepting("OPEN").into()),
+    }
+}
+
+/// The terminal and its hall, if the person may act there.
+pub async fn terminal(
+    auctions: &Auctions,
+    actor: &Actor,
+    (device_id, permission): (&str, Permission),
+) -> Result<(hall_device::Model, hall_session::Model)> {
+    actor.require_known()?;
+    let id = HallDeviceId::parse(device_id, "deviceId")?;
+    let found = hall::device(auctions.cx.db.write(), id).await?;
+    let (device, hall) = found.ok_or_else(|| Error::not_found("deviceId"))?;
+    permit(actor, permission, Of::centre(&hall.centre_id.text(), "deviceId"))?;
+    Ok((device, hall))
+}
+
+/// The key in the header, for calls that are not one transaction and have keys of their own inside.
+pub struct Once<'a> {
+    auctions: &'a Auctions,
+    keyed: Option<Idempotency>,
+}
+
+impl<'a> Once<'a> {
+    pub fn of<I: Message>(auctions: &'a Auctions, method: &str, request: &Request<I>) -> Self {
+        let (actor, key) = (Actor::read(request.metadata()), Actor::read_key(request.metadata()));
+        let bytes = request.get_ref().encode_to_vec();
+        let keyed = key.map(|key| Idempotency::new(&auctions.cx.vault, [&actor.person_id, method, &key], &bytes));
+        Self { auctions, keyed }
+    }
+
+    /// What was answered before under this key.
+    pub async fn earlier<P: Payload>(&self) -> Result<Option<P>> {
+        let Some(keyed) = &self.keyed else { return Ok(None) };
+        match keyed.find(self.auctions.cx.db.write()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(reply)) => {
+                P::decode(reply.as_slice()).map(Some).map_err(|error| Error::Internal(error.to_string()))
+            }
+            Err(Error::Refused(refusal)) => Ok(Some(P::of(Err(*refusal)))),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Keeps the answer, refusals included.
+    pub async fn keep<P: Payload>(self, outcome: Result<P>) -> Result<P> {
+        let reply = match outcome {
+            Ok(reply) => reply,
+            Err(Error::Refused(refusal)) => P::of(Err(*refusal)),
+            Err(fault) => return Err(fault),
+        };
+        let now = self.auctions.cx.clock.now();
+        Ok(self.auctions.cx.refuse(self.keyed, reply, now).await?.into_inner())
+    }
+}

@@ -1,0 +1,156 @@
+//! A round in the making: commands become events and answers, in memory.
+
+use std::collections::HashMap;
+
+use kernel::{Error, ErrorCode, Idempotency, Instant, Payload, Refusal, Result};
+use prost::Message;
+use wire::{
+    id::OrganizationId,
+    v1::{self, AuctionEvent, AuctionEventKind as Kind, PlaceBidPayload, SetProxyBidPayload, WithdrawBidPayload},
+};
+
+use crate::{
+    engine::{Command, Lot},
+    lot_command::{Act, Answer, Effect, LotCommand, Shape, Wish, fact},
+    store::{flush::Beside, session},
+};
+use kernel::Id;
+
+/// Pure but for its inputs.
+pub struct Decided<'a> {
+    pub lot: Lot,
+    pub events: Vec<AuctionEvent>,
+    pub replies: Vec<(Idempotency, Vec<u8>)>,
+    pub beside: Beside,
+    pub halted: bool,
+    row: &'a session::Model,
+    known: HashMap<String, Result<Vec<u8>>>,
+    now: Instant,
+}
+
+impl<'a> Decided<'a> {
+    pub fn new(lot: Lot, row: &'a session::Model, known: HashMap<String, Result<Vec<u8>>>, now: Instant) -> Self {
+        let (events, replies, beside) = (Vec::new(), Vec::new(), Beside::default());
+        Self { lot, events, replies, beside, halted: row.halted, row, known, now }
+    }
+
+    /// What time alone made happen by now.
+    pub fn pass(&mut self) {
+        self.events.extend(self.lot.pass(self.now));
+    }
+
+    /// Decides one command, unless it was decided before.
+    pub fn take(&mut self, command: &LotCommand, codes: &HashMap<OrganizationId, String>) -> Result<Answer> {
+        if let Some(earlier) = command.keyed.as_ref().and_then(|keyed| self.earlier(keyed)) {
+            return earlier.map(|reply| Answer { reply, refused: None });
+        }
+        let Some(engine_command) = self.command(&command.wish, codes) else {
+            let refusal = self.lot.refuse(ErrorCode::NotEligible, self.now).at_field("organizationId");
+            // Why a stranger may not bid is found out and kept by the use case.
+            return Ok(Answer { reply: refused(refusal), refused: Some(ErrorCode::NotEligible) });
+        };
+        let taken = self.lot.take(&engine_command, self.now);
+        // A maximum that was met in time may act although the command itself is refused.
+        let own = taken.events.iter().find(|event| answers(event, &engine_command)).cloned();
+        self.events.extend(taken.events);
+        // What the event brings about at once, such as the end after an acceptance, belongs to the same round.
+        self.pass();
+        let (reply, code) = match (taken.refusal, own) {
+            (Some(refusal), _) => {
+                let code = refusal.error_code();
+                (refused(*refusal), Some(code))
+            }
+            (None, own) => {
+                self.note(&command.wish, &engine_command);
+                (self.accepted(command.wish.shape(), &command.wish, own.unwrap_or_default()), None)
+            }
+        };
+        if let Some(keyed) = &command.keyed {
+            self.replies.push((keyed.clone(), reply.clone()));
+        }
+        Ok(Answer { reply, refused: code })
+    }
+
+    fn command(&self, wish: &Wish, codes: &HashMap<OrganizationId, String>) -> Option<Command> {
+        match wish {
+            Wish::Bidder { organization_id, act } => {
+                let late = || self.beside.admitted.iter().find(|bidder| bidder.organization_id == *organization_id);
+                let code = codes.get(organization_id).or_else(|| late().map(|bidder| &bidder.code));
+                code.map(|code| act.command(code))
+            }
+            Wish::Staff { command, .. } => Some(command.clone()),
+        }
+    }
+
+    /// Notes what an accepted command of the staff does beside the lot.
+    fn note(&mut self, wish: &Wish, command: &Command) {
+        let Wish::Staff { actor, beside, .. } = wish else { return };
+        if let Some((kind, mut facts)) = fact(command) {
+            if let (Effect::Facts(more), Some(facts)) = (beside, facts.as_object_mut()) {
+                facts.extend(more.clone());
+            }
+            self.beside.facts.push((actor.clone(), kind, facts));
+        }
+        match beside {
+            Effect::None | Effect::Facts(_) => self.halted &= *command != Command::Resume,
+            Effect::Halt(halted) => self.halted = *halted,
+            Effect::Admit(bidder) => self.beside.admitted.push((**bidder).clone()),
+            Effect::Default(award) => self.beside.defaulted = Some(*award),
+        }
+    }
+
+    /// The answer to an earlier copy of the same call: stored, or in this very round.
+    fn earlier(&self, keyed: &Idempotency) -> Option<Result<Vec<u8>>> {
+        if let Some(stored) = self.known.get(keyed.scope()) {
+            return Some(match stored {
+                Ok(reply) => Ok(reply.clone()),
+                Err(Error::Refused(refusal)) => Ok(refused((**refusal).clone())),
+                Err(fault) => Err(fault.clone()),
+            });
+        }
+        let (first, reply) = self.replies.iter().find(|(call, _)| call.scope() == keyed.scope())?;
+        let conflict = || refused(Refusal::new(ErrorCode::IdempotencyConflict).by_rule("P-7"));
+        Some(Ok(if first == keyed { reply.clone() } else { conflict() }))
+    }
+
+    fn accepted(&self, shape: Shape, wish: &Wish, event: AuctionEvent) -> Vec<u8> {
+        let session_id = self.row.id.text();
+        match (shape, wish) {
+            (Shape::Bid, _) => PlaceBidPayload::of(Ok(v1::Bid {
+                session_id,
+                seq: event.seq,
+                bidder_code: event.bidder_code().to_owned(),
+                amount: event.amount,
+                at: event.at,
+                closes_at: event.closes_at,
+                preemption_rank: event.preemption_rank,
+            }))
+            .encode_to_vec(),
+            (Shape::ProxyBid, Wish::Bidder { act: Act::LeaveMaximum { nonce, commitment, .. }, .. }) => {
+                SetProxyBidPayload::of(Ok(v1::ProxyBid {
+                    session_id,
+                    commitment: commitment.clone(),
+                    nonce: nonce.clone(),
+                    at: event.at,
+                }))
+                .encode_to_vec()
+            }
+            _ => WithdrawBidPayload::of(Ok(self.row.view(&self.lot, self.now))).encode_to_vec(),
+        }
+    }
+}
+
+/// Whether an event is the command's own, not one of the engine's for a maximum.
+fn answers(event: &AuctionEvent, command: &Command) -> bool {
+    match command {
+        Command::Bid { code, amount, .. } => {
+            event.kind() == Kind::Bid && event.bidder_code() == code && event.amount == Some(*amount)
+        }
+        _ => event.kind() == Kind::ProxySet || event.kind() != Kind::Bid,
+    }
+}
+
+/// All payloads are alike where they refuse: the object is their first field, the refusals the second.
+fn refused(refusal: Refusal) -> Vec<u8> {
+    PlaceBidPayload::of(Err(refusal)).encode_to_vec()
+}

@@ -1,0 +1,64 @@
+//! Deposits that go back: all that are on hold for a listing which nobody acquires.
+
+use kernel::{Context, Error, Id, Instant, Result};
+use sea_orm::DatabaseTransaction;
+use serde_json::json;
+use wire::{
+    id::{ListingId, OrganizationId, TransferId},
+    v1::{self, DepositStatus},
+};
+
+use crate::{
+    account::Holder,
+    store::{self, HeldDeposit, OpenBook},
+};
+
+/// A listing's deposits on hold, with the accounts that they concern.
+pub struct Held {
+    /// Locked: the transferor's account, the bidders', and those asked for beside them.
+    pub opened: OpenBook,
+    /// In order of their ids.
+    pub deposits: Vec<HeldDeposit>,
+}
+
+/// Locks what the listing's deposits concern. Deposits are made and resolved under a lock of the transferor's account:
+/// what is on hold once it is held stays so.
+pub async fn lock(
+    tx: &DatabaseTransaction,
+    (listing, transferor): (ListingId, OrganizationId),
+    others: &[Holder],
+    entries: &[TransferId],
+) -> Result<Held> {
+    let deposits = store::held_deposits(tx, listing).await?;
+    let organizations = std::iter::once(transferor).chain(deposits.iter().map(|deposit| deposit.organization));
+    let holders: Vec<_> = organizations.map(Holder::Organization).chain(others.iter().copied()).collect();
+    let transfers: Vec<_> = deposits.iter().map(|deposit| deposit.transfer).chain(entries.iter().copied()).collect();
+    let opened = store::open(tx, &holders, &transfers).await?;
+    if store::held_deposits(tx, listing).await? != deposits {
+        return Err(Error::Unavailable("the listing's deposits moved while the accounts were locked".into()));
+    }
+    Ok(Held { opened, deposits })
+}
+
+/// Notes that holds which the book has voided went back to their bidders.
+pub async fn conclude(cx: &Context, tx: &DatabaseTransaction, now: Instant, deposits: &[HeldDeposit]) -> Result<()> {
+    for deposit in deposits {
+        store::conclude_deposit(tx, deposit.id, DepositStatus::Released).await?;
+        let facts = json!({ "amount": deposit.amount.to_string(), "organization": deposit.organization.text() });
+        cx.record(tx, now, &deposit.id.text(), ("DepositReleased", facts)).await?;
+    }
+    Ok(())
+}
+
+/// Voids every hold for the listing, each exactly once.
+pub async fn all(cx: &Context, tx: &DatabaseTransaction, listing: ListingId, transferor: OrganizationId) -> Result<()> {
+    let now = cx.clock.now();
+    let Held { mut opened, deposits } = lock(tx, (listing, transferor), &[], &[]).await?;
+    for deposit in &deposits {
+        opened.book.void(deposit.transfer)?;
+    }
+    opened.save(tx, now).await?;
+    conclude(cx, tx, now, &deposits).await?;
+    let listing_id = listing.text();
+    cx.announce(tx, now, &listing_id, &v1::DepositsReleased { listing_id: listing_id.clone() }).await
+}

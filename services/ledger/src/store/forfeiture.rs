@@ -1,0 +1,120 @@
+//! Forfeited deposits as rows.
+
+use kernel::{Error, Id, Instant, Money, Result};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    sea_query::Expr,
+};
+use wire::{
+    id::TransferApplicationId,
+    v1::{self, ForfeitureStatus},
+};
+
+pub use super::tables::forfeiture::Model;
+use super::{
+    HeldDeposit, once,
+    tables::forfeiture::{Column, Entity},
+};
+use crate::{
+    forfeiture::Default,
+    waterfall::{self, Forfeit, Portions},
+};
+
+impl Model {
+    /// As the rules see it.
+    pub fn forfeit(&self) -> Forfeit {
+        Forfeit {
+            amount: self.amount,
+            defaulted_price: self.defaulted_price,
+            resale_price: self.resale_price,
+            costs: self.costs,
+            status: self.status,
+        }
+    }
+
+    /// As clients see it.
+    pub fn shown(self) -> Result<v1::Forfeiture> {
+        let given = self.costs.unwrap_or_default().plus(self.gap_paid.unwrap_or_default())?;
+        let gap = |resale| waterfall::price_gap(self.defaulted_price, resale);
+        Ok(v1::Forfeiture {
+            id: self.id.text(),
+            transfer_application_id: self.transfer_application_id.text(),
+            listing_id: self.listing_id.text(),
+            award_id: self.award_id.text(),
+            organization_id: self.organization_id.text(),
+            transferor_id: self.transferor_id.text(),
+            amount: Some(self.amount),
+            defaulted_price: Some(self.defaulted_price),
+            resale_price: self.resale_price,
+            costs: self.costs,
+            price_gap: self.resale_price.map(gap).transpose()?,
+            gap_paid: self.gap_paid,
+            remainder: Some(self.amount.minus(given)?),
+            status: self.status.into(),
+            available_transitions: waterfall::next(self.status).iter().map(|next| (*next).into()).collect(),
+            forfeited_at: Some(self.forfeited_at),
+            distributed_at: self.distributed_at,
+        })
+    }
+}
+
+/// Stores a forfeiture.
+pub async fn add(tx: &DatabaseTransaction, default: &Default, deposit: &HeldDeposit, now: Instant) -> Result<()> {
+    let row = Model {
+        id: default.id(),
+        transfer_application_id: default.application,
+        listing_id: default.listing,
+        award_id: default.award,
+        organization_id: deposit.organization,
+        transferor_id: default.transferor,
+        amount: deposit.amount,
+        defaulted_price: default.price,
+        resale_price: default.next_price.filter(|price| *price > Money::ZERO),
+        costs: None,
+        gap_paid: None,
+        status: ForfeitureStatus::Forfeited,
+        forfeited_at: now,
+        distributed_at: None,
+    };
+    Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// The application's forfeiture.
+pub async fn of(db: &impl ConnectionTrait, application: TransferApplicationId) -> Result<Option<Model>> {
+    Ok(Entity::find().filter(Column::TransferApplicationId.eq(application)).one(db).await?)
+}
+
+/// The same, held until the transaction ends. Nobody who holds an account waits for it.
+pub async fn locked(tx: &DatabaseTransaction, application: TransferApplicationId) -> Result<Option<Model>> {
+    Ok(Entity::find().filter(Column::TransferApplicationId.eq(application)).lock_exclusive().one(tx).await?)
+}
+
+/// Notes what a step gave out.
+pub async fn advance(tx: &DatabaseTransaction, row: Model, portions: &Portions, now: Instant) -> Result<Model> {
+    let done = portions.status == ForfeitureStatus::Distributed;
+    let (before, next) = (
+        row.status,
+        Model {
+            resale_price: portions.resale_price,
+            costs: Some(portions.costs),
+            gap_paid: portions.gap_paid,
+            status: portions.status,
+            distributed_at: done.then_some(now),
+            ..row
+        },
+    );
+    if !waterfall::next(before).contains(&next.status) {
+        return Err(Error::Internal(format!("{} does not go from {}", next.id, before.stored())));
+    }
+    let update = Entity::update_many()
+        .col_expr(Column::ResalePrice, Expr::value(next.resale_price))
+        .col_expr(Column::Costs, Expr::value(next.costs))
+        .col_expr(Column::GapPaid, Expr::value(next.gap_paid))
+        .col_expr(Column::Status, Expr::value(next.status))
+        .col_expr(Column::DistributedAt, Expr::value(next.distributed_at))
+        .filter(Column::Id.eq(next.id))
+        .filter(Column::Status.eq(before));
+    once(update.exec(tx).await?.rows_affected, next.id)?;
+    Ok(next)
+}

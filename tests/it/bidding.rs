@@ -1,0 +1,160 @@
+//! Ways of bidding beyond the plain one: hidden maxima, preemption rights, pauses, a default, a falling price.
+
+use exchange_tests::Exchange;
+use jishi::demo::{Fields, cast::House};
+use kernel::{Instant, Money};
+use serde_json::{Value, json};
+
+use super::{
+    market::{DEPOSIT, FLOOR, INCREMENT, Listed, Market, TIMED_SECONDS, made},
+    refusal::{no, refused},
+};
+
+lanes! { maxima_and_rights_meet_in_one_order a_falling_price_is_accepted_once }
+
+const LOG: &str = "query L($id: ID!) { auctionEvents(sessionId: $id, first: 100) { edges { node { seq kind bidderCode amount origin preemptionRank closesAt commitment } } } }";
+
+fn steps(count: i64) -> Money {
+    Money(FLOOR.0 + INCREMENT.0 * count)
+}
+
+impl Market {
+    fn terms(&self, bidding: Value) -> Value {
+        let mut draft = self.draft();
+        draft["bidding"] = bidding;
+        draft
+    }
+
+    /// Applies with a claim to a preemption right, is confirmed in it, and pays.
+    async fn holder(&self, buyer: &House, listing: &Listed) -> String {
+        let input = json!({ "listingId": listing.id, "organizationId": buyer.id, "preemptionGround": "CO_OWNER" });
+        let application = made(&buyer.person, "applyForTransfer", "transferApplication", input).await;
+        let id = application.text_at("/id").unwrap().to_owned();
+        let input = json!({ "transferApplicationId": id, "approve": true, "preemptionRank": 1 });
+        made(&self.staff.qualifier, "reviewTransferApplication", "transferApplication", input).await;
+        self.staff.receive(&self.stage, buyer, DEPOSIT).await.unwrap();
+        made(&buyer.person, "payDeposit", "deposit", json!({ "transferApplicationId": id })).await;
+        self.until_application(&id, "ELIGIBLE").await;
+        id
+    }
+
+    async fn bid(&self, buyer: &House, session: &str, amount: Money) -> Value {
+        let input = json!({ "sessionId": session, "organizationId": buyer.id, "amount": amount.to_string() });
+        let wanted = "bid { seq bidderCode amount at closesAt preemptionRank }";
+        buyer.person.act("placeBid", wanted, input).await.unwrap()
+    }
+
+    async fn session(&self, id: &str) -> Value {
+        let query = "query S($id: ID!) { biddingSession(id: $id) { status currentPrice leadingCode minimumAmount closesAt extensions serverTime } }";
+        self.staff.qualifier.glance(query, json!({ "id": id })).await.unwrap()["biddingSession"].clone()
+    }
+
+    async fn log(&self, id: &str) -> Vec<Value> {
+        let read = self.staff.qualifier.glance(LOG, json!({ "id": id })).await.unwrap();
+        read["auctionEvents"]["edges"].as_array().unwrap().iter().map(|edge| edge["node"].clone()).collect()
+    }
+}
+
+/// Online bids, a hidden maximum, a holder's right and a pause stand in one order; the winner defaults, and the lot
+/// passes to the next bidder, who buys it.
+async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
+    let market = Market::open(&exchange, 3).await;
+    let [hidden, plain, holder] = &market.buyers[..] else { panic!() };
+    let terms = json!({ "mode": "ASCENDING", "proxyAllowed": true, "preemption": "IN_SESSION" });
+    let listing = market.disclosed(market.terms(terms)).await;
+    for buyer in [hidden, plain] {
+        market.eligible(buyer, &listing).await;
+    }
+    let defaulter = market.holder(holder, &listing).await;
+    let session = market.bidding(&listing).await;
+
+    let own = |house: &House| json!({ "sessionId": session, "organizationId": house.id });
+    let maximum = |house: &House, amount: Money| {
+        let mut input = own(house);
+        input["maximum"] = json!(amount.to_string());
+        input
+    };
+    let low = no("BELOW_START", "maximum").by("SM-5").accepting("500000.00");
+    refused(&hidden.person, "setProxyBid", maximum(hidden, Money(FLOOR.0 - 1)), low).await;
+    let wanted = "proxyBid { commitment nonce at }";
+    let left = hidden.person.act("setProxyBid", wanted, maximum(hidden, steps(5))).await.unwrap();
+    market.bid(plain, &session, steps(1)).await;
+    let now = market.session(&session).await;
+    assert_eq!(now["currentPrice"], steps(2).to_string(), "{now}");
+    let met = market.bid(holder, &session, steps(2)).await;
+    assert_eq!(met["preemptionRank"], 1);
+    assert_eq!(market.session(&session).await["currentPrice"], steps(3).to_string(), "the maximum answers");
+    let equal = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(3).to_string() });
+    refused(&plain.person, "placeBid", equal, no("NO_PREEMPTION", "amount").by("SM-5").accepting("540000.00")).await;
+
+    let reason = json!({ "sessionId": session, "reason": "机房断电" });
+    refused(&plain.person, "pauseBidding", reason.clone(), no("FORBIDDEN", "sessionId").accepting("QUALIFIER")).await;
+    let before = market.session(&session).await;
+    made(&market.staff.qualifier, "pauseBidding", "biddingSession", reason).await;
+    let late = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(4).to_string() });
+    refused(&plain.person, "placeBid", late, no("SESSION_PAUSED", "amount").by("SM-5")).await;
+    market.pass(before.instant_at("/closesAt").unwrap().plus_seconds(3_600)).await;
+    made(&market.staff.qualifier, "resumeBidding", "biddingSession", json!({ "sessionId": session })).await;
+    let after = market.session(&session).await;
+    let remaining = |read: &Value| {
+        let end: Instant = read.instant_at("/closesAt").unwrap();
+        end.0 - read.instant_at("/serverTime").unwrap().0
+    };
+    assert_eq!(after["status"], "FREE");
+    assert!(remaining(&after) > 0 && remaining(&after) <= remaining(&before), "{before} {after}");
+
+    market.bid(holder, &session, steps(6)).await;
+    let end = after.instant_at("/closesAt").unwrap().plus_seconds(TIMED_SECONDS);
+    market.pass(end).await;
+    market.until_session(&session, "SOLD").await;
+    let log = market.log(&session).await;
+    let numbers: Vec<i64> = log.iter().map(|event| event["seq"].as_i64().unwrap()).collect();
+    assert!(numbers.iter().copied().eq(1..=i64::try_from(log.len()).unwrap()));
+    assert!(log.iter().any(|event| event["origin"] == "PROXY"));
+    let told = log.iter().find(|event| event["kind"] == "PROXY_SET").unwrap();
+    assert_eq!(
+        (&told["commitment"], &told["bidderCode"], &told["amount"]),
+        (&left["commitment"], &json!(null), &json!(null))
+    );
+
+    let award = market.award(&listing).await;
+    assert_eq!((&award["winnerId"], &award["price"]), (&json!(holder.id), &json!(steps(6).to_string())));
+    let blame = json!({ "awardId": award["id"], "reason": "逾期未签署成交确认书" });
+    let failed = made(&market.staff.qualifier, "declareDefault", "award", blame.clone()).await;
+    assert_eq!(failed["id"], award["id"]);
+    made(&market.staff.qualifier, "declareDefault", "award", blame).await;
+    market.until_application(&defaulter, "FORFEITED").await;
+    let deal = {
+        let next = market.award(&listing).await;
+        assert_eq!((&next["winnerId"], &next["price"]), (&json!(hidden.id), &json!(steps(3).to_string())));
+        for person in [&market.staff.reviewer, &market.staff.qualifier] {
+            made(person, "confirmAward", "award", json!({ "awardId": next["id"] })).await;
+        }
+        market.deal(&listing).await
+    };
+    market.settled(hidden, &listing, &deal).await;
+    market.ledger_is_sound().await;
+}
+
+/// A DUTCH price falls by itself; the first acceptance of the present price ends it.
+async fn a_falling_price_is_accepted_once(exchange: Exchange) {
+    let market = Market::open(&exchange, 2).await;
+    let [buyer, late] = &market.buyers[..] else { panic!() };
+    let terms = json!({
+        "mode": "DUTCH", "drop": INCREMENT.to_string(), "dropSeconds": 60, "lowestPrice": steps(-20).to_string(),
+    });
+    let listing = market.disclosed(market.terms(terms)).await;
+    for buyer in [buyer, late] {
+        market.eligible(buyer, &listing).await;
+    }
+    let (session, starts_at) = market.scheduled(&listing).await;
+    market.pass(starts_at.plus_seconds(130)).await;
+    market.until_session(&session, "FREE").await;
+    let bid = |house: &House, amount: Money| json!({ "sessionId": session, "organizationId": house.id, "amount": amount.to_string() });
+    let fell = no("OUT_OF_ORDER", "amount").by("SM-5").accepting("480000.00");
+    refused(&buyer.person, "placeBid", bid(buyer, FLOOR), fell).await;
+    market.bid(buyer, &session, steps(-2)).await;
+    refused(&late.person, "placeBid", bid(late, steps(-2)), no("SESSION_CLOSED", "amount").by("SM-5")).await;
+    let award = market.award(&listing).await;
+    assert_eq!((&award["winnerId"], &award["price"]), (&json!(buyer.id), &json!(steps(-2).to_string())));
+}
