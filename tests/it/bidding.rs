@@ -88,7 +88,7 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
     refused(&plain.person, "placeBid", equal, no("NO_PREEMPTION", "amount").by("SM-5").accepting("540000.00")).await;
 
     let reason = json!({ "sessionId": session, "reason": "机房断电" });
-    refused(&plain.person, "pauseBidding", reason.clone(), no("FORBIDDEN", "sessionId").accepting("QUALIFIER")).await;
+    refused(&plain.person, "pauseBidding", reason.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
     let before = market.session(&session).await;
     made(&market.staff.qualifier, "pauseBidding", "biddingSession", reason).await;
     let late = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(4).to_string() });

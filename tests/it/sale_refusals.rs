@@ -75,7 +75,7 @@ async fn bidding(exchange: Exchange) {
         &second.person,
         "placeBid",
         bid(&second.id, FLOOR),
-        by("BELOW_MIN_INCREMENT", "amount").accepting("510000.00"),
+        by("START_PRICE_TAKEN", "amount").accepting("510000.00"),
     )
     .await;
     refused(&second.person, "placeBid", bid(&second.id, Money(step(1).0 + 1)), by("NOT_STEP_MULTIPLE", "amount")).await;

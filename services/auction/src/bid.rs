@@ -97,13 +97,13 @@ async fn act_or_refuse<I: BidderInput>(
     let (session, organization) = input.names();
     let session_id = BiddingSessionId::parse(session, "sessionId")?;
     let organization_id = OrganizationId::parse(organization, "organizationId")?;
-    let act = input.act()?;
     let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("sessionId")) };
     permit(actor, I::PERMISSION, Of::organization(organization, "organizationId"))?;
     // Memberships change between application and bid; what the caller is now costs no look-up.
     if let Some(code) = actor.conflict(&hall.sides.transferor_id, &hall.sides.centre_id) {
         return Err(Refusal::new(code).at_field("organizationId").by_rule("SM-5").into());
     }
+    let act = input.act()?;
     let answer = send(&hall, Wish::Bidder { organization_id, act }, keyed.clone()).await?;
     if answer.refused != Some(ErrorCode::NotEligible) {
         return Ok(answer);

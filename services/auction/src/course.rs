@@ -69,12 +69,12 @@ pub async fn direct<I: StaffInput, P: Payload>(auctions: &Auctions, request: Req
     let directed = async {
         actor.require_known()?;
         let id = BiddingSessionId::parse(input.session(), "sessionId")?;
-        let command = input.command()?;
         let Some(hall) = auctions.halls.hall(id).await? else { return Err(Error::not_found("sessionId")) };
         permit(&actor, I::PERMISSION, Of::centre(&hall.sides.centre_id, "sessionId"))?;
         if I::IN_HALL {
             auctioneer::require_hall(auctions, id).await?;
         }
+        let command = input.command()?;
         send(&hall, Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed.clone()).await
     };
     match directed.await {
@@ -89,9 +89,9 @@ pub async fn direct<I: StaffInput, P: Payload>(auctions: &Auctions, request: Req
 
 /// Stops every live session of a centre and of those below it, each with what remains of its time.
 pub async fn pause_all(auctions: &Auctions, actor: &Actor, input: v1::PauseAllBiddingInput) -> Result<v1::BiddingHalt> {
-    let reason = text(&input.reason, "reason", 2, 200)?;
-    let command = Command::Pause { reason };
-    halt(auctions, actor, (&input.centre_id, policy::PAUSE_ALL_BIDDING), (command, true)).await
+    let centre_id = of_centre(actor, &input.centre_id, policy::PAUSE_ALL_BIDDING)?;
+    let command = Command::Pause { reason: text(&input.reason, "reason", 2, 200)? };
+    halt(auctions, actor, centre_id, (command, true)).await
 }
 
 /// Lets those go on that `pause_all` stopped.
@@ -100,7 +100,8 @@ pub async fn resume_all(
     actor: &Actor,
     input: v1::ResumeAllBiddingInput,
 ) -> Result<v1::BiddingHalt> {
-    halt(auctions, actor, (&input.centre_id, policy::RESUME_ALL_BIDDING), (Command::Resume, false)).await
+    let centre_id = of_centre(actor, &input.centre_id, policy::RESUME_ALL_BIDDING)?;
+    halt(auctions, actor, centre_id, (Command::Resume, false)).await
 }
 
 /// What was done to all sessions is kept session by session: a repeated call finds the rest.
@@ -112,16 +113,20 @@ pub fn answered<P: Payload>(outcome: Result<P::Object>) -> Result<P> {
     }
 }
 
-async fn halt(
-    auctions: &Auctions,
-    actor: &Actor,
-    (centre, permission): (&str, Permission),
-    (command, halted): (Command, bool),
-) -> Result<v1::BiddingHalt> {
+fn of_centre(actor: &Actor, centre: &str, permission: Permission) -> Result<OrganizationId> {
     actor.require_known()?;
     let centre_id = OrganizationId::parse(centre, "centreId")?;
     permit(actor, permission, Of::centre(centre, "centreId"))?;
-    let below = foreign::centres_below(auctions, centre).await?;
+    Ok(centre_id)
+}
+
+async fn halt(
+    auctions: &Auctions,
+    actor: &Actor,
+    centre_id: OrganizationId,
+    (command, halted): (Command, bool),
+) -> Result<v1::BiddingHalt> {
+    let below = foreign::centres_below(auctions, &centre_id.text()).await?;
     let rows = store::of_centres(auctions.cx.db.read(), below, !halted).await?;
     let stopped = rows.into_iter().map(|row| {
         let command = command.clone();

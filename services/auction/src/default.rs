@@ -36,9 +36,9 @@ pub async fn declare(auctions: &Auctions, request: Request<v1::DeclareDefaultInp
 async fn declared(auctions: &Auctions, actor: &Actor, input: v1::DeclareDefaultInput) -> Result<v1::Award> {
     actor.require_known()?;
     let id = AwardId::parse(&input.award_id, "awardId")?;
-    text(&input.reason, "reason", 2, 1_000)?;
     let row = find(auctions, actor, id).await?;
     permit(actor, policy::DECLARE_DEFAULT, Of::centre(&row.centre_id.text(), "awardId"))?;
+    text(&input.reason, "reason", 2, 1_000)?;
     if actor.acts_for(&row.transferor_id.text()) || actor.acts_for(&row.winner_id.text()) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").into());
     }

@@ -145,8 +145,11 @@ impl Lot {
             Err(refusal) => taken.refusal = Some(refusal),
             Ok(event) => {
                 self.enter(event, &mut taken);
-                if let Command::Proxy { code, maximum, .. } = command {
-                    self.secrets.keep(code, *maximum, self.state.seq);
+                match command {
+                    Command::Proxy { code, maximum, .. } => self.secrets.keep(code, *maximum, self.state.seq),
+                    // Whoever takes its bid back does not want the engine to make it again.
+                    Command::Withdraw { code, .. } => drop(self.secrets.proxies.remove(code)),
+                    _ => {}
                 }
                 if !self.secrets.proxies.is_empty() {
                     self.raise(now, &mut taken);

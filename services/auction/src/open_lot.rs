@@ -22,8 +22,9 @@ fn open_terms(now: Instant) -> Terms {
 
 /// Stores such a lot with so many bidders: its id, and who they are.
 pub async fn open_lot(cx: &Context, bidders: usize) -> Result<(BiddingSessionId, Vec<OrganizationId>)> {
-    let now = cx.clock.now();
-    let mut lot = Lot::scheduled(open_terms(now), Secrets::default(), now);
+    // What is decided when time has come must not be decided before it: it was scheduled a second earlier.
+    let now = cx.clock.now().plus_seconds(-1);
+    let mut lot = Lot::scheduled(open_terms(now.plus_seconds(1)), Secrets::default(), now);
     let first = lot.event(AuctionEventKind::Scheduled, now);
     lot.state.apply(&first);
     let mut events = vec![first];

@@ -81,7 +81,8 @@ fn require_competition(call: &Call, eligible: usize) -> Result<()> {
 
 fn require_start(call: &Call, terms: &Terms) -> Result<()> {
     let starts_at = terms.starts_at;
-    if starts_at < call.now {
+    // At this very instant it would begin before its bidders are admitted.
+    if starts_at <= call.now {
         let refusal = Refusal::new(ErrorCode::StartInPast).at_field("startsAt");
         return Err(Refusal { server_time: Some(call.now), ..refusal }.into());
     }

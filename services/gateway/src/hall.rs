@@ -1,3 +1,4 @@
+#![expect(clippy::too_many_arguments, reason = "they are arguments of GraphQL fields")]
 use async_graphql::{Context, ID, Object, Result};
 use wire::{Caller, answer, id::HallSessionId, v1};
 

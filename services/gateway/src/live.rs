@@ -262,10 +262,12 @@ impl Executor for Subscriptions {
                 Err(error) => Err(Response::from_errors(vec![error])),
             };
             let points = admitted.as_ref().map_or(1, |points| (*points).max(1));
-            match charge.take(points).await.map(|()| admitted) {
-                Err(error) => only(Response::from_errors(vec![error])),
-                Ok(Err(refused)) => only(refused),
-                Ok(Ok(_)) => {
+            if let Err(error) = charge.take(points).await {
+                return only(Response::from_errors(vec![error]));
+            }
+            match admitted {
+                Err(refused) => only(refused),
+                Ok(_) => {
                     let caller = Caller::new(actor, None, door.clients.clone());
                     let request = request.data(caller).data(language).data(door.clock.clone());
                     door.schema.execute_stream(request).boxed()

@@ -65,6 +65,15 @@ fn a_maximum_is_hidden_and_may_be_moved() {
     assert_eq!(closed.leave("B01", 20_000, 1_000), Err(ErrorCode::ProxyNotAllowed));
 }
 
+#[test]
+fn a_withdrawal_takes_the_maximum_with_it() {
+    let mut drive = Drive::new(BiddingTerms { proxy_allowed: true, withdrawal_allowed: true, ..terms() });
+    drive.bid("B02", 10_000, 1_000).unwrap();
+    drive.leave("B01", 20_000, 1_000).unwrap();
+    drive.go(Command::Withdraw { code: "B01".into(), reason: "笔误".into() }, 2_000).unwrap();
+    assert_eq!(drive.lead(), ("B02", 10_000));
+}
+
 proptest! {
     /// Whatever bids and maxima come: nobody pays more than it was ready to, the price only rises, a duel takes a few
     /// bids at most, and nobody is left behind whose maximum could still beat the lead.

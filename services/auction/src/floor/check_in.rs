@@ -16,9 +16,9 @@ use crate::store::hall::{self, paddle};
 pub async fn check_in(call: &Call, input: v1::CheckInInput) -> Result<v1::Paddle> {
     call.actor.require_known()?;
     let id = HallSessionId::parse(&input.hall_session_id, "hallSessionId")?;
-    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let hall = hall::for_update(&call.tx, id).await?.ok_or_else(|| Error::not_found("hallSessionId"))?;
     permit(&call.actor, policy::CHECK_IN, Of::centre(&hall.centre_id.text(), "hallSessionId"))?;
+    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     require_open(&hall)?;
     if !(1..=9_999).contains(&input.number) {
         return Err(Refusal::new(ErrorCode::InvalidInput).at_field("number").accepting("1–9999").into());

@@ -186,10 +186,10 @@ async fn require_time(tx: &DatabaseTransaction, lines: &[Signed], fresh: &[hall_
 pub async fn settle(call: &Call, input: v1::SettleJournalConflictInput) -> Result<v1::JournalEntry> {
     call.actor.require_known()?;
     let id = HallDeviceId::parse(&input.device_id, "deviceId")?;
-    let settlement = text(&input.settlement, "settlement", 2, 500)?;
     let found = hall::device(&call.tx, id).await?;
     let (_, hall) = found.ok_or_else(|| Error::not_found("deviceId"))?;
     permit(&call.actor, policy::SETTLE_JOURNAL_CONFLICT, Of::centre(&hall.centre_id.text(), "deviceId"))?;
+    let settlement = text(&input.settlement, "settlement", 2, 500)?;
     let row = hall_line::for_update(&call.tx, id, input.number).await?.filter(|row| row.outcome.is_some());
     let row = row.ok_or_else(|| Error::not_found("number"))?;
     if row.outcome != Some(JournalOutcome::Conflict) {

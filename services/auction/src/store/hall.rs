@@ -139,9 +139,7 @@ impl From<hall_device::Model> for v1::HallDevice {
 pub async fn insert(tx: &DatabaseTransaction, row: hall_session::Model, lots: &[BiddingSessionId]) -> Result<bool> {
     let hall_session_id = row.id;
     hall_session::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
-    let mut place = 0;
-    for session_id in lots {
-        place += 1;
+    for (place, session_id) in (1_i32..).zip(lots) {
         let lot = hall_lot::Model { hall_session_id, session_id: *session_id, place, open: true };
         let inserted = hall_lot::Entity::insert(lot.into_active_model())
             .on_conflict(OnConflict::new().do_nothing().to_owned())

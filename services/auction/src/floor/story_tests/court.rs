@@ -135,7 +135,8 @@ impl Court {
             session_ids: vec![self.lot.clone()],
             auctioneer_licence: "拍卖师0001".into(),
             house_licence: house.map(str::to_owned),
-            heartbeat_seconds: 30,
+            // The clock runs on while a story looks, on a busy machine for long.
+            heartbeat_seconds: 300,
         }
     }
 
@@ -211,19 +212,36 @@ impl Court {
 
 impl Terminal {
     /// A bid as it is entered live, noted in the journal as well.
-    pub fn bid(&mut self, court: &Court, (paddle, amount): (i32, i64), origin: BidOrigin) -> v1::EnterHallBidInput {
+    pub fn bid(&mut self, court: &Court, bid: (i32, i64), origin: BidOrigin) -> v1::EnterHallBidInput {
+        let number = self.lines.len() + 1;
+        self.bid_as(court, &format!("operation-{number}"), bid, origin)
+    }
+
+    /// The same under another name.
+    pub fn bid_as(
+        &mut self,
+        court: &Court,
+        operation_id: &str,
+        (paddle, amount): (i32, i64),
+        origin: BidOrigin,
+    ) -> v1::EnterHallBidInput {
         let number = i64::try_from(self.lines.len()).unwrap() + 1;
         let input = v1::EnterHallBidInput {
             session_id: court.lot.clone(),
             device_id: self.id.clone(),
             number,
-            operation_id: format!("operation-{number}"),
+            operation_id: operation_id.to_owned(),
             paddle,
             amount: Some(Money(amount)),
             origin: origin.into(),
         };
         self.note(&input, court.clock.now());
         input
+    }
+
+    /// The same terminal with a journal that it begins anew.
+    pub fn forked(&self) -> Terminal {
+        Terminal { id: self.id.clone(), key: self.key.clone(), lines: Vec::new() }
     }
 
     fn note(&mut self, input: &v1::EnterHallBidInput, noted_at: Instant) {

@@ -142,6 +142,12 @@ async fn whatever_is_sent_again_or_in_another_order_is_bid_once(server: Option<S
         let refusal = court.upload(&terminal).await.user_errors.remove(0);
         assert_eq!((refusal.error_code(), refusal.field[2..].join("/")), (code, field.to_owned()));
     }
+    // Well signed, but the exchange has another line 2.
+    let mut forked = terminal.forked();
+    forked.bid(&court, (1, 100), Floor);
+    forked.bid_as(&court, "operation-x", (2, 105), Floor);
+    let refusal = court.upload(&forked).await.user_errors.remove(0);
+    assert_eq!((refusal.error_code(), refusal.field[2..].join("/")), (OutOfSequence, "1/number".into()));
     assert_eq!(court.bids().await.len(), 2, "a bad journal was applied");
     assert!(court.journal(&hall, false).await.is_empty());
 

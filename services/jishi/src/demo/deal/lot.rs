@@ -59,8 +59,8 @@ impl OpenLot {
 
     /// Lets time pass until the session is over, and returns the award.
     pub async fn close(&self, stage: &Stage<'_>) -> Result<Value> {
-        for (ends, status) in [("/freeEndsAt", "TIMED"), ("/closesAt", "SOLD")] {
-            let ends_at = self.session().await?.instant_at(ends)?;
+        for status in ["TIMED", "SOLD"] {
+            let ends_at = self.session().await?.instant_at("/closesAt")?;
             stage.wait_until(ends_at, "本期届满", "the end of the period").await?;
             stage.until("the lot to move on", || self.in_status(status)).await?;
         }
