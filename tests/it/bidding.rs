@@ -120,16 +120,25 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
     let award = market.award(&listing).await;
     assert_eq!((&award["winnerId"], &award["price"]), (&json!(holder.id), &json!(steps(6).to_string())));
     let blame = json!({ "awardId": award["id"], "reason": "逾期未签署成交确认书" });
+    let early = no("ILLEGAL_TRANSITION", "awardId").by("SM-3").accepting("CONFIRMED");
+    refused(&market.staff.qualifier, "declareDefault", blame.clone(), early).await;
+    for person in [&market.staff.reviewer, &market.staff.qualifier] {
+        made(person, "confirmAward", "award", json!({ "awardId": award["id"] })).await;
+    }
+    market.until_application(&defaulter, "WON").await;
+    market.deal(&listing).await;
     let failed = made(&market.staff.qualifier, "declareDefault", "award", blame.clone()).await;
     assert_eq!(failed["id"], award["id"]);
     made(&market.staff.qualifier, "declareDefault", "award", blame).await;
     market.until_application(&defaulter, "FORFEITED").await;
+    market.until_listing(&listing, "BIDDING").await;
     let deal = {
         let next = market.award(&listing).await;
         assert_eq!((&next["winnerId"], &next["price"]), (&json!(hidden.id), &json!(steps(3).to_string())));
         for person in [&market.staff.reviewer, &market.staff.qualifier] {
             made(person, "confirmAward", "award", json!({ "awardId": next["id"] })).await;
         }
+        market.until_listing(&listing, "TRANSFEREE_FIXED").await;
         market.deal(&listing).await
     };
     market.settled(hidden, &listing, &deal).await;

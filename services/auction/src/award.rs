@@ -19,8 +19,8 @@ use crate::{
 #[must_use]
 pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
     match status {
-        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed, AwardStatus::Defaulted],
-        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed, AwardStatus::Defaulted],
+        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed],
+        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed],
         AwardStatus::Confirmed => &[AwardStatus::Defaulted],
         AwardStatus::Defaulted => &[],
     }

@@ -11,6 +11,7 @@ use wire::{
 
 use crate::{
     api::Auctions,
+    award::next,
     bid::send,
     engine::Command,
     lot_command::{Effect, Wish},
@@ -45,6 +46,11 @@ async fn declared(auctions: &Auctions, actor: &Actor, input: v1::DeclareDefaultI
     // Whoever asks again after a lost answer finds it done.
     if row.status == AwardStatus::Defaulted {
         return Ok(row.into());
+    }
+    // Before two persons confirmed it nobody could sign or pay.
+    if !next(row.status).contains(&AwardStatus::Defaulted) {
+        let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").by_rule("SM-3");
+        return Err(refusal.accepting("CONFIRMED").into());
     }
     let Some(session_id) = row.session_id.filter(|_| !row.open) else {
         let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").by_rule("SM-3");

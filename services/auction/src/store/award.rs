@@ -98,7 +98,7 @@ pub async fn insert(tx: &DatabaseTransaction, row: Model) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// Those of the awards that are in sight; of one listing the latest first.
+/// Those of the awards that are in sight; of one listing the one that stands comes last, and counts.
 pub async fn list(
     db: &impl ConnectionTrait,
     sight: &Sight,
@@ -108,7 +108,7 @@ pub async fn list(
     let wanted = Column::Id.is_in(ids).or(Column::ListingId.is_in(listings));
     let seen = sight.filter(&[Column::WinnerId, Column::TransferorId], Column::CentreId);
     let found = Entity::find().filter(wanted).filter(seen);
-    Ok(found.order_by_desc(Column::DecidedAt).all(db).await?)
+    Ok(found.order_by_asc(Column::DecidedAt).all(db).await?)
 }
 
 /// Whether somebody acquires the listing already, confirmed or not.
