@@ -87,22 +87,7 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
     let equal = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(3).to_string() });
     refused(&plain.person, "placeBid", equal, no("NO_PREEMPTION", "amount").by("SM-5").accepting("540000.00")).await;
 
-    let reason = json!({ "sessionId": session, "reason": "机房断电" });
-    refused(&plain.person, "pauseBidding", reason.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
-    let before = market.session(&session).await;
-    made(&market.staff.qualifier, "pauseBidding", "biddingSession", reason).await;
-    let late = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(4).to_string() });
-    refused(&plain.person, "placeBid", late, no("SESSION_PAUSED", "amount").by("SM-5")).await;
-    market.pass(before.instant_at("/closesAt").unwrap().plus_seconds(3_600)).await;
-    made(&market.staff.qualifier, "resumeBidding", "biddingSession", json!({ "sessionId": session })).await;
-    let after = market.session(&session).await;
-    let remaining = |read: &Value| {
-        let end: Instant = read.instant_at("/closesAt").unwrap();
-        end.0 - read.instant_at("/serverTime").unwrap().0
-    };
-    assert_eq!(after["status"], "FREE");
-    assert!(remaining(&after) > 0 && remaining(&after) <= remaining(&before), "{before} {after}");
-
+    let after = paused_and_resumed(&market, &session).await;
     market.bid(holder, &session, steps(6)).await;
     let end = after.instant_at("/closesAt").unwrap().plus_seconds(TIMED_SECONDS);
     market.pass(end).await;
@@ -117,7 +102,36 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
         (&left["commitment"], &json!(null), &json!(null))
     );
 
-    let award = market.award(&listing).await;
+    let deal = holder_defaults(&market, &listing, &defaulter).await;
+    market.settled(hidden, &listing, &deal).await;
+    market.ledger_is_sound().await;
+}
+
+/// While it is paused nobody bids, and what remained of the time remains.
+async fn paused_and_resumed(market: &Market, session: &str) -> Value {
+    let plain = &market.buyers[1];
+    let reason = json!({ "sessionId": session, "reason": "机房断电" });
+    refused(&plain.person, "pauseBidding", reason.clone(), no("FORBIDDEN", "").accepting("QUALIFIER")).await;
+    let before = market.session(session).await;
+    made(&market.staff.qualifier, "pauseBidding", "biddingSession", reason).await;
+    let late = json!({ "sessionId": session, "organizationId": plain.id, "amount": steps(4).to_string() });
+    refused(&plain.person, "placeBid", late, no("SESSION_PAUSED", "amount").by("SM-5")).await;
+    market.pass(before.instant_at("/closesAt").unwrap().plus_seconds(3_600)).await;
+    made(&market.staff.qualifier, "resumeBidding", "biddingSession", json!({ "sessionId": session })).await;
+    let after = market.session(session).await;
+    let remaining = |read: &Value| {
+        let end: Instant = read.instant_at("/closesAt").unwrap();
+        end.0 - read.instant_at("/serverTime").unwrap().0
+    };
+    assert_eq!(after["status"], "FREE");
+    assert!(remaining(&after) > 0 && remaining(&after) <= remaining(&before), "{before} {after}");
+    after
+}
+
+/// The holder has won and does not pay: its deposit is forfeited, and whoever left the maximum has the lot.
+async fn holder_defaults(market: &Market, listing: &Listed, defaulter: &str) -> Value {
+    let [hidden, _, holder] = &market.buyers[..] else { panic!() };
+    let award = market.award(listing).await;
     assert_eq!((&award["winnerId"], &award["price"]), (&json!(holder.id), &json!(steps(6).to_string())));
     let blame = json!({ "awardId": award["id"], "reason": "逾期未签署成交确认书" });
     let early = no("ILLEGAL_TRANSITION", "awardId").by("SM-3").accepting("CONFIRMED");
@@ -125,24 +139,22 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
     for person in [&market.staff.reviewer, &market.staff.qualifier] {
         made(person, "confirmAward", "award", json!({ "awardId": award["id"] })).await;
     }
-    market.until_application(&defaulter, "WON").await;
-    market.deal(&listing).await;
+    market.until_application(defaulter, "WON").await;
+    market.deal(listing).await;
     let failed = made(&market.staff.qualifier, "declareDefault", "award", blame.clone()).await;
     assert_eq!(failed["id"], award["id"]);
     made(&market.staff.qualifier, "declareDefault", "award", blame).await;
-    market.until_application(&defaulter, "FORFEITED").await;
-    market.until_listing(&listing, "BIDDING").await;
-    let deal = {
-        let next = market.award(&listing).await;
+    market.until_application(defaulter, "FORFEITED").await;
+    market.until_listing(listing, "BIDDING").await;
+    {
+        let next = market.award(listing).await;
         assert_eq!((&next["winnerId"], &next["price"]), (&json!(hidden.id), &json!(steps(3).to_string())));
         for person in [&market.staff.reviewer, &market.staff.qualifier] {
             made(person, "confirmAward", "award", json!({ "awardId": next["id"] })).await;
         }
-        market.until_listing(&listing, "TRANSFEREE_FIXED").await;
-        market.deal(&listing).await
-    };
-    market.settled(hidden, &listing, &deal).await;
-    market.ledger_is_sound().await;
+        market.until_listing(listing, "TRANSFEREE_FIXED").await;
+        market.deal(listing).await
+    }
 }
 
 /// A DUTCH price falls by itself; the first acceptance of the present price ends it.

@@ -17,7 +17,7 @@ use crate::{
     boxes::Boxes,
     course, default,
     halls::Halls,
-    publish, schedule,
+    keyed, publish, schedule,
     store::{self, log},
     watch,
 };
@@ -133,7 +133,7 @@ impl Auction for Auctions {
         request: Request<v1::PauseAllBiddingInput>,
     ) -> Result<Response<v1::PauseAllBiddingPayload>, Status> {
         let (actor, input) = query(request);
-        Ok(Response::new(course::answered(course::pause_all(self, &actor, input).await)?))
+        Ok(Response::new(keyed::payload(course::pause_all(self, &actor, input).await)?))
     }
 
     async fn resume_all_bidding(
@@ -141,7 +141,7 @@ impl Auction for Auctions {
         request: Request<v1::ResumeAllBiddingInput>,
     ) -> Result<Response<v1::ResumeAllBiddingPayload>, Status> {
         let (actor, input) = query(request);
-        Ok(Response::new(course::answered(course::resume_all(self, &actor, input).await)?))
+        Ok(Response::new(keyed::payload(course::resume_all(self, &actor, input).await)?))
     }
 
     async fn declare_default(

@@ -19,6 +19,7 @@ use crate::{
     engine::{Command, commitment},
     foreign,
     halls::Hall,
+    keyed::{answered, keyed},
     lot_command::{Act, Answer, Effect, LotCommand, Wish},
     schedule, store,
 };
@@ -71,20 +72,10 @@ bidder_input!(AcceptOpenLicenceInput, "AcceptOpenLicence", ACCEPT_OPEN_LICENCE, 
 
 /// Does what one bidder asks.
 pub async fn act<I: BidderInput, P: Payload>(auctions: &Auctions, request: Request<I>) -> Result<P> {
-    let key = Actor::read_key(request.metadata());
+    let keyed = keyed(auctions, &request, I::METHOD);
     let (actor, input) = kernel::query(request);
-    let keyed = key.map(|key| {
-        let call = [actor.person_id.as_str(), I::METHOD, &key];
-        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
-    });
-    match act_or_refuse(auctions, &actor, keyed.clone(), &input).await {
-        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
-        Err(Error::Refused(refusal)) => {
-            let reply = P::of(Err(*refusal));
-            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
-        }
-        Err(fault) => Err(fault),
-    }
+    let outcome = act_or_refuse(auctions, &actor, keyed.clone(), &input).await;
+    answered(auctions, keyed, outcome).await
 }
 
 async fn act_or_refuse<I: BidderInput>(

@@ -6,7 +6,6 @@
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
-use prost::Message;
 use serde_json::json;
 use tonic::Request;
 use wire::{
@@ -20,6 +19,7 @@ use crate::{
     boxes,
     engine::{Command, Lot},
     halls::Hall,
+    keyed::{answered, keyed},
     lot_command::{Answer, Effect, Wish},
     opening,
     sealed::{
@@ -39,7 +39,7 @@ pub async fn once<P: Payload>(
     keyed: Option<Idempotency>,
     work: impl Future<Output = Result<Answer>>,
 ) -> Result<P> {
-    let answered = async {
+    let first = async {
         if let Some(call) = &keyed
             && let Some(reply) = call.find(auctions.cx.db.read()).await?
         {
@@ -47,21 +47,8 @@ pub async fn once<P: Payload>(
         }
         work.await
     };
-    match answered.await {
-        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
-        Err(Error::Refused(refusal)) => {
-            let reply = P::of(Err(*refusal));
-            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
-        }
-        Err(fault) => Err(fault),
-    }
-}
-
-/// The key of a call of this method.
-pub fn keyed<I: Message>(auctions: &Auctions, request: &Request<I>, method: &str) -> Option<Idempotency> {
-    let key = Actor::read_key(request.metadata())?;
-    let actor = Actor::read(request.metadata());
-    Some(Idempotency::new(&auctions.cx.vault, [&actor.person_id, method, &key], &request.get_ref().encode_to_vec()))
+    let outcome = first.await;
+    answered(auctions, keyed, outcome).await
 }
 
 /// The lot with its writer.

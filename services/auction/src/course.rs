@@ -1,7 +1,7 @@
 //! What staff does to the course of sessions: pauses, resumptions, cancellations, one by one or all of a centre.
 
 use futures::future::join_all;
-use kernel::{Actor, Error, Id, Idempotency, Payload, Result, text};
+use kernel::{Actor, Error, Id, Payload, Result, text};
 use prost::Message;
 use tonic::Request;
 use wire::{
@@ -16,6 +16,7 @@ use crate::{
     engine::Command,
     floor::auctioneer,
     foreign,
+    keyed::{answered, keyed},
     lot_command::{Effect, Wish},
     store,
 };
@@ -60,12 +61,8 @@ staff_input!(CancelBiddingInput, "CancelBidding", CANCEL_BIDDING, |input| {
 
 /// Does what one of the staff asks of one session.
 pub async fn direct<I: StaffInput, P: Payload>(auctions: &Auctions, request: Request<I>) -> Result<P> {
-    let key = Actor::read_key(request.metadata());
+    let keyed = keyed(auctions, &request, I::METHOD);
     let (actor, input) = kernel::query(request);
-    let keyed = key.map(|key| {
-        let call = [actor.person_id.as_str(), I::METHOD, &key];
-        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
-    });
     let directed = async {
         actor.require_known()?;
         let id = BiddingSessionId::parse(input.session(), "sessionId")?;
@@ -77,17 +74,12 @@ pub async fn direct<I: StaffInput, P: Payload>(auctions: &Auctions, request: Req
         let command = input.command()?;
         send(&hall, Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed.clone()).await
     };
-    match directed.await {
-        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
-        Err(Error::Refused(refusal)) => {
-            let reply = P::of(Err(*refusal));
-            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
-        }
-        Err(fault) => Err(fault),
-    }
+    let outcome = directed.await;
+    answered(auctions, keyed, outcome).await
 }
 
-/// Stops every live session of a centre and of those below it, each with what remains of its time.
+/// Stops every live session of a centre and of those below it, each with what remains of its time. What was done is kept
+/// session by session: a repeated call finds the rest.
 pub async fn pause_all(auctions: &Auctions, actor: &Actor, input: v1::PauseAllBiddingInput) -> Result<v1::BiddingHalt> {
     let centre_id = of_centre(actor, &input.centre_id, policy::PAUSE_ALL_BIDDING)?;
     let command = Command::Pause { reason: text(&input.reason, "reason", 2, 200)? };
@@ -102,15 +94,6 @@ pub async fn resume_all(
 ) -> Result<v1::BiddingHalt> {
     let centre_id = of_centre(actor, &input.centre_id, policy::RESUME_ALL_BIDDING)?;
     halt(auctions, actor, centre_id, (Command::Resume, false)).await
-}
-
-/// What was done to all sessions is kept session by session: a repeated call finds the rest.
-pub fn answered<P: Payload>(outcome: Result<P::Object>) -> Result<P> {
-    match outcome {
-        Ok(object) => Ok(P::of(Ok(object))),
-        Err(Error::Refused(refusal)) => Ok(P::of(Err(*refusal))),
-        Err(fault) => Err(fault),
-    }
 }
 
 fn of_centre(actor: &Actor, centre: &str, permission: Permission) -> Result<OrganizationId> {

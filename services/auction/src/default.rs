@@ -1,7 +1,6 @@
 //! A winner that does not sign or pay (SM-3): its award ends, it is barred from the lot, and the next bidder has it.
 
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result, Sight, text};
-use prost::Message;
+use kernel::{Actor, Error, ErrorCode, Id, Refusal, Result, Sight, text};
 use tonic::Request;
 use wire::{
     id::AwardId,
@@ -14,23 +13,16 @@ use crate::{
     award::next,
     bid::send,
     engine::Command,
+    keyed::{keyed, payload},
     lot_command::{Effect, Wish},
     store,
 };
 
 /// Declares it. The lot's writer ends the award and passes the lot on in one transaction.
 pub async fn declare(auctions: &Auctions, request: Request<v1::DeclareDefaultInput>) -> Result<DeclareDefaultPayload> {
-    let key = Actor::read_key(request.metadata());
+    let keyed = keyed(auctions, &request, "DeclareDefault");
     let (actor, input) = kernel::query(request);
-    let keyed = key.map(|key| {
-        let call = [actor.person_id.as_str(), "DeclareDefault", &key];
-        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
-    });
-    let reply = match declared(auctions, &actor, input).await {
-        Ok(award) => DeclareDefaultPayload::of(Ok(award)),
-        Err(Error::Refused(refusal)) => DeclareDefaultPayload::of(Err(*refusal)),
-        Err(fault) => return Err(fault),
-    };
+    let reply = payload(declared(auctions, &actor, input).await)?;
     Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
 }
 

@@ -25,6 +25,7 @@ mod fence_tests;
 mod floor;
 mod foreign;
 mod halls;
+mod keyed;
 mod lot_command;
 mod open_lot;
 mod opening;

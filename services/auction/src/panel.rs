@@ -17,6 +17,7 @@ use crate::{
     boxes, ceremony,
     engine::{Command, Lot},
     foreign,
+    keyed::keyed,
     lot_command::{Answer, Effect, Wish},
     opening::ten_thousandths,
     sealed::envelope::decimal,
@@ -137,7 +138,7 @@ fn own(panel: Vec<member::Model>, actor: &Actor) -> Result<member::Model> {
 
 /// A member scores one offer.
 pub async fn score(auctions: &Auctions, request: Request<v1::ScoreOfferInput>) -> Result<v1::ScoreOfferPayload> {
-    let keyed = ceremony::keyed(auctions, &request, "ScoreOffer");
+    let keyed = keyed(auctions, &request, "ScoreOffer");
     let (actor, input) = kernel::query(request);
     ceremony::once(auctions, keyed.clone(), give(auctions, &actor, input, keyed)).await
 }

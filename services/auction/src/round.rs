@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use kernel::{Error, ErrorCode, Idempotency, Instant, Payload, Refusal, Result};
+use kernel::{Error, ErrorCode, Id, Idempotency, Instant, Payload, Refusal, Result};
 use prost::Message;
 use wire::{
     id::OrganizationId,
@@ -14,7 +14,6 @@ use crate::{
     lot_command::{Act, Answer, Effect, LotCommand, Shape, Wish, fact},
     store::{flush::Beside, session},
 };
-use kernel::Id;
 
 /// Pure but for its inputs.
 pub struct Decided<'a> {

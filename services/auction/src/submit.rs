@@ -4,8 +4,7 @@
 //! where nobody sees it), no audit record, and what it reads of the database belongs to no span of the request.
 
 use data_encoding::BASE64URL_NOPAD;
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
-use prost::Message;
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Refusal, Result};
 use tonic::Request;
 use wire::{
     id::{BiddingSessionId, OrganizationId},
@@ -16,6 +15,7 @@ use wire::{
 use crate::{
     api::Auctions,
     boxes::{self, HandedIn},
+    keyed::{keyed, payload},
     receipt::receipt,
     sealed::{PublicKey, envelope::ENVELOPE},
     store,
@@ -26,19 +26,11 @@ const POINT: usize = 65;
 
 /// Takes a sealed bid. A refused one has no effect and is not remembered.
 pub async fn submit(auctions: &Auctions, request: Request<v1::SubmitSealedBidInput>) -> Result<SubmitSealedBidPayload> {
-    let key = Actor::read_key(request.metadata());
+    let call = keyed(auctions, &request, "SubmitSealedBid");
     let (actor, input) = kernel::query(request);
-    let call = key.map(|key| {
-        let call = [actor.person_id.as_str(), "SubmitSealedBid", &key];
-        Idempotency::new(&auctions.cx.vault, call, &input.encode_to_vec())
-    });
     let at = auctions.cx.clock.now();
     let auctions = auctions.clone();
-    match unseen(async move { hand_in(&auctions, &actor, (input, call), at).await }).await {
-        Ok(receipt) => Ok(SubmitSealedBidPayload::of(Ok(receipt))),
-        Err(Error::Refused(refusal)) => Ok(SubmitSealedBidPayload::of(Err(*refusal))),
-        Err(fault) => Err(fault),
-    }
+    payload(unseen(async move { hand_in(&auctions, &actor, (input, call), at).await }).await)
 }
 
 /// Does it as nobody's: a task of its own is in no span.

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     api::Auctions,
+    keyed::keyed,
     store::{
         hall::{self, hall_device, hall_session},
         hall_line,
@@ -115,10 +116,7 @@ pub struct Once<'a> {
 
 impl<'a> Once<'a> {
     pub fn of<I: Message>(auctions: &'a Auctions, method: &str, request: &Request<I>) -> Self {
-        let (actor, key) = (Actor::read(request.metadata()), Actor::read_key(request.metadata()));
-        let bytes = request.get_ref().encode_to_vec();
-        let keyed = key.map(|key| Idempotency::new(&auctions.cx.vault, [&actor.person_id, method, &key], &bytes));
-        Self { auctions, keyed }
+        Self { auctions, keyed: keyed(auctions, request, method) }
     }
 
     /// What was answered before under this key.

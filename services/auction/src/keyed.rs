@@ -1,0 +1,40 @@
+//! Calls under an `Idempotency-Key` that do not run in `Context::mutate`: their answers are kept by the lot's writer, or
+//! here.
+
+use kernel::{Actor, Error, Idempotency, Payload, Result};
+use prost::Message;
+use tonic::Request;
+
+use crate::{api::Auctions, lot_command::Answer};
+
+/// The key of a call of this method, if it has one.
+pub fn keyed<I: Message>(auctions: &Auctions, request: &Request<I>, method: &str) -> Option<Idempotency> {
+    let (actor, key) = (Actor::read(request.metadata()), Actor::read_key(request.metadata())?);
+    let input = request.get_ref().encode_to_vec();
+    Some(Idempotency::new(&auctions.cx.vault, [&actor.person_id, method, &key], &input))
+}
+
+/// The payload of what the lot's writer answered, and has kept. What was refused without the writer is kept here.
+pub async fn answered<P: Payload>(
+    auctions: &Auctions,
+    keyed: Option<Idempotency>,
+    outcome: Result<Answer>,
+) -> Result<P> {
+    match outcome {
+        Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
+        Err(Error::Refused(refusal)) => {
+            let reply = P::of(Err(*refusal));
+            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The payload of an outcome that is not kept.
+pub fn payload<P: Payload>(outcome: Result<P::Object>) -> Result<P> {
+    match outcome {
+        Ok(object) => Ok(P::of(Ok(object))),
+        Err(Error::Refused(refusal)) => Ok(P::of(Err(*refusal))),
+        Err(fault) => Err(fault),
+    }
+}
