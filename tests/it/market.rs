@@ -183,21 +183,22 @@ impl Market {
     /// The award of a listing, once there.
     pub async fn award(&self, listing: &Listed) -> Value {
         let query = "query W($id: ID!) { award(listingId: $id) { id status price winnerId sessionId } }";
-        self.found(query, listing, "/award").await
-    }
-
-    /// The deal of a confirmed award, once there.
-    pub async fn deal(&self, listing: &Listed) -> Value {
-        let query = "query D($id: ID!) { deal(listingId: $id) { id status price contractId } }";
-        self.found(query, listing, "/deal").await
-    }
-
-    async fn found(&self, query: &str, listing: &Listed, pointer: &str) -> Value {
         let ask = || async {
             let read = self.staff.reviewer.glance(query, json!({ "id": listing.id })).await?;
-            Ok(read.pointer(pointer).filter(|found| !found.is_null()).cloned())
+            Ok(read.pointer("/award").filter(|award| !award.is_null()).cloned())
         };
-        self.stage.until(pointer, ask).await.unwrap()
+        self.stage.until("award", ask).await.unwrap()
+    }
+
+    /// The deal of a confirmed award, once there; one that a default cancelled is none.
+    pub async fn deal(&self, listing: &Listed) -> Value {
+        let query = "query D($id: ID!) { deal(listingId: $id) { id status price contractId } }";
+        let ask = || async {
+            let read = self.staff.reviewer.glance(query, json!({ "id": listing.id })).await?;
+            let stands = |deal: &&Value| !deal.is_null() && deal["status"] != "CANCELLED";
+            Ok(read.pointer("/deal").filter(stands).cloned())
+        };
+        self.stage.until("deal", ask).await.unwrap()
     }
 
     /// The only eligible buyer takes the listing at the floor, and two confirm: the deal.
