@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
     task::JoinSet,
-    time::{interval, timeout},
+    time::{interval, sleep, timeout},
 };
 
 /// Sends a body on a line of its own; the status and the answer. Unlike a client it reads while it writes, and so hears the
@@ -156,7 +156,12 @@ pub fn crowd(http: &str, size: usize, longest: Duration) -> JoinSet<(Slow, Optio
     let mut crowd = JoinSet::new();
     for (place, slow) in (0..size).zip(Slow::SPEAKERS.into_iter().cycle()) {
         let (http, slow) = (http.to_owned(), if place % 125 == 0 { Slow::Deaf } else { slow });
-        crowd.spawn(async move { (slow, slow.dawdle(&http, longest).await.unwrap_or(Some(Duration::ZERO))) });
+        // Clients of many machines do not speak in step.
+        let later = Duration::from_millis(u64::try_from(place % 50).unwrap_or_default() * 10);
+        crowd.spawn(async move {
+            sleep(later).await;
+            (slow, slow.dawdle(&http, longest).await.unwrap_or(Some(Duration::ZERO)))
+        });
     }
     crowd
 }

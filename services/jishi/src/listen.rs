@@ -32,6 +32,10 @@ const UNREAD: Duration = Duration::from_secs(10);
 /// second later.
 const WAITING: u32 = 4_096;
 
+/// Bytes of an answer that the system keeps for a client that does not read them yet. Where it may choose, it keeps
+/// megabytes, all written for nobody.
+const UNREAD_BYTES: u32 = 256 * 1024;
+
 /// A connection that was let in, and its places among all and among those of its address.
 type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
 
@@ -41,6 +45,8 @@ pub fn bind(at: SocketAddr) -> std::io::Result<TcpListener> {
     // Elsewhere it would let another program take the port over.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
+    // Connections have it from their listener.
+    socket.set_send_buffer_size(UNREAD_BYTES)?;
     socket.bind(at)?;
     socket.listen(WAITING)
 }
