@@ -8,6 +8,7 @@
 pub mod attacks;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Write},
     path::PathBuf,
@@ -30,6 +31,8 @@ pub enum Lane {
     Redis,
     /// Four processes that talk gRPC over loopback, PostgreSQL.
     Networked,
+    /// The same with two replicas of the auction; no lane of every story.
+    Replicated,
 }
 
 /// The environment variable that names a folder for the processes' output, a file each.
@@ -40,6 +43,9 @@ pub const MEMORY: &str = "TEST_MEMORY_KIB";
 
 /// Roles per process in the networked lane.
 const PROCESSES: [&str; 4] = ["gateway", "identity,catalog", "auction", "ledger,contract,financing"];
+
+/// The same with a second replica of the auction, on the same database.
+const REPLICATED: [&str; 5] = ["gateway", "identity,catalog", "auction", "ledger,contract,financing", "auction"];
 
 /// A running exchange. Its processes end with it.
 pub struct Exchange {
@@ -89,11 +95,13 @@ impl Exchange {
             environment.push(("JISHI_REDIS_STREAM".into(), format!("test-{}", kernel::fresh_uuid().simple())));
         }
         environment.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-        let processes = if lane == Lane::Networked {
-            networked(environment)
-        } else {
-            environment.extend(listen(free_port(), free_port()));
-            vec![Jishi::start(None, environment)]
+        let processes = match lane {
+            Lane::Networked => networked(&PROCESSES, environment),
+            Lane::Replicated => networked(&REPLICATED, environment),
+            _ => {
+                environment.extend(listen(free_port(), free_port()));
+                vec![Jishi::start(None, environment)]
+            }
         };
         let http = processes.first().expect("a process").http.clone();
         seeded(&http).await;
@@ -121,32 +129,38 @@ impl Exchange {
 
     /// The process that runs `role`.
     pub fn process(&mut self, role: &str) -> &mut Jishi {
-        let runs = |process: &&mut Jishi| process.only.is_none_or(|only| only.split(',').any(|name| name == role));
-        self.processes.iter_mut().find(runs).expect("some process runs each role")
+        self.replicas(role).next().expect("some process runs each role")
+    }
+
+    /// All processes that run `role`.
+    pub fn replicas(&mut self, role: &str) -> impl Iterator<Item = &mut Jishi> {
+        let runs = move |process: &&mut Jishi| process.only.is_none_or(|only| only.split(',').any(|name| name == role));
+        self.processes.iter_mut().filter(runs)
     }
 }
 
-/// Starts the four processes at once; each waits for nobody.
-fn networked(environment: Vec<(String, String)>) -> Vec<Jishi> {
-    let ports: Vec<u16> = PROCESSES.iter().map(|_| free_port()).collect();
-    let mut peers = Vec::new();
-    for (roles, port) in PROCESSES.iter().zip(&ports) {
+/// Starts the processes at once; each waits for nobody.
+fn networked(roles: &[&'static str], environment: Vec<(String, String)>) -> Vec<Jishi> {
+    let ports: Vec<u16> = roles.iter().map(|_| free_port()).collect();
+    let mut peers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (roles, port) in roles.iter().zip(&ports) {
         for role in roles.split(',').filter(|role| *role != "gateway") {
-            peers.push((format!("JISHI_{}_PEER", role.to_uppercase()), format!("http://127.0.0.1:{port}")));
+            let urls = peers.entry(format!("JISHI_{}_PEER", role.to_uppercase())).or_default();
+            urls.push(format!("http://127.0.0.1:{port}"));
         }
     }
     let start = |(only, port): (&&'static str, &u16)| {
         let mut own = environment.clone();
-        let not_mine = |(key, _): &&(String, String)| {
-            !only.split(',').any(|role| *key == format!("JISHI_{}_PEER", role.to_uppercase()))
+        let not_mine = |(key, _): &(&String, &Vec<String>)| {
+            !only.split(',').any(|role| **key == format!("JISHI_{}_PEER", role.to_uppercase()))
         };
-        own.extend(peers.iter().filter(not_mine).cloned());
+        own.extend(peers.iter().filter(not_mine).map(|(key, urls)| (key.clone(), urls.join(","))));
         own.extend(listen(free_port(), *port));
         Jishi::start(Some(only), own)
     };
     // The gateway comes last in time: it plants the demo content through the others.
-    let mut processes: Vec<Jishi> = PROCESSES.iter().zip(&ports).skip(1).map(start).collect();
-    processes.insert(0, start((&PROCESSES[0], &ports[0])));
+    let mut processes: Vec<Jishi> = roles.iter().zip(&ports).skip(1).map(start).collect();
+    processes.insert(0, start((&roles[0], &ports[0])));
     processes
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use exchange_tests::{Exchange, Lane};
+use exchange_tests::{Exchange, Jishi, Lane};
 use futures::future::join_all;
 use jishi::demo::{
     Fields,
@@ -37,6 +37,12 @@ async fn thirty_kills_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_kills_on_postgres() {
     thirty_kills(Lane::Postgres).await;
+}
+
+/// Two replicas, one of which is always there: bidding goes on while the other is dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_kills_of_two_replicas() {
+    thirty_kills(Lane::Replicated).await;
 }
 
 /// One acknowledged bid: its number, its amount and its code.
@@ -83,12 +89,13 @@ async fn thirty_kills(lane: Lane) {
             let wanted = *counted.borrow() + 1 + usize::try_from(next(&mut random) % 20).unwrap();
             counted.wait_for(|count| *count >= wanted).await.unwrap();
             tokio::time::sleep(Duration::from_micros(next(&mut random) % 20_000)).await;
-            exchange = tokio::task::spawn_blocking(move || {
-                exchange.kill_and_restart("auction");
-                exchange
-            })
-            .await
-            .unwrap();
+            let chosen = next(&mut random);
+            exchange = killed(exchange, chosen).await;
+            if lane == Lane::Replicated {
+                let wanted = *counted.borrow() + 5;
+                counted.wait_for(|count| *count >= wanted).await.unwrap();
+            }
+            exchange = restarted(exchange, chosen).await;
         }
         over.store(true, Ordering::Relaxed);
         exchange
@@ -98,6 +105,24 @@ async fn thirty_kills(lane: Lane) {
     assert!(receipts.len() > KILLS, "only {} bids were acknowledged", receipts.len());
     judge(&stage, &lot, &receipts).await;
     drop(exchange);
+}
+
+async fn killed(exchange: Exchange, chosen: u64) -> Exchange {
+    with_replica(exchange, chosen, Jishi::kill).await
+}
+
+async fn restarted(exchange: Exchange, chosen: u64) -> Exchange {
+    with_replica(exchange, chosen, Jishi::restart).await
+}
+
+/// Does something that blocks to one of the auction's processes.
+async fn with_replica(mut exchange: Exchange, chosen: u64, act: fn(&mut Jishi)) -> Exchange {
+    let done = tokio::task::spawn_blocking(move || {
+        let count = u64::try_from(exchange.replicas("auction").count()).unwrap();
+        act(exchange.replicas("auction").nth(usize::try_from(chosen % count).unwrap()).unwrap());
+        exchange
+    });
+    done.await.unwrap()
 }
 
 /// What must hold when the lot is closed.

@@ -146,7 +146,8 @@ impl Config {
 
     /// Requires an address for every role that does not live in this process.
     pub fn suits(&self, roles: &Roles) -> Result<()> {
-        let missing: Vec<_> = roles.elsewhere().filter(|role| self.peer(*role).is_none()).map(Role::name).collect();
+        let missing: Vec<_> =
+            roles.elsewhere().filter(|role| self.peers(*role).next().is_none()).map(Role::name).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -176,10 +177,9 @@ impl Config {
         own.clone().or_else(|| self.database_url.clone()).unwrap_or_else(embedded)
     }
 
-    /// Where a role answers, if it lives elsewhere.
-    #[must_use]
-    pub fn peer(&self, role: Role) -> Option<&str> {
-        match role {
+    /// Where a role answers, if it lives elsewhere: one address for each replica.
+    pub fn peers(&self, role: Role) -> impl Iterator<Item = &str> {
+        let urls = match role {
             Role::Gateway => None,
             Role::Identity => self.identity_peer.as_deref(),
             Role::Catalog => self.catalog_peer.as_deref(),
@@ -187,7 +187,8 @@ impl Config {
             Role::Ledger => self.ledger_peer.as_deref(),
             Role::Contract => self.contract_peer.as_deref(),
             Role::Financing => self.financing_peer.as_deref(),
-        }
+        };
+        urls.into_iter().flat_map(|urls| urls.split(',')).map(str::trim).filter(|url| !url.is_empty())
     }
 }
 

@@ -8,7 +8,7 @@ use wire::v1::{self, drill_client::DrillClient, drill_server::DrillServer};
 
 use gateway::{ClockMove, ClockPosition};
 
-use crate::{Result, config::Config, database::Databases, peers, roles::Roles};
+use crate::{Result, config::Config, database::Databases, roles::Roles};
 
 /// The clock of this process, and where its position is kept.
 #[derive(Clone)]
@@ -58,10 +58,11 @@ impl Drill {
     pub fn everywhere(self, config: &Config, roles: &Roles) -> Result<Everywhere> {
         let mut urls: Vec<&str> = Vec::new();
         let mut others = Vec::new();
-        for role in roles.elsewhere() {
-            if let Some(url) = config.peer(role).filter(|url| !urls.contains(url)) {
+        for url in roles.elsewhere().flat_map(|role| config.peers(role)) {
+            // A process has one clock, however many roles; every replica has its own.
+            if !urls.contains(&url) {
                 urls.push(url);
-                others.push(DrillClient::new(peers::remote(config, role)?));
+                others.push(DrillClient::new(kernel::remote(url, &config.peer_secret)?));
             }
         }
         Ok(Everywhere { here: self, others })

@@ -65,10 +65,15 @@ pub fn clients(config: &Config, roles: &Roles, here: &Here) -> Result<Clients> {
     }))
 }
 
-/// A role that lives elsewhere.
+/// A role that lives elsewhere, in one process or in several.
 pub fn remote(config: &Config, role: Role) -> Result<Peer> {
-    let url = config.peer(role).ok_or_else(|| format!("{}_peer is not set", role.name()))?;
-    Ok(kernel::remote(url, &config.peer_secret).map_err(|error| format!("{}_peer: {error}", role.name()))?)
+    let urls: Vec<&str> = config.peers(role).collect();
+    let peer = match urls.as_slice() {
+        [] => return Err(format!("{}_peer is not set", role.name()).into()),
+        [url] => kernel::remote(url, &config.peer_secret),
+        urls => kernel::replicas(urls.iter().copied(), &config.peer_secret),
+    };
+    Ok(peer.map_err(|error| format!("{}_peer: {error}", role.name()))?)
 }
 
 /// Serves this process's roles to the others until stopped. A caller without the secret is refused: the acting

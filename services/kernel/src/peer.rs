@@ -1,8 +1,13 @@
 use std::{convert::Infallible, panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
-use http::{Request, Response};
-use tonic::{Status, body::Body, service::Routes, transport::Endpoint};
+use http::{HeaderValue, Request, Response};
+use tonic::{
+    Status,
+    body::Body,
+    service::Routes,
+    transport::{Channel, Endpoint, Error},
+};
 use tower::{ServiceBuilder, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tracing::{Instrument, field::Empty};
 
@@ -19,26 +24,48 @@ pub type Peer = BoxCloneSyncService<Request<Body>, Response<Body>, Status>;
 pub const CALL_LIMIT: Duration = Duration::from_secs(15);
 
 /// A peer across the network; it connects on first use and again after a break.
-pub fn remote(url: &str, secret: &str) -> Result<Peer, tonic::transport::Error> {
-    let channel = Endpoint::from_shared(url.to_owned())?
+///
+/// # Errors
+/// The URL is none.
+pub fn remote(url: &str, secret: &str) -> Result<Peer, Error> {
+    let (channel, secret) = (connected(url)?, Secret::new(secret));
+    let service = ServiceBuilder::new()
+        .map_request(move |mut request: Request<Body>| {
+            secret.stamp(&mut request);
+            request
+        })
+        .map_err(|error: Error| Status::unavailable(error.to_string()))
+        .service(channel);
+    Ok(BoxCloneSyncService::new(service))
+}
+
+pub(crate) fn connected(url: &str) -> Result<Channel, Error> {
+    let endpoint = Endpoint::from_shared(url.to_owned())?
         .timeout(CALL_LIMIT)
         .connect_timeout(Duration::from_secs(3))
         .http2_keep_alive_interval(Duration::from_secs(5))
         .keep_alive_timeout(Duration::from_secs(5))
-        .tcp_nodelay(true)
-        .connect_lazy();
-    let mut secret = http::HeaderValue::from_str(secret).unwrap_or(http::HeaderValue::from_static(""));
-    // Printed as "Sensitive", wherever a request is printed.
-    secret.set_sensitive(true);
-    let service = ServiceBuilder::new()
-        .map_request(move |mut request: Request<Body>| {
-            request.headers_mut().insert(PEER_HEADER, secret.clone());
-            trace::stamp(request.headers_mut());
-            request
-        })
-        .map_err(|error: tonic::transport::Error| Status::unavailable(error.to_string()))
-        .service(channel);
-    Ok(BoxCloneSyncService::new(service))
+        .tcp_nodelay(true);
+    Ok(endpoint.connect_lazy())
+}
+
+/// What networked peers share, as a header of their calls.
+#[derive(Clone)]
+pub(crate) struct Secret(HeaderValue);
+
+impl Secret {
+    pub(crate) fn new(secret: &str) -> Self {
+        let mut secret = HeaderValue::from_str(secret).unwrap_or(HeaderValue::from_static(""));
+        // Printed as "Sensitive", wherever a request is printed.
+        secret.set_sensitive(true);
+        Self(secret)
+    }
+
+    /// Signs a call that leaves this process, and names its trace.
+    pub(crate) fn stamp(&self, request: &mut Request<Body>) {
+        request.headers_mut().insert(PEER_HEADER, self.0.clone());
+        trace::stamp(request.headers_mut());
+    }
 }
 
 /// Carries the secret that networked peers share; the identity in metadata is believed only with it.

@@ -165,12 +165,17 @@ pub fn mutations(files: &Files, policy: &Policy) -> String {
             }
             let (f, gql) = (snake(rpc), camel(&snake(rpc)));
             let doc = doc(&(comment.clone() + &policy.of_mutation(&gql)));
+            // Commands of one lot meet in one replica.
+            let (named, routed) = match files.names_a_session(request) {
+                true => ("let session_id = input.session_id.0.clone();\n", "Caller::about(&session_id, request)"),
+                false => ("", "request"),
+            };
             writeln!(
                 body,
                 "{doc}#[graphql(name = \"{gql}\")] async fn {f}(&self, ctx: &async_graphql::Context<'_>, input: {request}Fields) -> async_graphql::Result<v1::{reply}> {{\n\
                  let caller = Caller::of(ctx)?;\n\
-                 let request = caller.keyed(ctx, v1::{request}::from(input));\n\
-                 answer(caller.clients.{client}.clone().{f}(request).await) }}"
+                 {named}let request = caller.keyed(ctx, v1::{request}::from(input));\n\
+                 answer(caller.clients.{client}.clone().{f}({routed}).await) }}"
             )
             .unwrap();
         }

@@ -113,6 +113,12 @@ impl Files {
         self.messages.iter().filter(|message| message.name.ends_with("Input"))
     }
 
+    /// Whether an input says which session it is for.
+    pub fn names_a_session(&self, input: &str) -> bool {
+        let named = |field: &Field| field.name == "session_id" && field.kind == Kind::Id && !field.optional;
+        self.inputs().any(|message| message.name == input && message.fields.iter().any(named))
+    }
+
     /// The names of the rpcs that clients see as mutations.
     pub fn mutations(&self) -> impl Iterator<Item = &String> {
         let rpcs = self.services.iter().flat_map(|service| &service.rpcs);

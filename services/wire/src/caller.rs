@@ -83,6 +83,15 @@ impl Caller {
         request(&self.actor, None, message)
     }
 
+    /// The request, on its way to the replica that has the session ([`kernel::replicas`]).
+    pub fn about<T>(session_id: &str, mut request: Request<T>) -> Request<T> {
+        // What is no header is no id either, and any replica refuses it.
+        if let Ok(about) = session_id.parse() {
+            request.metadata_mut().insert(kernel::ABOUT_HEADER, about);
+        }
+        request
+    }
+
     /// A mutation's request: the key of one field is the header plus the response path.
     pub fn keyed<T>(&self, ctx: &Context<'_>, message: T) -> Request<T> {
         let field = ctx.item.node.response_key().node.as_str();
