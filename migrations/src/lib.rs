@@ -58,6 +58,7 @@ mod change {
         m0012_audit_log
         m0013_sealed
         m0014_hall
+        m0015_confirmation
     }
 }
 

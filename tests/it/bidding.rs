@@ -1,7 +1,9 @@
 //! Ways of bidding beyond the plain one: hidden maxima, preemption rights, pauses, a default, a falling price.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signature, VerifyingKey};
 use exchange_tests::Exchange;
-use jishi::demo::{Fields, cast::House};
+use jishi::demo::{Fields, cast::House, client::Operation};
 use kernel::{Instant, Money};
 use serde_json::{Value, json};
 
@@ -47,6 +49,15 @@ impl Market {
     async fn session(&self, id: &str) -> Value {
         let query = "query S($id: ID!) { biddingSession(id: $id) { status currentPrice leadingCode minimumAmount closesAt extensions serverTime } }";
         self.staff.qualifier.glance(query, json!({ "id": id })).await.unwrap()["biddingSession"].clone()
+    }
+
+    /// What anybody reads of who acquired it.
+    async fn confirmations(&self, listing: &Listed) -> Value {
+        let query = "query C($id: ID!) { transactionConfirmations(listingId: $id) {
+            awardId listingId title sessionId bidderCode price decidedAt confirmedAt status signature
+            transferor { organizationId name } transferees { organizationId name shareBp } } }";
+        let asked = Operation { query: query.into(), variables: json!({ "id": listing.id }), key: None };
+        self.stage.client.ask(None, asked).await.unwrap().data().unwrap()["transactionConfirmations"].clone()
     }
 
     async fn log(&self, id: &str) -> Vec<Value> {
@@ -102,9 +113,51 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
         (&left["commitment"], &json!(null), &json!(null))
     );
 
+    assert_eq!(market.confirmations(&listing).await, json!([]), "nobody is named before");
     let deal = holder_defaults(&market, &listing, &defaulter).await;
+    named_in_public(&exchange, &market, &listing).await;
     market.settled(hidden, &listing, &deal).await;
     market.ledger_is_sound().await;
+}
+
+/// Whoever asks reads who acquired the lot, and that the first winner defaulted; the exchange's key signed it.
+async fn named_in_public(exchange: &Exchange, market: &Market, listing: &Listed) {
+    let [hidden, _, holder] = &market.buyers[..] else { panic!() };
+    let told = market.confirmations(listing).await;
+    for (told, house, price, status) in
+        [(&told[0], holder, steps(6), "DEFAULTED"), (&told[1], hidden, steps(3), "CONFIRMED")]
+    {
+        assert_eq!((&told["price"], &told["status"]), (&json!(price.to_string()), &json!(status)));
+        assert_eq!(told["transferees"][0]["organizationId"], json!(house.id));
+        assert_eq!(told["transferor"]["organizationId"], json!(market.university.id));
+    }
+    let keys: Value =
+        reqwest::get(format!("{}/.well-known/jishi-keys.json", exchange.http)).await.unwrap().json().await.unwrap();
+    let key = BASE64_URL_SAFE_NO_PAD.decode(keys["keys"][0]["x"].as_str().unwrap().as_bytes()).unwrap();
+    let key = VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap();
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(told[1]["signature"].as_str().unwrap().as_bytes()).unwrap();
+    let signature = Signature::from_slice(&signature).unwrap();
+    let text = |told: &Value| {
+        let read = |path: &str| told.pointer(path).and_then(Value::as_str).unwrap().to_owned();
+        [
+            "awardId",
+            "listingId",
+            "title",
+            "sessionId",
+            "bidderCode",
+            "price",
+            "decidedAt",
+            "confirmedAt",
+            "transferor/organizationId",
+            "transferor/name",
+        ]
+        .into_iter()
+        .map(|part| read(&format!("/{part}")))
+        .fold("jishi transaction confirmation v1".to_owned(), |text, part| format!("{text}\n{part}"))
+            + &format!("\n\n{}\n{}\n", read("/transferees/0/organizationId"), read("/transferees/0/name"))
+    };
+    key.verify_strict(text(&told[1]).as_bytes(), &signature).unwrap();
+    assert!(key.verify_strict(text(&told[0]).as_bytes(), &signature).is_err());
 }
 
 /// While it is paused nobody bids, and what remained of the time remains.

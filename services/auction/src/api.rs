@@ -15,7 +15,7 @@ use wire::{
 use crate::{
     award, bid,
     boxes::Boxes,
-    course, default,
+    confirmation, course, default,
     halls::Halls,
     keyed, publish, schedule,
     store::{self, log},
@@ -192,6 +192,14 @@ impl Auction for Auctions {
         let (ids, listings) = (parse_all::<AwardId>(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
         let rows = store::award::list(self.cx.db.read(), &Sight::of(&actor), ids, listings).await?;
         Ok(Response::new(v1::Awards { items: rows.into_iter().map(v1::Award::from).collect() }))
+    }
+
+    async fn list_confirmations(
+        &self,
+        request: Request<v1::ListConfirmationsRequest>,
+    ) -> Result<Response<v1::TransactionConfirmations>, Status> {
+        let (_, wanted) = query(request);
+        Ok(Response::new(confirmation::of_listing(&self.cx, &wanted.listing_id).await?))
     }
 
     async fn list_auction_events(

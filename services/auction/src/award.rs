@@ -8,7 +8,7 @@ use wire::{
 
 use crate::{
     api::Auctions,
-    foreign, schedule,
+    confirmation, foreign, schedule,
     store::{
         self,
         award::{self, Model},
@@ -114,7 +114,9 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     let row = award::confirm(&call.tx, row, status, &call.actor.person_id).await?;
     call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;
     if status == AwardStatus::Confirmed {
-        let [transferor_name, transferee_name] = foreign::names(auctions, [&transferor, &winner]).await?;
+        let names = foreign::names(auctions, [&transferor, &winner]).await?;
+        confirmation::publish(auctions, call, &row, &names).await?;
+        let [transferor_name, transferee_name] = names;
         let confirmed = v1::AwardConfirmed {
             award_id: id.text(),
             listing_id: row.listing_id.text(),

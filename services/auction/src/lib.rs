@@ -11,6 +11,7 @@ mod award;
 mod bid;
 mod boxes;
 mod ceremony;
+mod confirmation;
 mod consequence;
 mod course;
 mod default;

@@ -1,6 +1,7 @@
 //! Tables of the auction: sessions with their lot's state, bidders, the log with its heads, awards.
 
 pub mod award;
+pub mod confirmation;
 pub mod flush;
 pub mod hall;
 pub mod hall_line;

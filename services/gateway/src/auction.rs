@@ -58,6 +58,22 @@ impl AuctionQuery {
         }
     }
 
+    /// What was published of a listing's sale: who acquired it, with real names. Empty before two persons have confirmed
+    /// an award; an open licence has one for every licensee; after a default the one before stands too, as DEFAULTED.
+    /// Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
+    #[graphql(complexity = "10 + child_complexity")]
+    async fn transaction_confirmations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The listing's id.")] listing_id: ID,
+    ) -> Result<Vec<v1::TransactionConfirmation>> {
+        let caller = Caller::of(ctx)?;
+        let request = caller.request(v1::ListConfirmationsRequest { listing_id: listing_id.0 });
+        Ok(answer(caller.clients.auction.clone().list_confirmations(request).await)?.items)
+    }
+
     /// The numbered events of a session, oldest first; what the live feed sends, as a plain list. A cursor is the
     /// event's number. Errors: NOT_FOUND, INVALID_INPUT, INVALID_ID.
     ///
@@ -116,8 +132,9 @@ impl Subscription {
         #[graphql(desc = "Resume after this number.")] after_seq: Option<i64>,
     ) -> Result<impl Stream<Item = Result<v1::AuctionFrame>> + use<'a>> {
         let caller = Caller::of(ctx)?;
-        let request = caller.request(v1::WatchRequest { session_id: session_id.0, after_seq });
-        let frames = answer(caller.clients.auction.clone().watch(request).await)?;
+        let id = session_id.0.clone();
+        let request = caller.request(v1::WatchRequest { session_id: id, after_seq });
+        let frames = answer(caller.clients.auction.clone().watch(Caller::about(&session_id, request)).await)?;
         Ok(frames.map(|frame| frame.map_err(|status| fault(&Error::from(status)))))
     }
 }

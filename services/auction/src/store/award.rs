@@ -111,6 +111,12 @@ pub async fn list(
     Ok(found.order_by_asc(Column::DecidedAt).all(db).await?)
 }
 
+/// Where these awards stand.
+pub async fn statuses(db: &impl ConnectionTrait, ids: Vec<AwardId>) -> Result<Vec<(AwardId, AwardStatus)>> {
+    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.status)).collect())
+}
+
 /// Whether somebody acquires the listing already, confirmed or not.
 pub async fn stands(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
     let standing = Column::ListingId.eq(listing).and(Column::Status.ne(AwardStatus::Defaulted));
