@@ -27,6 +27,9 @@ pub struct Crew {
     pub hub: House,
     pub auctioneer: Person,
     pub clerk: Person,
+    /// Those of the workstation, in whose charge nothing of the hub is.
+    pub foreign_auctioneer: Person,
+    pub foreign_clerk: Person,
 }
 
 impl Crew {
@@ -36,7 +39,9 @@ impl Crew {
         let auctioneer =
             hub.hire(&market.stage, Who { zh: "拍卖师", en: "auctioneer" }, &["AUCTIONEER"]).await.unwrap();
         let clerk = hub.hire(&market.stage, Who { zh: "大厅经办人", en: "clerk" }, &["HALL_CLERK"]).await.unwrap();
-        Crew { hub, auctioneer, clerk }
+        let foreign = |login| Person::seeded(&market.stage.client, Who { zh: "工作站", en: "workstation" }, login);
+        let (foreign_auctioneer, foreign_clerk) = (foreign("my-auctioneer"), foreign("my-clerk"));
+        Crew { hub, auctioneer, clerk, foreign_auctioneer, foreign_clerk }
     }
 
     /// What opens a hall session for one lot.

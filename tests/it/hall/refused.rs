@@ -1,6 +1,6 @@
 //! What the calls of the hall refuse, and to whom.
 
-use jishi::demo::{client::Operation, person::Person, timeline::Who};
+use jishi::demo::client::Operation;
 use kernel::Money;
 use serde_json::{Value, json};
 
@@ -13,11 +13,6 @@ use super::{
     court::{FLOOR_PADDLE, Lot, PHONE_PADDLE, outcomes},
     terminal::{Terminal, public_key},
 };
-
-/// Somebody of the workstation's staff: nothing of the hub is in their charge.
-fn elsewhere(lot: &Lot<'_>, login: &str) -> Person {
-    Person::seeded(&lot.market.stage.client, Who { zh: "工作站", en: "workstation" }, login)
-}
 
 pub async fn openings(lot: &Lot<'_>) {
     let (auctioneer, opening) = (&lot.crew.auctioneer, lot.crew.opening(&lot.session));
@@ -34,9 +29,9 @@ pub async fn openings(lot: &Lot<'_>) {
         refused(person, "openHallSession", opening.clone(), forbidden).await;
         refused(person, "closeHallSession", json!({ "hallSessionId": lot.hall }), forbidden).await;
     }
-    let foreign = elsewhere(lot, "my-auctioneer");
-    refused_as_missing(&foreign, "closeHallSession", json!({ "hallSessionId": lot.hall }), "hallSessionId").await;
-    refused_as_missing(&foreign, "openHallSession", opening, "centreId").await;
+    let foreign = &lot.crew.foreign_auctioneer;
+    refused_as_missing(foreign, "closeHallSession", json!({ "hallSessionId": lot.hall }), "hallSessionId").await;
+    refused_as_missing(foreign, "openHallSession", opening, "centreId").await;
 }
 
 pub async fn paddles_and_terminals(lot: &Lot<'_>) {
@@ -52,8 +47,8 @@ pub async fn paddles_and_terminals(lot: &Lot<'_>) {
     try_in("organizationId", json!(lot.market.university.id), stranger).await;
     let forbidden = no("FORBIDDEN", "").accepting("HALL_CLERK");
     refused(&buyers[1].person, "checkIn", check_in.clone(), forbidden).await;
-    let foreign = elsewhere(lot, "my-clerk");
-    refused_as_missing(&foreign, "checkIn", check_in, "hallSessionId").await;
+    let foreign = &lot.crew.foreign_clerk;
+    refused_as_missing(foreign, "checkIn", check_in, "hallSessionId").await;
 
     let register = json!({ "hallSessionId": lot.hall, "name": "侧席", "publicKey": public_key(9) });
     let not_a_key = no("INVALID_INPUT", "publicKey").accepting("Ed25519");
@@ -62,10 +57,10 @@ pub async fn paddles_and_terminals(lot: &Lot<'_>) {
         refused(clerk, "registerHallDevice", with(&register, "publicKey", key), not_a_key).await;
     }
     refused(&buyers[1].person, "registerHallDevice", register.clone(), forbidden).await;
-    refused_as_missing(&foreign, "registerHallDevice", register, "hallSessionId").await;
+    refused_as_missing(foreign, "registerHallDevice", register, "hallSessionId").await;
     let beat = json!({ "deviceId": lot.front.id });
     refused(&buyers[1].person, "sendHallHeartbeat", beat.clone(), forbidden).await;
-    refused_as_missing(&foreign, "sendHallHeartbeat", beat, "deviceId").await;
+    refused_as_missing(foreign, "sendHallHeartbeat", beat, "deviceId").await;
 
     let query = "query P($id: ID!) { paddles(hallSessionId: $id) { number } }";
     for (person, seen) in [(clerk, json!([7, 8, 9])), (&buyers[1].person, json!([7])), (&buyers[0].person, json!([]))] {
@@ -80,7 +75,7 @@ pub async fn entries(lot: &mut Lot<'_>) {
     let first = lot.front.note((FLOOR_PADDLE, steps(0), "FLOOR"), now);
     let bidder = &lot.market.buyers[1].person;
     refused(bidder, "enterHallBid", first.clone(), no("FORBIDDEN", "").accepting("HALL_CLERK")).await;
-    refused_as_missing(&elsewhere(lot, "my-clerk"), "enterHallBid", first.clone(), "deviceId").await;
+    refused_as_missing(&lot.crew.foreign_clerk, "enterHallBid", first.clone(), "deviceId").await;
     let expecting = |number| no("OUT_OF_SEQUENCE", "number").accepting(number);
     let enter = |entry: Value, expected| refused(clerk, "enterHallBid", entry, expected);
     for (field, value, expected) in [
@@ -120,13 +115,13 @@ pub async fn acts_of_the_auctioneer(lot: &mut Lot<'_>) {
     let own = json!({ "sessionId": lot.session });
     let ask = with(&own, "amount", steps(0).to_string());
     let reopen = with(&own, "reason", "漏看一牌");
-    let foreign = elsewhere(lot, "my-auctioneer");
+    let foreign = &lot.crew.foreign_auctioneer;
     let forbidden = no("FORBIDDEN", "").accepting("AUCTIONEER");
     for (verb, input) in [("askPrice", &ask), ("giveFairWarning", &own), ("dropHammer", &own), ("reopenLot", &reopen)] {
         for person in [&lot.crew.clerk, &lot.market.buyers[1].person, &lot.market.staff.qualifier] {
             refused(person, verb, input.clone(), forbidden).await;
         }
-        refused_as_missing(&foreign, verb, input.clone(), "sessionId").await;
+        refused_as_missing(foreign, verb, input.clone(), "sessionId").await;
     }
     let of_lot = |code, field| no(code, field).by("SM-5");
     refused(auctioneer, "askPrice", ask, of_lot("BELOW_MIN_INCREMENT", "amount")).await;
@@ -162,13 +157,13 @@ pub async fn journals(lot: &mut Lot<'_>) {
     let bidder = &market.buyers[1].person;
     let forbidden = no("FORBIDDEN", "").accepting("HALL_CLERK");
     refused(bidder, "uploadHallJournal", whole.clone(), forbidden).await;
-    let foreign = elsewhere(lot, "my-clerk");
-    refused_as_missing(&foreign, "uploadHallJournal", whole.clone(), "deviceId").await;
+    let foreign = &lot.crew.foreign_clerk;
+    refused_as_missing(foreign, "uploadHallJournal", whole.clone(), "deviceId").await;
     let query = "query J($id: ID!) { hallJournal(hallSessionId: $id) { nodes { number } } }";
     let variables = json!({ "id": lot.hall });
     let read = auctioneer.glance(query, variables.clone()).await.unwrap();
     assert_eq!(read["hallJournal"]["nodes"], json!([]), "nothing of a bad upload is kept");
-    for (person, code) in [(bidder, "FORBIDDEN"), (&foreign, "NOT_FOUND")] {
+    for (person, code) in [(bidder, "FORBIDDEN"), (foreign, "NOT_FOUND")] {
         let asked = Operation { query: query.into(), variables: variables.clone(), key: None };
         let answer = person.call(asked).await.unwrap().answer;
         assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{answer}");
@@ -179,8 +174,8 @@ pub async fn journals(lot: &mut Lot<'_>) {
     assert_eq!(outcomes(&lot.uploaded(whole).await), [("APPLIED", None), leads, leads]);
     let settling = json!({ "deviceId": lot.phones.id, "number": 2, "settlement": "同一竞买人不得自我加价" });
     refused(clerk, "settleJournalConflict", settling.clone(), no("FORBIDDEN", "").accepting("AUCTIONEER")).await;
-    let foreign = elsewhere(lot, "my-auctioneer");
-    refused_as_missing(&foreign, "settleJournalConflict", settling.clone(), "deviceId").await;
+    let foreign = &lot.crew.foreign_auctioneer;
+    refused_as_missing(foreign, "settleJournalConflict", settling.clone(), "deviceId").await;
     refused(auctioneer, "settleJournalConflict", with(&settling, "number", 4), no("NOT_FOUND", "number")).await;
     let applied = no("ILLEGAL_TRANSITION", "number").accepting("CONFLICT");
     refused(auctioneer, "settleJournalConflict", with(&settling, "number", 1), applied).await;
