@@ -46,11 +46,6 @@ impl Terminal {
         with(&bid, "deviceId", self.id.clone())
     }
 
-    /// How many lines it has.
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
     /// The upload of its lines from one on.
     pub fn journal(&self, from: usize) -> Value {
         json!({ "deviceId": self.id, "lines": self.lines[from..] })

@@ -1,6 +1,6 @@
 //! A floor, phone or absentee bid that a clerk enters while the terminal is connected.
 
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result};
 use prost::Message;
 use tonic::Request;
 use wire::{
