@@ -14,14 +14,16 @@ use super::{
 
 lanes! { maxima_and_rights_meet_in_one_order a_falling_price_is_accepted_once }
 
-const LOG: &str = "query L($id: ID!) { auctionEvents(sessionId: $id, first: 100) { edges { node { seq kind bidderCode amount origin preemptionRank closesAt commitment } } } }";
+const LOG: &str = "query L($id: ID!) { auctionEvents(sessionId: $id, first: 100) { edges { node { seq kind at bidderCode amount origin paddle preemptionRank closesAt commitment reason } } } }";
 
-fn steps(count: i64) -> Money {
+/// The price so many increments above the floor.
+pub fn steps(count: i64) -> Money {
     Money(FLOOR.0 + INCREMENT.0 * count)
 }
 
 impl Market {
-    fn terms(&self, bidding: Value) -> Value {
+    /// A draft with these terms of bidding.
+    pub fn terms(&self, bidding: Value) -> Value {
         let mut draft = self.draft();
         draft["bidding"] = bidding;
         draft
@@ -40,14 +42,16 @@ impl Market {
         id
     }
 
-    async fn bid(&self, buyer: &House, session: &str, amount: Money) -> Value {
+    /// A bid that is accepted.
+    pub async fn bid(&self, buyer: &House, session: &str, amount: Money) -> Value {
         let input = json!({ "sessionId": session, "organizationId": buyer.id, "amount": amount.to_string() });
         let wanted = "bid { seq bidderCode amount at closesAt preemptionRank }";
         buyer.person.act("placeBid", wanted, input).await.unwrap()
     }
 
-    async fn session(&self, id: &str) -> Value {
-        let query = "query S($id: ID!) { biddingSession(id: $id) { status currentPrice leadingCode minimumAmount closesAt extensions serverTime } }";
+    /// The session as anybody sees it.
+    pub async fn session(&self, id: &str) -> Value {
+        let query = "query S($id: ID!) { biddingSession(id: $id) { status currentPrice leadingCode minimumAmount closesAt extensions askingPrice warnings seq serverTime } }";
         self.staff.qualifier.glance(query, json!({ "id": id })).await.unwrap()["biddingSession"].clone()
     }
 
@@ -60,7 +64,8 @@ impl Market {
         self.stage.client.ask(None, asked).await.unwrap().data().unwrap()["transactionConfirmations"].clone()
     }
 
-    async fn log(&self, id: &str) -> Vec<Value> {
+    /// The public log.
+    pub async fn log(&self, id: &str) -> Vec<Value> {
         let read = self.staff.qualifier.glance(LOG, json!({ "id": id })).await.unwrap();
         read["auctionEvents"]["edges"].as_array().unwrap().iter().map(|edge| edge["node"].clone()).collect()
     }

@@ -46,6 +46,7 @@ mod edge;
 mod erasure;
 mod federated;
 mod guard_limits;
+mod hall;
 mod hostile;
 mod import;
 mod kills;

@@ -30,7 +30,7 @@ const INTERNAL: [&str; 16] = [
 #[derive(Clone, Copy)]
 pub struct Refusal<'a> {
     pub code: &'a str,
-    /// The path below `input`; empty if no single field is to blame.
+    /// The path below `input`, joined by dots; empty if no single field is to blame.
     pub field: &'a str,
     pub rule: Option<&'a str>,
     /// What would be accepted must hold this; empty if nothing needs to be said.
@@ -73,7 +73,8 @@ pub async fn refused(person: &Person, verb: &str, input: Value, expected: Refusa
     let shown = || format!("{verb}({}) → {answer}", clipped(&input));
     assert_eq!(errors.len(), 1, "{}", shown());
     let error = &errors[0];
-    let field: Vec<&str> = if expected.field.is_empty() { vec![] } else { vec!["input", expected.field] };
+    let path = expected.field.split('.').filter(|name| !name.is_empty());
+    let field: Vec<&str> = path.clone().next().map(|_| "input").into_iter().chain(path).collect();
     assert_eq!(error["code"], expected.code, "{}", shown());
     assert_eq!(error["field"], json!(field), "{}", shown());
     assert_eq!(error["rule"], json!(expected.rule), "{}", shown());

@@ -11,7 +11,7 @@ use tonic::Request;
 use wire::{
     id::{BiddingSessionId, OrganizationId},
     policy::{self, Of, Permission, permit},
-    v1::{self, BiddingMode, TransferApplicationStatus},
+    v1::{self, TransferApplicationStatus},
 };
 
 use crate::{
@@ -113,8 +113,8 @@ pub async fn send(hall: &Hall, wish: Wish, keyed: Option<Idempotency>) -> Result
     answered.await.map_err(|_| Error::Unavailable("outcome unknown".into()))?
 }
 
-/// In a dynamic listing bidders come while bidding goes on: whoever is eligible now is let in with its first act.
-async fn admit(
+/// Where bidders may come while bidding goes on, whoever is eligible now is let in with its first act, or with its paddle.
+pub async fn admit(
     auctions: &Auctions,
     hall: &Hall,
     session_id: BiddingSessionId,
@@ -122,7 +122,7 @@ async fn admit(
 ) -> Result<bool> {
     let sessions = store::sessions(auctions.cx.db.read(), vec![session_id], Vec::new()).await?;
     let Some(session) = sessions.first() else { return Ok(false) };
-    if session.terms()?.announced.mode() != BiddingMode::DynamicListing {
+    if !session.terms()?.takes_late_bidders() {
         return Ok(false);
     }
     let organization = organization_id.text();

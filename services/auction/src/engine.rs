@@ -125,7 +125,7 @@ impl Lot {
             Command::Score { member, code, points, last } => self.score(member, code, (points, *last), now),
         };
         let field = match command {
-            Command::Bid { .. } => "amount",
+            Command::Bid { .. } | Command::Ask { .. } => "amount",
             Command::Proxy { .. } => "maximum",
             _ => "sessionId",
         };

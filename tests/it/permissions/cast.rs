@@ -13,7 +13,8 @@ use strum::IntoEnumIterator;
 
 use super::super::{
     agency::{Agency, did},
-    market::{Market, made},
+    hall::court::{Crew, JOURNAL},
+    market::{FLOOR, Market, made},
 };
 
 /// Where somebody stands towards the objects.
@@ -61,16 +62,16 @@ impl World {
         let market = Market::open(exchange, 4).await;
         let (buyer, rival) = (&market.buyers[0], &market.buyers[1]);
         let mut ids = objects(&market, buyer, rival).await;
-        let hub = Person::seeded(&market.stage.client, Who { zh: "中心", en: "centre" }, "centre");
-        let centres = hub.glance("{ centres { organizationId tier } }", json!({})).await.unwrap();
+        let hub = market.hub().await;
+        let centres = hub.person.glance("{ centres { organizationId tier } }", json!({})).await.unwrap();
         let centre = |tier: &str| {
             let all = centres["centres"].as_array().unwrap();
             all.iter().find(|centre| centre["tier"] == tier).unwrap()["organizationId"].as_str().unwrap().to_owned()
         };
-        ids["parentId"] = json!(centre("HUB"));
+        ids["parentId"] = json!(hub.id);
         ids["centreId"] = json!(centre("BRANCH"));
-        let branch = branch(&market, &hub, &centre("HUB")).await;
-        let hub = House { id: centre("HUB"), name: String::new(), person: hub };
+        let branch = branch(&market, &hub).await;
+        hall(&market, &mut ids).await;
         let personas = personas(&market, [buyer, &market.buyers[3]], [&hub, &branch]).await;
         ids["personId"] = json!(market.broker.id().await.unwrap());
         let node = |kind, field: &str, public| (kind, ids[field].as_str().unwrap().to_owned(), public);
@@ -164,12 +165,25 @@ async fn mandate(market: &Market) -> (String, String, String) {
     (mandate, credential, agency.broker_id)
 }
 
-async fn branch(market: &Market, hub: &Person, parent: &str) -> House {
+/// A hall session of the running lot, and its terminal, of which a line conflicts: nobody has its paddle.
+async fn hall(market: &Market, ids: &mut Value) {
+    let session = ids["sessionId"].as_str().unwrap().to_owned();
+    let crew = Crew::gather(market).await;
+    let hall = crew.opened(&session).await;
+    let mut terminal = crew.terminal(&hall, 1, &session).await;
+    terminal.note((7, FLOOR, "FLOOR"), market.stage.client.now());
+    let upload = did(&crew.clerk, "uploadHallJournal", JOURNAL, terminal.journal(0)).await;
+    assert_eq!(upload["entries"][0]["conflict"], "NO_PADDLE");
+    ids["hallSessionId"] = json!(hall);
+    ids["deviceId"] = json!(terminal.id);
+}
+
+async fn branch(market: &Market, hub: &House) -> House {
     let input = json!({
-        "parentId": parent, "tier": "BRANCH", "name": format!("示例分中心{}", fresh_key()),
+        "parentId": hub.id, "tier": "BRANCH", "name": format!("示例分中心{}", fresh_key()),
         "usci": jishi::demo::cast::fresh_usci("12"), "region": "530100", "legalRepresentative": "李示例",
     });
-    let centre = did(hub, "openCentre", "centre { organizationId }", input).await;
+    let centre = did(&hub.person, "openCentre", "centre { organizationId }", input).await;
     let id = centre.text_at("/organizationId").unwrap().to_owned();
     let person = Person::seeded(&market.stage.client, Who { zh: "中心", en: "centre" }, "centre");
     House { id, name: String::new(), person }

@@ -1,20 +1,19 @@
 //! What staff and bidders do to the course of a session: pauses, the end without a result, withdrawals, defaults.
 
 use kernel::{ErrorCode, Instant};
-use wire::v1::{AuctionEvent, AuctionEventKind as Kind, BiddingMode as Mode, BiddingStatus as Status};
+use wire::v1::{AuctionEvent, AuctionEventKind as Kind, BiddingStatus as Status};
 
 use super::Lot;
 
 impl Lot {
     /// Before bidding ends: the others were admitted when it was scheduled.
     pub(super) fn admit(&self, code: &str, rank: Option<i32>, now: Instant) -> Result<AuctionEvent, ErrorCode> {
-        let dynamic = self.terms.announced.mode() == Mode::DynamicListing || self.terms.is_ended_by_hammer();
         match self.status() {
             // Who offers under seal is not known before the opening.
             Status::Opening if self.terms.is_sealed() => {}
             _ if self.terms.is_sealed() => return Err(ErrorCode::IllegalTransition),
             Status::Scheduled => {}
-            Status::Free if dynamic => {}
+            Status::Free if self.terms.takes_late_bidders() => {}
             _ if self.is_closed() => return Err(ErrorCode::SessionClosed),
             _ => return Err(ErrorCode::IllegalTransition),
         }

@@ -89,6 +89,12 @@ impl Terms {
         self.announced.close_rule() == CloseRule::Hammer
     }
 
+    /// Whether bidders may come while bidding goes on.
+    #[must_use]
+    pub fn takes_late_bidders(&self) -> bool {
+        self.announced.mode() == Mode::DynamicListing || self.is_ended_by_hammer()
+    }
+
     /// Whether an amount is better than another for the side that sells (in REVERSE: that buys).
     #[must_use]
     pub fn is_better(&self, amount: Money, than: Money) -> bool {

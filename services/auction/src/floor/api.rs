@@ -39,6 +39,7 @@ impl Hall for Auctions {
     }
 
     async fn check_in(&self, request: Request<v1::CheckInInput>) -> Result<Response<v1::CheckInPayload>, Status> {
+        check_in::let_in(self, &request).await?;
         mutate!(self, request, "CheckIn", check_in::check_in)
     }
 

@@ -1,7 +1,8 @@
 //! Paddles: a bidder's number in the hall.
 
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result};
 use serde_json::json;
+use tonic::Request;
 use wire::{
     id::{HallSessionId, OrganizationId},
     policy::{self, Of, permit},
@@ -9,7 +10,37 @@ use wire::{
 };
 
 use super::floor_bid::require_open;
-use crate::store::hall::{self, paddle};
+use crate::{
+    api::Auctions,
+    bid,
+    store::hall::{self, hall_session, paddle},
+};
+
+/// Lets an organization in that was qualified after the lots were scheduled, where these take bidders late. That is done
+/// before the paddle is issued: the lots' writers commit by themselves. What is wrong with the call, `check_in` says.
+pub async fn let_in(auctions: &Auctions, request: &Request<v1::CheckInInput>) -> Result<()> {
+    let (actor, input) = (Actor::read(request.metadata()), request.get_ref());
+    let hall_id = HallSessionId::parse(&input.hall_session_id, "hallSessionId");
+    let organization_id = OrganizationId::parse(&input.organization_id, "organizationId");
+    let (Ok(hall_id), Ok(organization_id)) = (hall_id, organization_id) else { return Ok(()) };
+    let found = hall::find(auctions.cx.db.read(), vec![hall_id]).await?;
+    let may = |hall: &hall_session::Model| {
+        permit(&actor, policy::CHECK_IN, Of::centre(&hall.centre_id.text(), "hallSessionId")).is_ok()
+            && require_open(hall).is_ok()
+            && !actor.acts_for(&input.organization_id)
+    };
+    if !found.first().is_some_and(may) {
+        return Ok(());
+    }
+    for lot in hall::lots(auctions.cx.db.read(), hall_id).await? {
+        if hall::code(auctions.cx.db.read(), lot, organization_id).await?.is_none()
+            && let Some(writer) = auctions.halls.hall(lot).await?
+        {
+            bid::admit(auctions, &writer, lot, organization_id).await?;
+        }
+    }
+    Ok(())
+}
 
 /// Issues a paddle to a bidder of one of the lots: qualified, and its deposit on hold. In a lot of which it is no bidder
 /// the paddle does not bid.

@@ -2,16 +2,17 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::VerifyingKey;
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, text};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Refusal, Result, text};
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 use wire::{
     id::{HallDeviceId, HallSessionId},
-    policy::{self, Of, permit},
+    policy::{self, Of, Permission, permit},
     v1,
 };
 
 use super::floor_bid::require_open;
-use crate::store::hall::{self, hall_device};
+use crate::store::hall::{self, hall_device, hall_session};
 
 /// Names a terminal and the key that signs its journal.
 pub async fn register(call: &Call, input: v1::RegisterHallDeviceInput) -> Result<v1::HallDevice> {
@@ -43,15 +44,27 @@ pub async fn register(call: &Call, input: v1::RegisterHallDeviceInput) -> Result
     Ok(device.into())
 }
 
+/// A terminal and its hall, if the person may do this there. Only staff of its centre learn whether there is one
+/// (promise P-6).
+pub async fn terminal(
+    db: &impl ConnectionTrait,
+    actor: &Actor,
+    (device_id, permission): (&str, Permission),
+) -> Result<(hall_device::Model, hall_session::Model)> {
+    actor.require_known()?;
+    let id = HallDeviceId::parse(device_id, "deviceId")?;
+    permit(actor, permission, Of::default())?;
+    let (device, hall) = hall::device(db, id).await?.ok_or_else(|| Error::not_found("deviceId"))?;
+    permit(actor, permission, Of::centre(&hall.centre_id.text(), "deviceId"))?;
+    Ok((device, hall))
+}
+
 /// The terminal is there.
 pub async fn beat(call: &Call, input: v1::SendHallHeartbeatInput) -> Result<v1::HallDevice> {
-    call.actor.require_known()?;
-    let id = HallDeviceId::parse(&input.device_id, "deviceId")?;
-    let found = hall::device(&call.tx, id).await?;
-    let (_, hall) = found.ok_or_else(|| Error::not_found("deviceId"))?;
-    permit(&call.actor, policy::SEND_HALL_HEARTBEAT, Of::centre(&hall.centre_id.text(), "deviceId"))?;
+    let named = (input.device_id.as_str(), policy::SEND_HALL_HEARTBEAT);
+    let (device, hall) = terminal(&call.tx, &call.actor, named).await?;
     require_open(&hall)?;
-    let before = hall::device_for_update(&call.tx, id).await?.ok_or_else(|| Error::not_found("deviceId"))?;
+    let before = hall::device_for_update(&call.tx, device.id).await?.ok_or_else(|| Error::not_found("deviceId"))?;
     let after = hall_device::Model { heard_at: call.now.max(before.heard_at), ..before.clone() };
     match hall::move_device(&call.tx, &before, &after).await? {
         true => Ok(after.into()),

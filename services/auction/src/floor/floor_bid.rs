@@ -1,15 +1,16 @@
 //! A floor, phone or absentee bid that a clerk enters while the terminal is connected.
 
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result};
 use prost::Message;
 use tonic::Request;
 use wire::{
     id::HallDeviceId,
-    policy::{self, Of, Permission, permit},
+    policy,
     v1::{self, EnterHallBidPayload, HallStatus},
 };
 
 use super::{
+    device::terminal,
     entry::{self, ATTEMPTS, out_of_sequence},
     journal::Line,
 };
@@ -33,7 +34,7 @@ pub async fn enter(auctions: &Auctions, request: Request<v1::EnterHallBidInput>)
 }
 
 async fn entered(auctions: &Auctions, actor: &Actor, input: &v1::EnterHallBidInput) -> Result<EnterHallBidPayload> {
-    let (device, hall) = terminal(auctions, actor, (&input.device_id, policy::ENTER_HALL_BID)).await?;
+    let (device, hall) = terminal(auctions.cx.db.write(), actor, (&input.device_id, policy::ENTER_HALL_BID)).await?;
     let named = (input.number, input.operation_id.as_str());
     let line = entry::line(named, &input.session_id, (input.paddle, input.amount, input.origin), "")?;
     for _ in 0..ATTEMPTS {
@@ -92,20 +93,6 @@ pub fn require_open(hall: &hall_session::Model) -> Result<()> {
         HallStatus::Open => Ok(()),
         HallStatus::Closed => Err(Refusal::new(ErrorCode::IllegalTransition).accepting("OPEN").into()),
     }
-}
-
-/// The terminal and its hall, if the person may act there.
-pub async fn terminal(
-    auctions: &Auctions,
-    actor: &Actor,
-    (device_id, permission): (&str, Permission),
-) -> Result<(hall_device::Model, hall_session::Model)> {
-    actor.require_known()?;
-    let id = HallDeviceId::parse(device_id, "deviceId")?;
-    let found = hall::device(auctions.cx.db.write(), id).await?;
-    let (device, hall) = found.ok_or_else(|| Error::not_found("deviceId"))?;
-    permit(actor, permission, Of::centre(&hall.centre_id.text(), "deviceId"))?;
-    Ok((device, hall))
 }
 
 /// The key in the header, for calls that are not one transaction and have keys of their own inside.

@@ -8,13 +8,14 @@ use serde_json::json;
 use tonic::Request;
 use wire::{
     id::{BiddingSessionId, HallDeviceId},
-    policy::{self, Of, permit},
+    policy,
     v1::{self, BiddingStatus, JournalOutcome, UploadHallJournalPayload},
 };
 
 use super::{
+    device::terminal,
     entry::{self, ATTEMPTS, out_of_sequence},
-    floor_bid::{Once, terminal},
+    floor_bid::Once,
     journal::{self, Signed},
 };
 use crate::{
@@ -44,7 +45,8 @@ pub async fn upload(
 }
 
 async fn uploaded(auctions: &Auctions, actor: &Actor, input: &v1::UploadHallJournalInput) -> Result<v1::JournalUpload> {
-    let (device, hall) = terminal(auctions, actor, (&input.device_id, policy::UPLOAD_HALL_JOURNAL)).await?;
+    let (device, hall) =
+        terminal(auctions.cx.db.write(), actor, (&input.device_id, policy::UPLOAD_HALL_JOURNAL)).await?;
     let lines = read(input)?;
     check(auctions, &device, &lines).await?;
     let first = lines.first().map_or(0, |signed| signed.line.number);
@@ -184,11 +186,8 @@ async fn require_time(tx: &DatabaseTransaction, lines: &[Signed], fresh: &[hall_
 
 /// The auctioneer settles a conflict, in words.
 pub async fn settle(call: &Call, input: v1::SettleJournalConflictInput) -> Result<v1::JournalEntry> {
-    call.actor.require_known()?;
-    let id = HallDeviceId::parse(&input.device_id, "deviceId")?;
-    let found = hall::device(&call.tx, id).await?;
-    let (_, hall) = found.ok_or_else(|| Error::not_found("deviceId"))?;
-    permit(&call.actor, policy::SETTLE_JOURNAL_CONFLICT, Of::centre(&hall.centre_id.text(), "deviceId"))?;
+    let named = (input.device_id.as_str(), policy::SETTLE_JOURNAL_CONFLICT);
+    let id = terminal(&call.tx, &call.actor, named).await?.0.id;
     let settlement = text(&input.settlement, "settlement", 2, 500)?;
     let row = hall_line::for_update(&call.tx, id, input.number).await?.filter(|row| row.outcome.is_some());
     let row = row.ok_or_else(|| Error::not_found("number"))?;

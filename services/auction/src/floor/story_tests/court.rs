@@ -74,6 +74,11 @@ impl Court {
 
     /// The same on a PostgreSQL server, in a schema of its own.
     pub async fn on(server: Option<String>, bidders: usize, close_rule: CloseRule) -> Court {
+        Self::before(server, (bidders, 0), close_rule).await
+    }
+
+    /// The same with so many more that become eligible when the lot is scheduled already.
+    pub async fn before(server: Option<String>, (bidders, late): (usize, usize), close_rule: CloseRule) -> Court {
         let folder = tempfile::tempdir().unwrap();
         let mut url = format!("sqlite://{}", folder.path().join("t.db").display());
         if let Some(server) = server {
@@ -85,11 +90,12 @@ impl Court {
         migrations::migrate(&Db::connect(&url).await.unwrap()).await.unwrap();
         let cx = context(&url).await;
         let [transferor, centre] = [OrganizationId::fresh(), OrganizationId::fresh()];
-        let bidders: Vec<_> = (0..bidders).map(|_| OrganizationId::fresh()).collect();
+        let bidders: Vec<_> = (0..bidders + late).map(|_| OrganizationId::fresh()).collect();
         let mut world = World::of(transferor, centre, &bidders);
         if let Some(terms) = &mut world.listing.bidding {
             terms.close_rule = close_rule.into();
         }
+        *world.conflicts.lock().unwrap() = bidders[bidders.len() - late..].iter().map(|id| id.text()).collect();
         let (db, clock, stop) = (cx.db.clone(), cx.clock.clone(), CancellationToken::new());
         let routes = crate::serve(cx, world.clients(), (TaskTracker::new(), stop.clone()), Routes::default());
         let peer = kernel::local(routes);
@@ -101,6 +107,7 @@ impl Court {
             v1::ScheduleBiddingInput { listing_id: world.listing.id.clone(), starts_at, sealed_keys: Vec::new() };
         let qualifier = court.staff("qualifier", Role::Qualifier);
         court.lot = ask!(court.auction, schedule_bidding, qualifier, bidding_session, input).unwrap().id;
+        world.conflicts.lock().unwrap().clear();
         court.pass(61);
         court
     }

@@ -84,3 +84,21 @@ async fn a_lot_with_an_end_of_its_own_takes_no_hammer() {
     let elsewhere = court.staff("qualifier", Role::Qualifier);
     assert_eq!(ask!(court.hall, ask_price, elsewhere, bidding_session, price), Err(Forbidden));
 }
+
+#[tokio::test]
+async fn whoever_is_eligible_late_gets_a_paddle_where_the_lot_takes_it() {
+    for (close_rule, taken) in [(CloseRule::Hammer, true), (CloseRule::TwoStage, false)] {
+        let court = Court::before(None, (2, 1), close_rule).await;
+        let hall = court.open().await;
+        let checked_in = court.check_in(&hall, 2, 7).await.map(|paddle| paddle.number);
+        assert_eq!(checked_in, if taken { Ok(7) } else { Err(NotEligible) });
+        let admitted = court.log().await.iter().filter(|event| event.kind() == Kind::Admitted).count();
+        assert_eq!(admitted, if taken { 3 } else { 2 });
+        let mut terminal = court.terminal(&hall, 10).await;
+        let bid = terminal.bid(&court, (7, 100), Floor);
+        assert_eq!(court.enter(&bid).await.bid.is_some(), taken);
+        // By its first bid online, in the same way.
+        let other = Court::before(None, (2, 1), close_rule).await;
+        assert_eq!(other.online(2, 100).await.is_ok(), taken);
+    }
+}
