@@ -4,17 +4,11 @@
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
 //! `cargo run --release -p exchange-benches --bin hot_lot`
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{io::Write, time::Duration};
 
-use exchange_benches::{OpenLot, Run, bidder, context, database, drive, load, median, open_lot, ratio};
-use kernel::{Actor, Context, Id, Money, Peer, Result, local};
+use exchange_benches::{OpenLot, Run, Sequencer, context, database, drive, load, median, open_lot, ratio};
+use kernel::{Context, Id, Result};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
-use wire::{
-    Clients,
-    v1::{self, auction_client::AuctionClient},
-};
 
 const CALLERS: usize = 64;
 const ROUNDS: usize = 3;
@@ -35,17 +29,17 @@ async fn main() -> Result<()> {
 async fn side_by_side(title: &str, url: &str, wanted: u64) -> Result<()> {
     print(&format!("\n{title}; {CALLERS} callers, {ROUNDS} interleaved rounds of {SPAN:?}, load {}", load()));
     let cx = context(database(url).await?).await?;
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let sequencer = Sequencer::start(&cx);
     let naive_pool = naive_pool(&cx, url).await?;
     let (mut naive, mut group) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         let lot = open_lot(&cx, CALLERS).await?;
         naive.push(measure_naive(&naive_pool, &lot).await);
         let lot = open_lot(&cx, CALLERS).await?;
-        group.push(measure_sequencer(&cx, &lot, (tasks.clone(), stop.clone())).await);
+        group.push(measure_sequencer(&sequencer, &lot).await);
         print(&format!("  round {round}: naive {:?}\n           group {:?}", naive.last(), group.last()));
     }
-    stop.cancel();
+    sequencer.stop();
     let (naive, group) = (median(naive), median(group));
     print(&format!("  median naive {} bids/s p50 {} µs p99 {} µs", naive.per_second, naive.p50, naive.p99));
     print(&format!("  median group {} bids/s p50 {} µs p99 {} µs", group.per_second, group.p50, group.p99));
@@ -103,25 +97,11 @@ async fn naive_bid(pool: &DatabaseConnection, id: sea_orm::prelude::Uuid, caller
     Ok(true)
 }
 
-async fn measure_sequencer(cx: &Context, lot: &OpenLot, (tasks, stop): (TaskTracker, CancellationToken)) -> Run {
-    // The auction reads other services only for callers who are no bidders: nobody here.
-    let nobody: Peer = local(Routes::default());
-    let clients = Clients::new(|_| nobody.clone());
-    let routes = auction::serve(cx.clone(), clients, (tasks, stop), Routes::default());
-    let client = AuctionClient::new(local(routes));
-    let callers: Arc<Vec<(Actor, String)>> =
-        Arc::new(lot.bidders.iter().map(|id| (bidder(&id.text()), id.text())).collect());
-    let session_id = lot.id.text();
+async fn measure_sequencer(sequencer: &Sequencer, lot: &OpenLot) -> Run {
+    let (sequencer, lot) = (sequencer.clone(), lot.clone());
     drive(CALLERS, SPAN, move |caller, amount| {
-        let (mut client, callers, session_id) = (client.clone(), callers.clone(), session_id.clone());
-        async move {
-            let Some((actor, organization_id)) = callers.get(caller) else { return false };
-            let input =
-                v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount: Some(Money(amount)) };
-            let mut request = tonic::Request::new(input);
-            actor.write(None, request.metadata_mut());
-            client.place_bid(request).await.is_ok_and(|reply| reply.get_ref().bid.is_some())
-        }
+        let (sequencer, lot) = (sequencer.clone(), lot.clone());
+        async move { sequencer.bid(&lot, caller, amount).await }
     })
     .await
 }

@@ -8,9 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Result, Role, Vault};
+use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Money, Peer, Result, Role, Vault, local};
 use sea_orm::ConnectionTrait;
-use wire::id::{BiddingSessionId, OrganizationId};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use wire::{
+    Clients,
+    id::{BiddingSessionId, OrganizationId},
+    v1::{self, auction_client::AuctionClient},
+};
 
 /// The ground of a service on a database of its own.
 pub async fn context(db: Db) -> Result<Context> {
@@ -44,7 +50,42 @@ pub async fn database(url: &str) -> Result<Db> {
     Ok(db)
 }
 
+/// The auction in this process, asked through its gRPC door.
+#[derive(Clone)]
+pub struct Sequencer {
+    client: AuctionClient<Peer>,
+    stop: CancellationToken,
+}
+
+impl Sequencer {
+    /// Starts it. The auction reads other services only for callers who are no bidders: nobody here.
+    #[must_use]
+    pub fn start(cx: &Context) -> Sequencer {
+        let nobody: Peer = local(Routes::default());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let clients = Clients::new(|_| nobody.clone());
+        let routes = auction::serve(cx.clone(), clients, (tasks, stop.clone()), Routes::default());
+        Sequencer { client: AuctionClient::new(local(routes)), stop }
+    }
+
+    /// Whether this bid of the lot's so-manieth bidder was acknowledged.
+    pub async fn bid(&self, lot: &OpenLot, bidder: usize, amount: i64) -> bool {
+        let Some(organization_id) = lot.bidders.get(bidder).map(|id| id.text()) else { return false };
+        let actor = self::bidder(&organization_id);
+        let input = v1::PlaceBidInput { session_id: lot.id.text(), organization_id, amount: Some(Money(amount)) };
+        let mut request = tonic::Request::new(input);
+        actor.write(None, request.metadata_mut());
+        self.client.clone().place_bid(request).await.is_ok_and(|reply| reply.get_ref().bid.is_some())
+    }
+
+    /// Ends its writers.
+    pub fn stop(self) {
+        self.stop.cancel();
+    }
+}
+
 /// An open lot with its bidders: starting price 1 yuan, steps of one fen, open for hours.
+#[derive(Clone)]
 pub struct OpenLot {
     /// The session.
     pub id: BiddingSessionId,
@@ -85,6 +126,10 @@ pub mod uuid_text {
 pub struct Run {
     /// Accepted, durable bids per second.
     pub per_second: u64,
+    /// Accepted in all.
+    pub accepted: u64,
+    /// Asked in all; amounts go up to a hundred more than this.
+    pub offered: u64,
     /// Answers per second, refusals included: callers overtake each other, and an overtaken bid is refused.
     pub answered: u64,
     /// Median latency in microseconds, refusals included.
@@ -126,8 +171,9 @@ where
     let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(1).max(1);
     waits.sort_unstable();
     let at = |percent: usize| waits.get(waits.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
-    let answered = u64::try_from(waits.len()).unwrap_or(u64::MAX).saturating_mul(1_000) / millis;
-    Run { per_second: accepted.load(Ordering::Relaxed) * 1_000 / millis, answered, p50: at(50), p99: at(99) }
+    let (accepted, offered) = (accepted.load(Ordering::Relaxed), u64::try_from(waits.len()).unwrap_or(u64::MAX));
+    let (per_second, answered) = (accepted * 1_000 / millis, offered.saturating_mul(1_000) / millis);
+    Run { per_second, accepted, offered, answered, p50: at(50), p99: at(99) }
 }
 
 /// The run with the median rate.
@@ -143,6 +189,13 @@ pub fn median(mut runs: Vec<Run>) -> Run {
 pub fn ratio(a: u64, b: u64) -> String {
     let tenths = a.saturating_mul(10) / b.max(1);
     format!("{}.{}×", tenths / 10, tenths % 10)
+}
+
+/// `a` in hundredths of `b`, such as `0.83`.
+#[must_use]
+pub fn percent(a: u64, b: u64) -> String {
+    let hundredths = a.saturating_mul(100) / b.max(1);
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
 /// The machine's load averages.
