@@ -49,6 +49,7 @@ mod guard_limits;
 mod hostile;
 mod import;
 mod kills;
+mod live;
 mod mandates;
 mod market;
 mod organizations;
