@@ -19,7 +19,8 @@ lanes! { events_have_no_holes_and_prices_are_the_latest each_sees_what_it_may_an
 
 const EVENTS: &str = "subscription E($id: ID!, $after: Int) { auctionEvents(sessionId: $id, afterSeq: $after) {
     snapshot { seq currentPrice } event { seq kind bidderCode amount closesAt } lagged { fromSeq } } }";
-const PRICE: &str = "subscription P($id: ID!) { auctionPrice(sessionId: $id) { seq currentPrice leadingCode serverTime } }";
+const PRICE: &str =
+    "subscription P($id: ID!) { auctionPrice(sessionId: $id) { seq currentPrice leadingCode serverTime } }";
 const LOG: &str = "query L($id: ID!, $after: Int) { auctionEvents(sessionId: $id, afterSeq: $after, first: 1000) {
     edges { node { seq kind bidderCode amount closesAt } } } }";
 const STATE: &str = "query S($id: ID!) { biddingSession(id: $id) { seq currentPrice leadingCode } }";
@@ -172,7 +173,8 @@ async fn shared(exchange: &Exchange, lot: &mut Lot<'_>) {
     say(ping, json!({ "type": "ping" })).await;
     let told = hear(ping).await;
     assert!(told["type"] == "pong" && told["payload"].instant_at("/serverTime").unwrap() > Instant(0), "{told}");
-    let count = async || (counted(exchange, "live_executions_total").await, counted(exchange, "live_frames_total").await);
+    let count =
+        async || (counted(exchange, "live_executions_total").await, counted(exchange, "live_frames_total").await);
     let (before, from) = (count().await, lot.seq);
     for _ in 0..BIDS {
         lot.bid().await;
@@ -283,7 +285,8 @@ async fn each_sees_what_it_may_and_only_while_it_may(exchange: Exchange) {
     let market = Market::open(&exchange, 2).await;
     let mut lot = Lot::open(&market).await;
     let visitor = async |name: &str| {
-        let person = Person::new(&market.stage.client, SPECTATOR, format!("{name}-{}", fresh_key()), "correct horse battery");
+        let person =
+            Person::new(&market.stage.client, SPECTATOR, format!("{name}-{}", fresh_key()), "correct horse battery");
         person.sign_up(name).await.unwrap();
         person
     };

@@ -68,8 +68,14 @@ mod tests {
     #[test]
     fn only_a_variable_that_does_nothing_else() {
         for (text, expected) in [
-            ("subscription($s: ID!, $n: Int) { a: auctionEvents(sessionId: $s, afterSeq: $n) { event { seq } } }", Some("n")),
-            ("subscription { ...F } fragment F on Subscription { auctionEvents(sessionId: $s, afterSeq: $n) { x } }", Some("n")),
+            (
+                "subscription($s: ID!, $n: Int) { a: auctionEvents(sessionId: $s, afterSeq: $n) { event { seq } } }",
+                Some("n"),
+            ),
+            (
+                "subscription { ...F } fragment F on Subscription { auctionEvents(sessionId: $s, afterSeq: $n) { x } }",
+                Some("n"),
+            ),
             ("subscription { auctionEvents(sessionId: $s, afterSeq: 3) { x } }", None),
             ("subscription { auctionEvents(sessionId: $s) { x(first: $n) } }", None),
             ("subscription { auctionEvents(sessionId: $s, afterSeq: $n) { x(first: $n) } }", None),

@@ -60,7 +60,7 @@ impl Canvas {
         let (frames, source) = mpsc::channel(1);
         // What everybody sees alike is drawn for nobody in particular, so that nothing else can be in it.
         let actor = if asked.audience.is_everybody() { Actor::default() } else { asked.actor.clone() };
-        let request = asked.request(Part::Draws(source.into()));
+        let request = asked.request(source.into());
         let mut drawn = door.schema.execute_stream(request.data(Caller::new(actor, None, door.clients.clone())));
         let trace = asked.trace.clone();
         let executions = metrics::counter!("live_executions_total");

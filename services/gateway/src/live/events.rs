@@ -181,7 +181,7 @@ struct Ending(Weak<Feed>);
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some(feed) = self.0.upgrade() {
-            feed.line.send_modify(|line| drop(line.over.get_or_insert(None)));
+            feed.line.send_modify(|line| line.over = line.over.take().or(Some(None)));
         }
     }
 }

@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed};
 
-use async_graphql::{
-    Context, Request, Response, Result, Value, parser::types::OperationType,
-};
+use async_graphql::{Context, Request, Response, Result, Value, parser::types::OperationType};
 use futures::{
     StreamExt,
     future::ready,
@@ -27,7 +25,7 @@ use super::{
 use crate::{
     cost,
     edge::Door,
-    fault::{failed, invalid, refusal},
+    fault::{invalid, refusal},
 };
 
 /// Subscriptions at a time over one socket.
@@ -89,7 +87,9 @@ impl Coming {
                 let feed = door.live.events.feed(key, || events::Feed::open(door, asked, lot)).await?;
                 events::watch(feed, after_seq).await?
             }
-            Wanted::Price => price::watch(door.live.prices.feed(key, || price::Price::open(door, asked, lot)).await?).await?,
+            Wanted::Price => {
+                price::watch(door.live.prices.feed(key, || price::Price::open(door, asked, lot)).await?).await?
+            }
         };
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
         Ok(())
@@ -101,7 +101,7 @@ pub fn subscribed(visit: &Arc<Visit>, request: Request) -> BoxStream<'static, Dr
     let trace = kernel::fresh_uuid().to_string();
     let Some(place) = Place::taken(visit) else {
         let error = refusal("TOO_MANY_SUBSCRIPTIONS", "订阅过多。 Too many subscriptions over one socket.");
-        return only(written(failed(error, &trace), &trace));
+        return only(written(Response::from_errors(vec![error]), &trace));
     };
     let visit = visit.clone();
     let opened = async move {

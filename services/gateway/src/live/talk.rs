@@ -2,10 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc,
-        atomic::Ordering::Relaxed,
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     task::{Context, Poll},
     time::Duration,
 };
@@ -61,14 +58,12 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
             said = socket.recv() => {
                 heard = true;
                 match said {
-                    Some(Ok(Message::Text(text))) => match hear(text.as_bytes(), &visit, &mut watching).await {
-                        Some(answer) => answer,
-                        None => continue,
-                    },
-                    Some(Ok(Message::Binary(bytes))) => match hear(&bytes, &visit, &mut watching).await {
-                        Some(answer) => answer,
-                        None => continue,
-                    },
+                    Some(Ok(said @ (Message::Text(_) | Message::Binary(_)))) => {
+                        match hear(&said.into_data(), &visit, &mut watching).await {
+                            Some(answer) => answer,
+                            None => continue,
+                        }
+                    }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 }
