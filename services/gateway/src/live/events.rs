@@ -7,7 +7,10 @@ use std::{
 };
 
 use async_graphql::Result;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::{
+    FutureExt,
+    stream::{self, BoxStream, StreamExt},
+};
 use kernel::Error;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -246,7 +249,7 @@ impl Watcher {
             }
             if let Err(error) = self.advance().await {
                 // Whoever comes back after the last number misses nothing.
-                self.ready.extend(self.feed.canvas.draw(Err(error)).await);
+                self.ready.extend(self.feed.canvas.draw(Err(error)).boxed().await);
                 self.over = true;
             }
         }
@@ -256,7 +259,7 @@ impl Watcher {
     async fn advance(&mut self) -> Result<()> {
         if let Some(event) = self.missing.pop_front() {
             self.last = event.seq;
-            self.ready.push_back(self.feed.draw_event(event).await?);
+            self.ready.push_back(self.feed.draw_event(event).boxed().await?);
             return Ok(());
         }
         let next = self.line.borrow_and_update().after(self.last);
@@ -266,8 +269,8 @@ impl Watcher {
                 self.last += 1;
                 self.ready.push_back(drawn);
             }
-            Next::Hole(first) if self.resuming && first - self.last <= CATCH_UP => self.fetch(first).await?,
-            Next::Hole(_) => self.lag().await?,
+            Next::Hole(first) if self.resuming && first - self.last <= CATCH_UP => self.fetch(first).boxed().await?,
+            Next::Hole(_) => self.lag().boxed().await?,
             Next::Over(reason) => {
                 self.ready.extend(reason);
                 self.over = true;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed};
 
 use async_graphql::{Context, Request, Response, Result, Value, parser::types::OperationType};
 use futures::{
-    StreamExt,
+    FutureExt, StreamExt,
     future::ready,
     stream::{BoxStream, empty, once, poll_fn},
 };
@@ -110,7 +110,8 @@ pub fn subscribed(visit: &Arc<Visit>, request: Request) -> BoxStream<'static, Dr
             Err(refused) => only(written(refused, &trace)),
         }
     };
-    once(opened)
+    // Boxed, so that its room is free once the feed is found.
+    once(opened.boxed())
         .flatten()
         .inspect(move |_| {
             let _place = &place;

@@ -27,10 +27,13 @@ const CHECKS_PER_PING: u32 = 15;
 const SEND: Duration = Duration::from_secs(5);
 /// Frames that are ready together leave together, so many at most.
 const TOGETHER: usize = 32;
+/// With so many subscriptions begun and not yet answered nothing more is read, so that they cannot pile up.
+const ABREAST: usize = 64;
 /// The longest id of a subscription: it stands before each of its frames.
 const LONGEST_ID: usize = 128;
 
-/// Talks with a visitor until either ends it.
+/// Talks with a visitor until either ends it. What is rarely awaited is boxed: thousands wait here, and each would hold
+/// the room for it all the time.
 pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
     let mut stopping = pin!(visit.door.stop.clone().cancelled_owned());
     let mut deadline = pin!(sleep(INIT));
@@ -43,7 +46,7 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
             () = &mut stopping => close(1001, "going away"),
             _ = checks.tick() => {
                 until_ping -= 1;
-                match visit.stands().await {
+                match visit.stands().boxed().await {
                     Standing::Unknown => close(4401, "Unauthorized"),
                     Standing::Changed => close(1012, "rights have changed; connect again"),
                     Standing::Same if until_ping > 0 => continue,
@@ -55,11 +58,11 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
                 }
             }
             () = &mut deadline, if !visit.init.load(Relaxed) => close(4408, "Connection initialisation timeout"),
-            said = socket.recv() => {
+            said = socket.recv(), if watching.open.len() < ABREAST => {
                 heard = true;
                 match said {
                     Some(Ok(said @ (Message::Text(_) | Message::Binary(_)))) => {
-                        match hear(&said.into_data(), &visit, &mut watching).await {
+                        match hear(&said.into_data(), &visit, &mut watching).boxed().await {
                             Some(answer) => answer,
                             None => continue,
                         }
