@@ -255,20 +255,20 @@ async fn left_behind(exchange: &Exchange, lot: &mut Lot<'_>) {
     );
     let mut slow = Watch::open(exchange, None, &query, lot.id()).await;
     let mut last = slow.next().await["snapshot"]["seq"].as_i64().unwrap();
-    let lagged = loop {
-        assert!(lot.bids < 3_000, "never told");
-        // It takes a frame now and then, so that it is slow, not gone.
-        for _ in 0..40 {
-            lot.bid().await;
+    // More than any system keeps on the way. It takes a frame now and then, so that it is slow, not gone.
+    for turn in 1..=360 {
+        lot.bid().await;
+        if turn % 40 == 0 {
+            last = slow.after(last).await["seq"].as_i64().unwrap();
         }
+    }
+    let lagged = loop {
         let frame = slow.next().await;
         match frame["event"]["seq"].as_i64() {
-            Some(seq) => {
-                assert_eq!(seq, last + 1);
-                last = seq;
-            }
+            Some(seq) => assert_eq!(seq, last + 1),
             None => break frame,
         }
+        last += 1;
     };
     assert_eq!(lagged["lagged"]["fromSeq"], last, "{lagged}");
     let seen = slow.next().await["snapshot"]["seq"].as_i64().unwrap();

@@ -25,8 +25,8 @@ const CHECK: Duration = Duration::from_secs(2);
 const CHECKS_PER_PING: u32 = 15;
 /// A client that takes no bytes for this long is closed.
 const SEND: Duration = Duration::from_secs(5);
-/// Frames that are ready together leave together, so many at most.
-const TOGETHER: usize = 32;
+/// Frames that are ready together leave together, until they are so many bytes: a slow client has [`SEND`] for them.
+const TOGETHER: usize = 16 * 1024;
 /// With so many subscriptions begun and not yet answered nothing more is read, so that they cannot pile up.
 const ABREAST: usize = 64;
 /// The longest id of a subscription: it stands before each of its frames.
@@ -82,15 +82,18 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
 
 /// Sends a message, and with it what else is ready.
 async fn send(socket: &mut WebSocket, message: Message, watching: &mut Watching) -> Result<(), axum::Error> {
-    let last = matches!(message, Message::Close(_));
+    let (last, mut bytes) = (matches!(message, Message::Close(_)), length(&message));
     socket.feed(message).await?;
-    for _ in 1..TOGETHER {
-        match watching.next().now_or_never() {
-            Some(message) if !last => socket.feed(message).await?,
-            _ => break,
-        }
+    while !last && bytes < TOGETHER {
+        let Some(message) = watching.next().now_or_never() else { break };
+        bytes += length(&message);
+        socket.feed(message).await?;
     }
     socket.flush().await
+}
+
+fn length(message: &Message) -> usize {
+    if let Message::Text(text) = message { text.len() } else { 0 }
 }
 
 /// Takes what the visitor said; what is answered at once.
