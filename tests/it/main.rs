@@ -50,6 +50,7 @@ mod hall;
 mod hostile;
 mod import;
 mod kills;
+mod live;
 mod mandates;
 mod market;
 mod organizations;

@@ -1,8 +1,7 @@
 use async_graphql::{Context, ID, Object, Result};
-use futures::{Stream, StreamExt};
-use kernel::Error;
+use futures::{StreamExt, stream::BoxStream};
 use wire::{
-    Caller, answer, fault,
+    Caller, answer,
     id::{AwardId, BiddingSessionId, ListingId},
     v1,
 };
@@ -10,6 +9,7 @@ use wire::{
 use crate::{
     fault::{exactly_one, valid},
     list::{Log, log},
+    live::{Wanted, frames},
 };
 
 /// Bidding sessions and awards.
@@ -120,21 +120,31 @@ pub struct Subscription;
 
 #[async_graphql::Subscription]
 impl Subscription {
-    /// A session as it happens: a snapshot, then its events with consecutive numbers. With `afterSeq` the events
-    /// after that number come instead of the snapshot. Who reads too slowly gets `lagged` and resumes by number.
-    /// Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
+    /// A session as it happens: a snapshot, then every event, with consecutive numbers. With `afterSeq` the events
+    /// after that number come instead of the snapshot. Who reads too slowly, or resumes from too far back, gets
+    /// `lagged`, a snapshot, and what comes after it. See docs/live.md. Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
     ///
     /// Permission: anyone.
-    async fn auction_events<'a>(
+    async fn auction_events(
         &self,
-        ctx: &Context<'a>,
+        ctx: &Context<'_>,
         #[graphql(desc = "The session's id.")] session_id: ID,
         #[graphql(desc = "Resume after this number.")] after_seq: Option<i64>,
-    ) -> Result<impl Stream<Item = Result<v1::AuctionFrame>> + use<'a>> {
-        let caller = Caller::of(ctx)?;
-        let id = session_id.0.clone();
-        let request = caller.request(v1::WatchRequest { session_id: id, after_seq });
-        let frames = answer(caller.clients.auction.clone().watch(Caller::about(&session_id, request)).await)?;
-        Ok(frames.map(|frame| frame.map_err(|status| fault(&Error::from(status)))))
+    ) -> Result<BoxStream<'static, Result<v1::AuctionFrame>>> {
+        frames(ctx, session_id.0, Wanted::Events(after_seq)).await
+    }
+
+    /// A session's state: as it is, then whenever it has changed, four times a second at most, and every 15 seconds
+    /// without a change. What came between two states is left out, and the last one is always sent. For whoever shows
+    /// a price; whoever keeps a history watches `auctionEvents`. Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
+    ///
+    /// Permission: anyone.
+    async fn auction_price(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session's id.")] session_id: ID,
+    ) -> Result<BoxStream<'static, Result<v1::BiddingSession>>> {
+        let frames = frames(ctx, session_id.0, Wanted::Price).await?;
+        Ok(frames.map(|frame| Ok(frame?.snapshot.unwrap_or_default())).boxed())
     }
 }

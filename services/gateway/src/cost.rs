@@ -67,7 +67,7 @@ pub(crate) fn told(response: Response, points: usize) -> Response {
 }
 
 /// The document, however it is named, the operation and the variables.
-fn key(request: &Request) -> [u8; 32] {
+pub(crate) fn key(request: &Request) -> [u8; 32] {
     let named = request.extensions.get("persistedQuery").map(ToString::to_string).unwrap_or_default();
     let variables = serde_json::to_vec(&request.variables).unwrap_or_default();
     let operation = request.operation_name.as_deref().unwrap_or_default();

@@ -33,7 +33,7 @@ use crate::{
     graphiql,
     guard::Outline,
     home::home,
-    live::live,
+    live::{Shelves, live},
     rate::Meter,
     schema::{Mode, judge, schema},
     sealed::{KEYS, is_untold, keys},
@@ -90,6 +90,7 @@ pub(crate) struct Door {
     pub operations: Operations,
     pub sockets: Arc<Semaphore>,
     pub downloads: Arc<Semaphore>,
+    pub live: Shelves,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
@@ -110,6 +111,7 @@ pub fn router(edge: Edge) -> Router {
         allowed_origins: edge.allowed_origins,
         addresses: edge.addresses,
         operations: edge.operations,
+        live: Shelves::default(),
         stop: edge.stop,
         tasks: edge.tasks,
     });
@@ -260,7 +262,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ServerError> {
 }
 
 /// Chinese, unless English is preferred.
-pub(crate) fn language(headers: &HeaderMap) -> Language {
+fn language(headers: &HeaderMap) -> Language {
     let accepted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let weight = |wanted: &str| {
         accepted
