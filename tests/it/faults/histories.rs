@@ -23,7 +23,7 @@ use super::{
     linear::{Call, Did, History, Seen, Told, check},
     times,
 };
-use crate::market::{FLOOR, INCREMENT, Listed, Market};
+use crate::market::{FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
 
 const CALLS: usize = 500;
 /// Lines per buyer.
@@ -118,9 +118,9 @@ impl<'a> Lot<'a> {
     /// With a limit to the extensions, if it is not 0.
     pub async fn open(market: &'a Market, doors: &'a [String], max_extensions: i32) -> Lot<'a> {
         let mut draft = market.terms(json!({
-            "mode": "ASCENDING", "proxyAllowed": true, "preemption": "IN_SESSION", "maxExtensions": max_extensions,
+            "mode": "ASCENDING", "proxyAllowed": true, "preemption": "IN_SESSION",
+            "maxExtensions": (max_extensions > 0).then_some(max_extensions),
         }));
-        draft["freeSeconds"] = json!(SECONDS);
         draft["timedSeconds"] = json!(SECONDS);
         let listing = market.disclosed(draft).await;
         let mut applications = Vec::new();
@@ -136,7 +136,11 @@ impl<'a> Lot<'a> {
         }
         let session = market.bidding(&listing).await;
         let lot = Lot { market, session, listing, doors, codes, max_extensions };
-        lot.pass(market.stage.client.now()).await;
+        // Tokens live ten minutes: what is left of both periods must fit into that.
+        lot.pass(lot.read().await.instant_at("/closesAt").unwrap().plus_seconds(-SECONDS)).await;
+        for buyer in &market.buyers {
+            buyer.person.refresh_login().await.unwrap();
+        }
         lot
     }
 
@@ -202,7 +206,7 @@ impl<'a> Lot<'a> {
         let seconds = i32::try_from(SECONDS).unwrap();
         let announced = BiddingTerms {
             increments: vec![step],
-            free_seconds: seconds,
+            free_seconds: i32::try_from(FREE_SECONDS).unwrap(),
             timed_seconds: seconds,
             proxy_allowed: true,
             preemption: PreemptionRule::InSession.into(),

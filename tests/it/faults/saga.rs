@@ -67,6 +67,12 @@ impl Node {
         let Some((step, stage)) = self.tasks[worker] else {
             for step in self.steps() {
                 let mut node = self.clone();
+                if matches!(step, Step::Confirm(..) | Step::Register(_)) {
+                    // All that these read they read under the lock of their one row.
+                    node.world.commit(step)?;
+                    next.push(node);
+                    continue;
+                }
                 node.tasks[worker] = Some((step, Stage::Begun));
                 node.defaults -= u32::from(matches!(step, Step::DeclareDefault(_)));
                 next.push(node);
@@ -77,7 +83,9 @@ impl Node {
         match stage {
             Stage::Begun => {
                 on.world.commit(step)?;
-                on.tasks[worker] = Some((step, Stage::Committed));
+                // Only a delivery has something to do after its transaction.
+                let delivers = matches!(step, Step::Deliver(..));
+                on.tasks[worker] = delivers.then_some((step, Stage::Committed));
             }
             Stage::Committed => {
                 if let Step::Deliver(event, consumer) = step
@@ -151,7 +159,7 @@ fn explore(crashes: u32, defaults: u32) -> Result<(usize, usize), String> {
 #[test]
 fn every_interleaving_settles_once() {
     // Two crashes and as many defaults as there are bidders take some minutes: all of that in the long lane.
-    for (crashes, defaults) in [(0, 3), (times(1, 2), times(2, 3))] {
+    for (crashes, defaults) in [(0, 2), (times(1, 2), times(1, 3))] {
         let (crashes, defaults) = (u32::try_from(crashes).unwrap(), u32::try_from(defaults).unwrap());
         let (states, ends) = explore(crashes, defaults).unwrap_or_else(|flaw| panic!("{crashes} crashes: {flaw}"));
         eprintln!("{crashes} crashes, {defaults} defaults: {states} states, {ends} ends");
