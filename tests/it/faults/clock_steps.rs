@@ -11,16 +11,17 @@ use std::{
     time::Duration,
 };
 
+use auction::engine;
 use exchange_tests::{Exchange, Lane};
 use jishi::demo::Fields;
 use serde_json::json;
-use wire::v1::AuctionEventKind as Kind;
+use wire::v1::{AuctionEventKind as Kind, BidOrigin};
 
 use super::{
     Dice,
     histories::{Floor, Lot},
     line::{BID, Line, bid, mutation},
-    linear::{Did, History, Told, check},
+    linear::{Call, Did, History, Told, check},
 };
 use crate::market::{FLOOR, Market};
 
@@ -51,7 +52,7 @@ async fn close_under_steps(lane: Lane) {
     let doors = [exchange.http.clone()];
     let mut dice = Dice::of(&format!("R5 on {lane:?}"));
     let lot = Lot::open(&market, &doors, 1).await;
-    soon_over(&lot, &exchange.http).await;
+    let before = soon_over(&lot, &exchange.http).await;
 
     let floor = Floor::new(usize::MAX);
     let offset = offset(&lot, &floor).await;
@@ -65,9 +66,10 @@ async fn close_under_steps(lane: Lane) {
         tokio::time::sleep(Duration::from_millis(100)).await;
         floor.limit.store(0, Relaxed);
     };
-    let history = lot.record(&mut dice, &floor, stepping).await;
-    assert_eq!(check(&history), Ok(()));
+    let mut history = lot.record(&mut dice, &floor, stepping).await;
     in_its_time(&history, offset);
+    history.calls.push(before);
+    assert_eq!(check(&history), Ok(()));
     let end = history.log.iter().rev().find(|event| event.kind() == Kind::Bid).unwrap().closes_at;
     let sold = history.log.last().unwrap();
     assert_eq!((sold.kind(), sold.at), (Kind::Sold, end));
@@ -76,8 +78,8 @@ async fn close_under_steps(lane: Lane) {
     assert_eq!(award.instant_at("/award/decidedAt").ok(), end);
 }
 
-/// Goes to the timed period, uses up its one extension, and stops shortly before its end.
-async fn soon_over(lot: &Lot<'_>, http: &str) {
+/// Goes to the timed period, uses up its one extension with a bid, and stops shortly before its end.
+async fn soon_over(lot: &Lot<'_>, http: &str) -> Call {
     lot.pass(lot.read().await.instant_at("/closesAt").unwrap()).await;
     lot.market.until_session(&lot.session, "TIMED").await;
     let buyer = &lot.market.buyers[1];
@@ -85,6 +87,9 @@ async fn soon_over(lot: &Lot<'_>, http: &str) {
     let answer = line.ask(None, &mutation("placeBid", BID, &bid(&lot.session, &buyer.id, FLOOR))).await;
     let end = answer.instant_at("/data/placeBid/bid/closesAt").unwrap();
     lot.pass(end.plus_millis(-2_500)).await;
+    let (code, seq) = (lot.codes[1].clone(), answer.number_at("/data/placeBid/bid/seq").unwrap());
+    let command = engine::Command::Bid { code, amount: FLOOR, origin: BidOrigin::Online, paddle: None };
+    Call { made: i64::MIN, answered: i64::MIN + 1, did: Did::Sent(command, Told::Accepted(seq)) }
 }
 
 /// The exchange's time when the recording began, in milliseconds.

@@ -86,7 +86,7 @@ pub struct Lot<'a> {
     pub session: String,
     pub listing: Listed,
     doors: &'a [String],
-    codes: Vec<String>,
+    pub codes: Vec<String>,
     max_extensions: i32,
 }
 
@@ -351,5 +351,24 @@ fn event(told: &Value) -> AuctionEvent {
         preemption_rank: told["preemptionRank"].as_i64().map(|rank| i32::try_from(rank).unwrap()),
         commitment: text("commitment").map(str::to_owned),
         ..AuctionEvent::default()
+    }
+}
+
+/// A refusal without a key is kept by nobody, and yet it is true: a process whose memory is behind finds that out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_behind_refuses_nobody_unjustly() {
+    let Some(exchange) = Exchange::start(Lane::Postgres).await else { return };
+    let replica = tokio::task::block_in_place(|| exchange.replica());
+    let doors = [exchange.http.clone(), replica.http().to_owned()];
+    let market = Market::open(&exchange, 4).await;
+    let lot = Lot::open(&market, &doors, 0).await;
+    let mut lines = Vec::new();
+    for (buyer, door) in [(1, &doors[1]), (2, &doors[0]), (1, &doors[1])] {
+        lines.push((buyer, Line::new(door, market.buyers[buyer].person.token().await.unwrap())));
+    }
+    for (count, (buyer, line)) in (0..).zip(&lines) {
+        let body = mutation("placeBid", BID, &bid(&lot.session, &market.buyers[*buyer].id, steps(count)));
+        let answer = line.ask(None, &body).await;
+        assert!(answer["data"]["placeBid"]["bid"].is_object(), "{answer}");
     }
 }

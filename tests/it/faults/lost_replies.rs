@@ -74,9 +74,9 @@ async fn spell_of_faults(torn: &Torn, calls: &AtomicUsize, until: usize, dice: &
             };
             let cable = if chaos.below(2) == 0 { &torn.outer } else { &torn.inner };
             cable.set(fault);
-            tokio::time::sleep(Duration::from_millis(5 + chaos.below(40))).await;
+            tokio::time::sleep(Duration::from_millis(5 + chaos.below(20))).await;
             cable.set(Fault::Clear);
-            tokio::time::sleep(Duration::from_millis(chaos.below(40))).await;
+            tokio::time::sleep(Duration::from_millis(chaos.below(200))).await;
         }
     };
     let seeds: Vec<u64> = (0..BUYERS).map(|_| dice.below(u64::MAX)).collect();
