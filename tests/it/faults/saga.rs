@@ -158,8 +158,8 @@ fn explore(crashes: u32, defaults: u32) -> Result<(usize, usize), String> {
 
 #[test]
 fn every_interleaving_settles_once() {
-    // Two crashes and as many defaults as there are bidders take some minutes: all of that in the long lane.
-    for (crashes, defaults) in [(0, 2), (times(1, 2), times(1, 3))] {
+    // Two crashes and a default of every bidder take long: all of that in the long lane.
+    for (crashes, defaults) in [(0, 1), (times(1, 2), times(1, 3))] {
         let (crashes, defaults) = (u32::try_from(crashes).unwrap(), u32::try_from(defaults).unwrap());
         let (states, ends) = explore(crashes, defaults).unwrap_or_else(|flaw| panic!("{crashes} crashes: {flaw}"));
         eprintln!("{crashes} crashes, {defaults} defaults: {states} states, {ends} ends");
