@@ -163,7 +163,8 @@ impl Writer {
         let Decided { lot, events, replies, beside, halted, .. } = decided;
         if events.is_empty() && replies.is_empty() {
             // Nothing is written, so nothing is fenced; and yet what is refused must be true, whoever moved the lot.
-            let current = commands.is_empty() || store::version(self.cx.db.write(), self.row.id).await? == self.row.version;
+            let current =
+                commands.is_empty() || store::version(self.cx.db.write(), self.row.id).await? == self.row.version;
             return Ok(current.then_some(answers));
         }
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;

@@ -18,7 +18,7 @@ use super::{
     times,
     torn::{insist, once},
 };
-use crate::market::{DEPOSIT, FLOOR, INCREMENT, Listed, Market};
+use crate::market::{DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
 
 /// The clock of a process may be off by a second; no call lasts longer than fifteen.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(17)];
@@ -68,9 +68,7 @@ impl Pair {
         }
         let session = self.market.bidding(&listing).await;
         self.same_time().await;
-        eprintln!("open");
         let winner = self.close(&session, pause, dice).await;
-        eprintln!("closed; buyer {winner} won");
         let award = self.market.award(&listing).await;
         assert_eq!(award["winnerId"], self.market.buyers[winner].id);
         for confirmer in 0..2 {
@@ -90,8 +88,13 @@ impl Pair {
 
     /// Both buyers bid, the last one while the first process falls asleep; the other process closes the lot. Who won.
     async fn close(&mut self, session: &str, pause: Duration, dice: &mut Dice) -> usize {
+        // What is left of both periods must fit into the ten minutes of a token.
+        let end = self.market.stage.client.now().plus_seconds(FREE_SECONDS - 60);
+        self.market.pass(end).await;
+        self.same_time().await;
         let mut lines = Vec::new();
         for buyer in &self.market.buyers {
+            buyer.person.refresh_login().await.unwrap();
             let token = buyer.person.token().await.unwrap();
             lines.push((Line::new(&self.exchange.http, token.clone()), Line::new(self.other.http(), token)));
         }
@@ -113,13 +116,15 @@ impl Pair {
                 first.thaw();
             });
         };
-        let ((told, _), ()) = tokio::join!(once(&lines[0].0, &key, &last), falling_asleep);
+        let ((ended, _), ()) = tokio::join!(once(&lines[0].0, &key, &last), falling_asleep);
+        let told_time = lines[0].1.ask(None, &json!({ "query": "{ serverTime }" })).await;
+        self.market.pass(told_time.instant_at("/data/serverTime").unwrap()).await;
         self.same_time().await;
         // Whoever was not told asks again, here or there.
         let (there, _) = insist(&lines[0].1, &key, &last).await;
         let (here, _) = insist(&lines[0].0, &key, &last).await;
         assert_eq!(here, there);
-        if let super::torn::End::Told(text) = told {
+        if let super::torn::End::Told(text) = ended {
             assert_eq!(text, here);
         }
         let answer: Value = serde_json::from_str(&here).unwrap();
@@ -158,7 +163,6 @@ impl Pair {
         let told = told.map(|text| serde_json::from_str::<Value>(&text).unwrap()["data"][verb].clone());
         let done: Vec<&Value> = told.iter().map(|payload| &payload[object]).filter(|done| done.is_object()).collect();
         assert_eq!(done.len(), 1, "{verb}: {told:?}");
-        eprintln!("{verb}: done once");
         done[0].clone()
     }
 
