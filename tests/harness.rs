@@ -115,6 +115,16 @@ impl Exchange {
         process.restart();
     }
 
+    /// One more process on the same database, with all roles of the first one; it ends when it is dropped.
+    #[must_use]
+    pub fn replica(&self) -> Jishi {
+        let first = self.processes.first().expect("a process");
+        let mut environment = first.environment.clone();
+        environment.retain(|(key, _)| !key.ends_with("_LISTEN"));
+        environment.extend(listen(free_port(), free_port()));
+        Jishi::start(first.only, environment)
+    }
+
     /// Stops all processes, the gateway's first; their exit codes.
     pub fn stop(&mut self) -> Vec<Option<i32>> {
         self.processes.iter_mut().map(Jishi::stop).collect()
@@ -183,6 +193,27 @@ impl Jishi {
         self.child = child;
     }
 
+    /// Where it answers.
+    #[must_use]
+    pub fn http(&self) -> &str {
+        &self.http
+    }
+
+    /// SIGSTOP: it keeps its memory, its connections and its locks, and does nothing.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on in the middle of whatever it did.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "kill {signal}");
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -192,6 +223,12 @@ impl Jishi {
     /// Whether it has not ended since it was started.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
+    }
+
+    /// What its environment says.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        self.environment.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
     }
 
     /// Changes its environment, from the next start on.

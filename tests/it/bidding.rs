@@ -30,7 +30,7 @@ impl Market {
     }
 
     /// Applies with a claim to a preemption right, is confirmed in it, and pays.
-    async fn holder(&self, buyer: &House, listing: &Listed) -> String {
+    pub async fn holder(&self, buyer: &House, listing: &Listed) -> String {
         let input = json!({ "listingId": listing.id, "organizationId": buyer.id, "preemptionGround": "CO_OWNER" });
         let application = made(&buyer.person, "applyForTransfer", "transferApplication", input).await;
         let id = application.text_at("/id").unwrap().to_owned();
@@ -122,6 +122,11 @@ async fn maxima_and_rights_meet_in_one_order(exchange: Exchange) {
     let deal = holder_defaults(&market, &listing, &defaulter).await;
     named_in_public(&exchange, &market, &listing).await;
     market.settled(hidden, &listing, &deal).await;
+    // Whoever paid has not defaulted: what is sold is not sold to the next bidder.
+    let award = market.award(&listing).await;
+    let blame = json!({ "awardId": award["id"], "reason": "逾期未付款" });
+    refused(&market.staff.qualifier, "declareDefault", blame, no("ALREADY_SETTLED", "awardId").by("SM-3")).await;
+    assert_eq!(market.award(&listing).await, award);
     market.ledger_is_sound().await;
 }
 

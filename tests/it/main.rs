@@ -44,6 +44,7 @@ mod conflicts;
 mod deal;
 mod edge;
 mod erasure;
+mod faults;
 mod federated;
 mod guard_limits;
 mod hall;

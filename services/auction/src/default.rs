@@ -13,6 +13,7 @@ use crate::{
     award::next,
     bid::send,
     engine::Command,
+    foreign,
     keyed::{keyed, payload},
     lot_command::{Effect, Wish},
     store,
@@ -48,6 +49,10 @@ async fn declared(auctions: &Auctions, actor: &Actor, input: v1::DeclareDefaultI
         let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").by_rule("SM-3");
         return Err(refusal.into());
     };
+    // Whoever paid has not defaulted, and what is sold is not sold to the next bidder.
+    if foreign::is_settled(auctions, id).await? {
+        return Err(Refusal::new(ErrorCode::AlreadySettled).at_field("awardId").by_rule("SM-3").into());
+    }
     let bidders = store::bidders(auctions.cx.db.read(), session_id).await?;
     let code = bidders.into_iter().find(|bidder| bidder.organization_id == row.winner_id).map(|bidder| bidder.code);
     let code = code.ok_or_else(|| Error::Internal(format!("{id} has no bidder")))?;

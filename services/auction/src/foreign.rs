@@ -2,8 +2,8 @@
 
 use kernel::{Actor, Call, Error, Id, Result};
 use wire::{
-    id::OrganizationId,
-    v1::{self, Listing, TransferApplication},
+    id::{AwardId, DealId, OrganizationId},
+    v1::{self, DealStatus, Listing, TransferApplication},
 };
 
 use crate::{api::Auctions, engine::Reserve};
@@ -71,6 +71,14 @@ pub async fn members(auctions: &Auctions, organization_id: &str) -> Result<Vec<S
             return Ok(found);
         }
     }
+}
+
+/// Whether the deal of an award is settled.
+pub async fn is_settled(auctions: &Auctions, award_id: AwardId) -> Result<bool> {
+    let id = DealId::derived(award_id.0, "deal").text();
+    let wanted = v1::GetDealsRequest { ids: vec![id], listing_ids: Vec::new() };
+    let reply = auctions.clients.contracting.clone().get_deals(Actor::exchange().asks(wanted)).await?.into_inner();
+    Ok(reply.items.iter().any(|deal| deal.status() == DealStatus::Settled))
 }
 
 /// A centre and all below it; nothing for the hub, which is above them all.

@@ -60,6 +60,7 @@ use wire::{
 };
 
 pub use api::Auctions;
+pub use award::next as next_of_award;
 pub use open_lot::open_lot;
 
 /// Adds the services of this role. The lots' writers run on `tasks` until `stop`.

@@ -12,7 +12,7 @@ use kernel::{Context, Error, Id, Instant, Result};
 use prost::Message;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, Statement,
+    QueryOrder, QuerySelect, Statement,
     sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
@@ -159,6 +159,12 @@ pub async fn load(
 ) -> Result<Option<(session::Model, Vec<bidder::Model>)>> {
     let Some(session) = session::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
     Ok(Some((session, bidders(db, id).await?)))
+}
+
+/// How often a lot was written; 0 if there is none.
+pub async fn version(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<i64> {
+    let asked = session::Entity::find_by_id(id).select_only().column(session::Column::Version);
+    Ok(asked.into_tuple().one(db).await?.unwrap_or_default())
 }
 
 /// Who may bid on a lot.

@@ -162,7 +162,10 @@ impl Writer {
         let answers: Vec<_> = commands.iter().map(|command| decided.take(command, &self.codes)).collect();
         let Decided { lot, events, replies, beside, halted, .. } = decided;
         if events.is_empty() && replies.is_empty() {
-            return Ok(Some(answers));
+            // Nothing is written, so nothing is fenced; and yet what is refused must be true, whoever moved the lot.
+            let current =
+                commands.is_empty() || store::version(self.cx.db.write(), self.row.id).await? == self.row.version;
+            return Ok(current.then_some(answers));
         }
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
         let mut after = self.row.clone();

@@ -25,6 +25,7 @@ use kernel::{Consumer, Context};
 use wire::v1::contracting_server::ContractingServer;
 
 pub use api::Contracts;
+pub use deal::next as next_of_deal;
 
 /// Deals and contracts as a gRPC server.
 #[must_use]

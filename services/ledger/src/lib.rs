@@ -9,7 +9,7 @@
 
 mod account;
 mod api;
-mod book;
+pub mod book;
 mod deposit;
 mod fee;
 mod feed;

@@ -1,0 +1,168 @@
+//! R10: the way from an award to its settlement, or over a default to the next bidder, in all interleavings of two
+//! workers that may die twice between a step's reading, its transaction and its acknowledgement, with three bidders. At
+//! every instant one award stands at most, nothing is settled twice and money is conserved; in the end the lot is
+//! settled, or nobody is left and every deposit is resolved.
+
+use std::collections::HashSet;
+
+use auction::engine::{Command, Lot, Secrets, Terms};
+use kernel::{Instant, Money};
+use wire::v1::{AuctionEventKind as Kind, BidOrigin, BiddingTerms, IncrementStep};
+
+use super::{
+    saga_steps::{BIDDERS, Step, Stored, World, code},
+    times,
+};
+
+/// What one worker is about.
+type Task = Option<(Step, Stage)>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Stage {
+    /// It has read what it needs.
+    Begun,
+    /// Its transaction is committed; nobody has been told.
+    Committed,
+}
+
+/// One state of the whole.
+#[derive(Clone)]
+struct Node {
+    world: World,
+    tasks: [Task; 2],
+    crashes: u32,
+    /// How many more defaults may be declared.
+    defaults: u32,
+}
+
+/// What tells two states apart: the lot and the book follow from what is stored.
+type Key = (Stored, i64, [Task; 2], u32, u32);
+
+impl Node {
+    fn key(&self) -> Key {
+        let mut tasks = self.tasks;
+        // The workers are alike.
+        tasks.sort_unstable();
+        (self.world.stored.clone(), self.world.lot.state.seq, tasks, self.crashes, self.defaults)
+    }
+
+    /// Every step that somebody may begin now.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
+        for bidder in 0..BIDDERS {
+            steps.extend([0, 1].map(|person| Step::Confirm(bidder, person)));
+            steps.extend([Step::Register(bidder), Step::Settle(bidder)]);
+            if self.defaults > 0 {
+                steps.push(Step::DeclareDefault(bidder));
+            }
+        }
+        steps.extend(self.world.stored.outbox.iter().map(|(event, consumer)| Step::Deliver(*event, *consumer)));
+        steps.retain(|step| self.world.may(*step));
+        steps
+    }
+
+    /// What may come next, by one worker.
+    fn next(&self, worker: usize) -> Result<Vec<Node>, String> {
+        let mut next = Vec::new();
+        let Some((step, stage)) = self.tasks[worker] else {
+            for step in self.steps() {
+                let mut node = self.clone();
+                if matches!(step, Step::Confirm(..) | Step::Register(_)) {
+                    // All that these read they read under the lock of their one row.
+                    node.world.commit(step)?;
+                    next.push(node);
+                    continue;
+                }
+                node.tasks[worker] = Some((step, Stage::Begun));
+                node.defaults -= u32::from(matches!(step, Step::DeclareDefault(_)));
+                next.push(node);
+            }
+            return Ok(next);
+        };
+        let mut on = self.clone();
+        match stage {
+            Stage::Begun => {
+                on.world.commit(step)?;
+                // Only a delivery has something to do after its transaction.
+                let delivers = matches!(step, Step::Deliver(..));
+                on.tasks[worker] = delivers.then_some((step, Stage::Committed));
+            }
+            Stage::Committed => {
+                if let Step::Deliver(event, consumer) = step
+                    && on.world.stored.inbox.contains(&(event, consumer))
+                {
+                    on.world.stored.outbox.remove(&(event, consumer));
+                }
+                on.tasks[worker] = None;
+            }
+        }
+        next.push(on);
+        if self.crashes > 0 {
+            // Whoever asked does not know whether it was done, and may ask again.
+            let mut dead = self.clone();
+            dead.tasks[worker] = None;
+            dead.crashes -= 1;
+            dead.defaults += u32::from(matches!(step, Step::DeclareDefault(_)));
+            next.push(dead);
+        }
+        Ok(next)
+    }
+}
+
+/// A lot that three bidders bid on; the last one has it.
+fn sold() -> Lot {
+    let step = IncrementStep { from: Some(Money(0)), increment: Some(Money(5)) };
+    let announced =
+        BiddingTerms { increments: vec![step], free_seconds: 60, timed_seconds: 60, ..BiddingTerms::default() };
+    let terms = Terms { announced, starting_price: Money(100), starts_at: Instant(0), ..Terms::default() };
+    let mut lot = Lot::scheduled(terms, Secrets::default(), Instant(0));
+    let scheduled = lot.event(Kind::Scheduled, Instant(0));
+    lot.state.apply(&scheduled);
+    for bidder in 0..BIDDERS {
+        lot.take(&Command::Admit { code: code(bidder), rank: None }, Instant(0));
+    }
+    lot.pass(Instant(0));
+    for bidder in 0..BIDDERS {
+        let amount = Money(100 + 5 * i64::try_from(bidder).unwrap());
+        let bid = Command::Bid { code: code(bidder), amount, origin: BidOrigin::Online, paddle: None };
+        assert_eq!(lot.take(&bid, Instant(1)).refusal, None);
+    }
+    lot.pass(Instant(1_000_000));
+    lot
+}
+
+/// Every state that can be reached; the first that must not be ends it.
+fn explore(crashes: u32, defaults: u32) -> Result<(usize, usize), String> {
+    let first = Node { world: World::sold(sold()), tasks: [None; 2], crashes, defaults };
+    let mut seen: HashSet<Key> = HashSet::from([first.key()]);
+    let mut open = vec![first];
+    let mut ends = 0;
+    while let Some(node) = open.pop() {
+        node.world.check()?;
+        let mut on = false;
+        for worker in 0..2 {
+            for next in node.next(worker)? {
+                on = true;
+                if seen.insert(next.key()) {
+                    open.push(next);
+                }
+            }
+        }
+        if !on {
+            ends += 1;
+            node.world.check_end()?;
+        }
+    }
+    Ok((seen.len(), ends))
+}
+
+#[test]
+fn every_interleaving_settles_once() {
+    // Two crashes and a default of every bidder take long: all of that in the long lane.
+    for (crashes, defaults) in [(0, 1), (times(1, 2), times(1, 3))] {
+        let (crashes, defaults) = (u32::try_from(crashes).unwrap(), u32::try_from(defaults).unwrap());
+        let (states, ends) = explore(crashes, defaults).unwrap_or_else(|flaw| panic!("{crashes} crashes: {flaw}"));
+        eprintln!("{crashes} crashes, {defaults} defaults: {states} states, {ends} ends");
+        assert!(ends > 1);
+    }
+}
