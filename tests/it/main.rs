@@ -58,6 +58,7 @@ mod refusal;
 mod refusals;
 mod retries;
 mod sale_refusals;
+mod sealed;
 mod secrets;
 mod sign_in;
 mod sockets;

@@ -16,6 +16,7 @@ pub mod stage;
 mod story_tests;
 pub mod timeline;
 pub mod transcript;
+pub mod trustees;
 
 pub use error::{Error, Result};
 pub use fields::{Fields, instant};
