@@ -9,6 +9,7 @@ mod error;
 pub mod feed;
 mod fields;
 pub mod financing;
+pub mod lots;
 pub mod person;
 mod show;
 pub mod stage;
