@@ -59,6 +59,7 @@ mod refusals;
 mod retries;
 mod sale_refusals;
 mod sealed;
+mod search;
 mod secrets;
 mod sign_in;
 mod sockets;

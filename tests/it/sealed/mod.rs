@@ -3,6 +3,7 @@
 
 mod evaluation;
 mod lot;
+mod secrecy;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};
