@@ -145,7 +145,7 @@ impl<'a> SealedLot<'a> {
             biddingSession(id: $id) {
                 status bidderCount bidCount currentPrice leadingCode seq round extensions closesAt availableTransitions
             }
-            auctionEvents(sessionId: $id, first: 1000) {
+            auctionEvents(sessionId: $id, first: 40) {
                 edges { node { seq kind at bidderCode amount closesAt round reason commitment named } }
             }
             sealedOpenings(sessionId: $id) {

@@ -49,7 +49,7 @@ pub async fn sell(
     let (winner, price) = confirm(stage, parties, &notice.listing_id).await?;
     let [holder, ..] = &parties.bidders;
     let [code, ..] = codes;
-    let found = format!("{} {}", if winner == holder.id { "co-owner A" } else { &winner }, price);
+    let found = format!("{} {}", if winner == holder.id { "co-owner A" } else { winner.as_str() }, price);
     let expected = format!("co-owner A {}", steps(3));
     checks.push(Check::equal("优先权人以同价成交", "the holder has the lot at the matched price", found, expected));
     checks.push(one_order(parties, &court.session_id).await?);
@@ -72,9 +72,8 @@ async fn opened<'a, 's>(stage: &'a Stage<'s>, parties: &'a Parties, notice: &Not
     );
     let feed = Feed::open(&stage.client, &session_id).await?;
     stage.wait_until(starts_at.plus_seconds(-60), "开拍前一分钟", "a minute before the start").await?;
-    let centre = staff.centre(stage).await?;
     let input = json!({
-        "centreId": centre.id, "sessionIds": [session_id], "auctioneerLicence": "拍卖师-示例-0001",
+        "centreId": parties.centre_id, "sessionIds": [session_id], "auctioneerLicence": "拍卖师-示例-0001",
         "houseLicence": "拍卖行-示例-0001", "heartbeatSeconds": 300,
     });
     let hall = auctioneer.act("openHallSession", "hallSession { id status }", input).await?;

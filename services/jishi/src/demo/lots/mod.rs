@@ -31,6 +31,7 @@ pub struct Outcome {
 /// Who sells, who buys, and the centre.
 struct Parties {
     staff: Staff,
+    centre_id: String,
     university: House,
     broker: Person,
     auctioneer: Person,
@@ -75,7 +76,7 @@ async fn gather(stage: &Stage<'_>) -> Result<Parties> {
     let houses: Result<[House; 4], _> = staff.admit(stage, &PLANS).await?.try_into();
     let [university, a, b, c] = houses.map_err(|_| Error::Line("four organizations come in".into()))?;
     let broker = university.hire(stage, Who { zh: "高校转让经办", en: "transferor" }, &["TRANSFEROR"]).await?;
-    Ok(Parties { staff, university, broker, auctioneer, clerk, bidders: [a, b, c] })
+    Ok(Parties { staff, centre_id: centre.id, university, broker, auctioneer, clerk, bidders: [a, b, c] })
 }
 
 /// Two persons confirm the award; its winner's id and its price.
