@@ -10,7 +10,7 @@ use crate::demo::{
     timeline::china_time,
 };
 
-pub const FLOOR: Money = Money(120_000_000);
+pub const FLOOR: Money = Money(90_000_000);
 pub const INCREMENT: Money = Money(2_000_000);
 const DEPOSIT: Money = Money(20_000_000);
 /// Of a sealed round.
