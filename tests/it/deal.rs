@@ -1,11 +1,11 @@
-//! The main job, from listing to settlement, and the line of financing beside it.
+//! The main job, from listing to settlement; the lots of the hall and under seal; and the line of financing beside it.
 
 use std::sync::{Arc, Mutex};
 
 use exchange_tests::{Exchange, Lane};
-use jishi::demo::{client::Door, deal, financing, stage::Stage, timeline::Silent};
+use jishi::demo::{client::Door, deal, financing, lots, stage::Stage, timeline::Silent};
 
-lanes! { whole_deal financing_line }
+lanes! { whole_deal hall_and_sealed_lots financing_line }
 
 fn door(exchange: &Exchange) -> Door {
     Door::at(exchange.http.trim_start_matches("http://"))
@@ -16,6 +16,16 @@ async fn whole_deal(exchange: Exchange) {
     let stage = Stage::new(door(&exchange), &Silent).await.unwrap();
     let outcome = deal::play(&stage).await.unwrap();
     assert!(outcome.checks.len() >= 5);
+    for check in &outcome.checks {
+        assert!(check.passed, "{}: {}", check.en, check.found);
+    }
+}
+
+/// The two lots that `jishi demo` plays after it: hall and online bids in one order, and sealed offers.
+async fn hall_and_sealed_lots(exchange: Exchange) {
+    let stage = Stage::new(door(&exchange), &Silent).await.unwrap();
+    let outcome = lots::play(&stage).await.unwrap();
+    assert_eq!(outcome.checks.len(), 9);
     for check in &outcome.checks {
         assert!(check.passed, "{}: {}", check.en, check.found);
     }

@@ -1,24 +1,20 @@
 //! A person tells, acts, is read, exports and is erased; then nothing of the person is left, and what was done still
 //! verifies (check S9).
 
-use std::fmt::Write;
-
-use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
-use exchange_tests::{Exchange, Lane};
+use exchange_tests::Exchange;
 use jishi::demo::{
     Fields,
     person::{Person, fresh_key},
     timeline::Who,
 };
 use kernel::{Db, decode};
-use regex::bytes::RegexBuilder;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     market::{Market, made},
     refusal::{no, refused, unknown},
+    search::{dump, forms, hex, hits, texts},
 };
 
 lanes! { nothing_is_left }
@@ -86,70 +82,6 @@ fn of_me(told: Option<(&str, &str, &str)>) -> Value {
     json!({
         "legalName": told.map(|_| LEGAL_NAME), "phoneMasked": phone, "idNumberMasked": number, "emailMasked": email,
     })
-}
-
-/// Every way in which a value may lie in a file: as it is, in other encodings, or hashed without a key.
-fn forms(word: &str) -> Vec<Vec<u8>> {
-    let digest = Sha256::digest(word);
-    let mut forms = vec![word.as_bytes().to_vec(), digest.to_vec()];
-    forms.extend([hex(word.as_bytes()), hex(&digest), hex(word.as_bytes()).to_uppercase()].map(String::into_bytes));
-    for order in [u16::to_le_bytes, u16::to_be_bytes] {
-        forms.push(word.encode_utf16().flat_map(order).collect());
-    }
-    for before in 0..3 {
-        // Base64 of the word wherever it begins, without the characters that its neighbours share.
-        let padded = [&b"\0\0\0"[..before], word.as_bytes()].concat();
-        let text = BASE64_STANDARD_NO_PAD.encode(&padded[..padded.len() / 3 * 3]);
-        let own = text.get(before.div_ceil(3) * 4..).unwrap_or_default().to_owned();
-        forms.extend([own.replace('+', "-").replace('/', "_").into_bytes(), own.into_bytes()]);
-    }
-    if !word.is_ascii() {
-        forms.push(word.encode_utf16().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}")).into_bytes());
-        forms.push(word.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02X}")).into_bytes());
-    }
-    forms
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").unwrap();
-        text
-    })
-}
-
-/// How often any of the forms occurs.
-fn hits(dump: &[u8], forms: &[Vec<u8>]) -> usize {
-    let literal = |form: &Vec<u8>| form.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
-    let pattern = forms.iter().map(literal).collect::<Vec<_>>().join("|");
-    let words = RegexBuilder::new(&pattern).unicode(false).size_limit(1 << 28).build().unwrap();
-    words.find_iter(dump).count()
-}
-
-/// All that lies in the database: the very bytes of SQLite's files, every row of PostgreSQL's tables.
-async fn dump(exchange: &Exchange) -> Vec<u8> {
-    if exchange.lane == Lane::Sqlite {
-        let path = exchange.database_url.trim_start_matches("sqlite://");
-        let files = ["", "-wal"].map(|end| std::fs::read(format!("{path}{end}")).unwrap_or_default());
-        assert!(!files[0].is_empty());
-        return files.concat();
-    }
-    let mut dump = Vec::new();
-    let tables = "SELECT table_name AS text FROM information_schema.tables WHERE table_schema = current_schema()";
-    for table in texts(exchange, tables).await {
-        for row in texts(exchange, &format!("SELECT t::text AS text FROM \"{table}\" t")).await {
-            dump.extend(row.into_bytes());
-            dump.push(b'\n');
-        }
-    }
-    dump
-}
-
-async fn texts(exchange: &Exchange, sql: &str) -> Vec<String> {
-    let db = Db::connect(&exchange.database_url).await.unwrap();
-    let rows = db.read().query_all_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
-    let texts = rows.iter().map(|row| row.try_get::<String>("", "text").unwrap()).collect();
-    db.close().await.unwrap();
-    texts
 }
 
 async fn change(exchange: &Exchange, sql: &str) {

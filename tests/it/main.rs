@@ -61,6 +61,8 @@ mod refusal;
 mod refusals;
 mod retries;
 mod sale_refusals;
+mod sealed;
+mod search;
 mod secrets;
 mod sign_in;
 mod sockets;

@@ -20,11 +20,12 @@ pub const FREE_SECONDS: i64 = 600;
 pub const TIMED_SECONDS: i64 = 120;
 
 const ENTERPRISE: &[&str] = &["ADMINISTRATOR", "BIDDER", "SIGNATORY"];
-const BUYERS: [(&str, &str); 4] = [
+const BUYERS: [(&str, &str); 5] = [
     ("甲", "绵阳涪江电子有限公司"),
     ("乙", "成都东部新材料有限公司"),
     ("丙", "泸州长江化工有限公司"),
     ("丁", "达州巴渠机械有限公司"),
+    ("戊", "乐山沫若光电有限公司"),
 ];
 
 /// A university that sells, companies that buy, and the centre's staff.

@@ -16,10 +16,11 @@ impl Lot {
         now: Instant,
     ) -> Result<AuctionEvent, ErrorCode> {
         self.require_live()?;
-        let bidder = self.require_eligible(code)?;
+        // Asked first: under seal nobody is admitted before the opening, and who may bid there is told what does not fit.
         if !(self.terms.is_open() || self.terms.announced.mode() == Mode::Dutch) {
             return Err(ErrorCode::ModeMismatch);
         }
+        let bidder = self.require_eligible(code)?;
         if self.state.inquired && !bidder.continues {
             return Err(ErrorCode::NotContinuing);
         }

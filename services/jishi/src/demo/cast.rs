@@ -6,7 +6,7 @@ use kernel::Money;
 use serde_json::json;
 
 use super::{
-    Fields, Result,
+    Error, Fields, Result,
     client::{Client, Operation},
     person::{Person, fresh_key},
     stage::Stage,
@@ -51,7 +51,22 @@ pub struct Plan {
     pub roles: &'static [&'static str],
 }
 
+const ENTERPRISE: &[&str] = &["ADMINISTRATOR", "BIDDER", "SIGNATORY"];
+
 impl Plan {
+    /// A company that bids, by one person.
+    #[must_use]
+    pub const fn bidder(zh: &'static str, en: &'static str, name: &'static str) -> Plan {
+        Plan { who: Who { zh, en }, name, kind: "ENTERPRISE", authority: "91", roles: ENTERPRISE }
+    }
+
+    /// A university that transfers its results.
+    #[must_use]
+    pub const fn university(name: &'static str) -> Plan {
+        let who = Who { zh: "高校科技处", en: "university" };
+        Plan { who, name, kind: "UNIVERSITY", authority: "12", roles: &["ADMINISTRATOR"] }
+    }
+
     /// A code of GB/T 4754-2017 that fits the kind.
     fn industry(self) -> &'static str {
         match self.kind {
@@ -113,6 +128,16 @@ impl Staff {
             format!("{} 家 VERIFIED", houses.len()),
         );
         Ok(houses)
+    }
+
+    /// The centre itself, whose administrator invites more staff.
+    pub async fn centre(&self, stage: &Stage<'_>) -> Result<House> {
+        let person = Person::seeded(&stage.client, Who { zh: "中心管理员", en: "centre" }, "centre");
+        let read = person.glance("{ centres { organizationId tier } }", json!({})).await?;
+        let centres = read.at("/centres")?.as_array().cloned().unwrap_or_default();
+        let hub = centres.iter().find(|centre| centre.get("tier") == Some(&json!("HUB")));
+        let hub = hub.ok_or_else(|| Error::answer("a hub", read.clone()))?;
+        Ok(House { id: hub.text_at("/organizationId")?.to_owned(), name: String::new(), person })
     }
 
     /// Credits money that arrived at the bank.

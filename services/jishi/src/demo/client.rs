@@ -160,6 +160,12 @@ impl Client {
         }
     }
 
+    /// What the exchange publishes under a path, such as the evidence of a session.
+    pub async fn download(&self, path: &str) -> Result<Vec<u8>> {
+        let response = self.0.http.get(format!("{}{path}", self.door().http)).send().await?;
+        Ok(response.error_for_status()?.bytes().await?.to_vec())
+    }
+
     /// Says one operation as the bearer of `token`. While the exchange is away it is said again, which is harmless
     /// for queries and, by its key, for a mutation (promise P-7).
     pub async fn ask(&self, token: Option<&str>, operation: Operation) -> Result<Exchange> {

@@ -9,6 +9,7 @@ mod error;
 pub mod feed;
 mod fields;
 pub mod financing;
+pub mod lots;
 pub mod person;
 mod show;
 pub mod stage;
@@ -16,6 +17,7 @@ pub mod stage;
 mod story_tests;
 pub mod timeline;
 pub mod transcript;
+pub mod trustees;
 
 pub use error::{Error, Result};
 pub use fields::{Fields, instant};

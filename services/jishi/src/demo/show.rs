@@ -1,4 +1,4 @@
-//! The verb `jishi demo`: an exchange of its own in a temporary directory, both stories, and the checks.
+//! The verb `jishi demo`: an exchange of its own in a temporary directory, all stories, and the checks.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,9 @@ use std::{
     time::Instant as Moment,
 };
 
-use super::{check::Check, client::Door, deal, financing, stage::Stage, timeline::Printed, transcript::Transcript};
+use super::{
+    check::Check, client::Door, deal, financing, lots, stage::Stage, timeline::Printed, transcript::Transcript,
+};
 use crate::{Result, config::Config, serve::Running};
 
 /// What the demo may be told.
@@ -21,14 +23,14 @@ pub struct Demo {
     raises: u16,
 }
 
-/// Plays both stories and shows them on `out`. Fails unless every check holds.
+/// Plays all stories and shows them on `out`. Fails unless every check holds.
 pub async fn show(demo: Demo, out: impl Write + Send) -> Result<()> {
     let began = Moment::now();
     let folder = Folder::fresh()?;
     let config = Config::embedded(&folder.0)?;
     let running = crate::serve::start(config, None).await?;
     let printed = Printed::new(out);
-    printed.line("技市演示：一次成果转化，从挂牌到结算 · Jishi demo: one deal from listing to settlement");
+    printed.line("技市演示：一次成果转化从挂牌到结算，另有现场拍卖、密封投标与融资 · Jishi demo: one deal from listing to settlement, an auction in the hall, a sealed tender, a financing");
     let played = play(&running, &demo, &printed).await;
     running.shutdown().await;
     printed.finish();
@@ -55,6 +57,7 @@ async fn play(running: &Running, demo: &Demo, printed: &Printed<impl Write + Sen
     stage.raises = usize::from(demo.raises);
     let mut checks = deal::play(&stage).await?.checks;
     let stage = Stage::new(door, printed).await?;
+    checks.extend(lots::play(&stage).await?.checks);
     checks.extend(financing::play(&stage).await?.checks);
     if let (Some(transcript), Some(file)) = (transcript, &demo.transcript) {
         write_down(&transcript, file).map_err(|error| format!("{}: {error}", file.display()))?;

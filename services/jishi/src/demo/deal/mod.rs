@@ -72,24 +72,12 @@ impl Parties {
     }
 }
 
-const ENTERPRISE: &[&str] = &["ADMINISTRATOR", "BIDDER", "SIGNATORY"];
-
-const fn bidder(zh: &'static str, en: &'static str, name: &'static str) -> Plan {
-    Plan { who: Who { zh, en }, name, kind: "ENTERPRISE", authority: "91", roles: ENTERPRISE }
-}
-
 const PLANS: [Plan; 5] = [
-    Plan {
-        who: Who { zh: "高校科技处", en: "university" },
-        name: "岷江理工大学",
-        kind: "UNIVERSITY",
-        authority: "12",
-        roles: &["ADMINISTRATOR"],
-    },
-    bidder("竞买人甲", "bidder A", "成都锦江新材料有限公司"),
-    bidder("竞买人乙", "bidder B", "绵阳涪城电子有限公司"),
-    bidder("竞买人丙", "bidder C", "重庆两江储能有限公司"),
-    bidder("意向方丁", "applicant D", "德阳旌湖贸易有限公司"),
+    Plan::university("岷江理工大学"),
+    Plan::bidder("竞买人甲", "bidder A", "成都锦江新材料有限公司"),
+    Plan::bidder("竞买人乙", "bidder B", "绵阳涪城电子有限公司"),
+    Plan::bidder("竞买人丙", "bidder C", "重庆两江储能有限公司"),
+    Plan::bidder("意向方丁", "applicant D", "德阳旌湖贸易有限公司"),
 ];
 
 /// Plays the whole deal.
