@@ -186,10 +186,14 @@ impl Market {
         self.found(query, listing, "/award").await
     }
 
-    /// The deal of a confirmed award, once there.
+    /// The deal of a confirmed award, once there. That of a winner in default does not count.
     pub async fn deal(&self, listing: &Listed) -> Value {
         let query = "query D($id: ID!) { deal(listingId: $id) { id status price contractId } }";
-        self.found(query, listing, "/deal").await
+        let ask = || async {
+            let deal = self.staff.reviewer.glance(query, json!({ "id": listing.id })).await?["deal"].clone();
+            Ok(Some(deal).filter(|deal| !deal.is_null() && deal["status"] != "CANCELLED"))
+        };
+        self.stage.until("a deal that stands", ask).await.unwrap()
     }
 
     async fn found(&self, query: &str, listing: &Listed, pointer: &str) -> Value {
