@@ -22,6 +22,7 @@ use super::{
     line::{BID, Line, bid, mutation},
     linear::{Call, Did, History, Seen, Told, check},
     times,
+    torn::insist,
 };
 use crate::market::{FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
 
@@ -100,6 +101,8 @@ struct Desk<'a> {
 
 /// What a caller did, while the number of its maximum is not known yet.
 enum Raw {
+    /// It may have been done or not, and without a key nobody can ask. If it was, the log has what nobody explains.
+    Unknown,
     Known(Did),
     Maximum(Command, String),
 }
@@ -180,13 +183,14 @@ impl<'a> Lot<'a> {
         let sets: HashMap<String, i64> = sets.collect();
         let known = |(made, answered, raw): (i64, i64, Raw)| {
             let did = match raw {
+                Raw::Unknown => return None,
                 Raw::Known(did) => did,
                 // One that is not in the log is as lost as an event beyond its end.
                 Raw::Maximum(command, set) => Did::Sent(command, Told::Accepted(*sets.get(&set).unwrap_or(&i64::MAX))),
             };
-            Call { made, answered, did }
+            Some(Call { made, answered, did })
         };
-        let calls = calls.into_iter().flatten().map(known).collect();
+        let calls = calls.into_iter().flatten().filter_map(known).collect();
         History { terms: self.terms().await, log, calls }
     }
 
@@ -263,9 +267,19 @@ impl<'a> Lot<'a> {
 }
 
 impl Desk<'_> {
+    /// What came of it. Where processes contend for a lot, that may be unknown: whoever has a key asks again.
+    async fn told(&self, key: Option<&str>, body: &Value) -> Option<Value> {
+        if let Some(key) = key {
+            return serde_json::from_str(&insist(&self.line, key, body).await.0).ok();
+        }
+        let answer = self.line.ask(None, body).await;
+        let unknown = answer.pointer("/errors/0/extensions/code").is_some_and(|code| code == "UNAVAILABLE");
+        (!unknown).then_some(answer)
+    }
+
     async fn bid(&self, session: &str, amount: Money, key: Option<String>, floor: &Floor) -> Raw {
         let body = mutation("placeBid", BID, &bid(session, &self.house.id, amount));
-        let answer = self.line.ask(key.as_deref(), &body).await;
+        let Some(answer) = self.told(key.as_deref(), &body).await else { return Raw::Unknown };
         let (code, origin) = (self.code.to_owned(), BidOrigin::Online);
         let command = Command::Bid { code, amount, origin, paddle: None };
         let payload = &answer["data"]["placeBid"];
@@ -280,7 +294,7 @@ impl Desk<'_> {
     async fn leave(&self, session: &str, maximum: Money, floor: &Floor) -> Raw {
         let input = json!({ "sessionId": session, "organizationId": self.house.id, "maximum": maximum.to_string() });
         let body = mutation("setProxyBid", "proxyBid { commitment }", &input);
-        let answer = self.line.ask(Some(&fresh_key()), &body).await;
+        let Some(answer) = self.told(Some(&fresh_key()), &body).await else { return Raw::Unknown };
         let payload = &answer["data"]["setProxyBid"];
         floor.hear(payload.money_at("/userErrors/0/currentPrice").ok());
         let commitment = payload["proxyBid"]["commitment"].as_str().unwrap_or_default().to_owned();

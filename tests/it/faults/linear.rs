@@ -1,7 +1,7 @@
 //! Whether what callers saw of one lot can be explained by one order of all calls that keeps their real-time order, each
 //! taking effect at once between its making and its answer (R9). The rules are the engine's own, played in that order.
 //!
-//! The log gives the order of whatever moved the lot, so the check needs no search: after each group of events that
+//! The log gives the order of whatever moved the lot, so the check needs hardly any search: after each group of events that
 //! belongs to one command the lot is in a known state. Every call must fit at some place among these states: an accepted
 //! command at its own group, a refusal where the rules refuse it in those words, a read where the lot looks like that.
 //! Places must not go back where calls did not overlap. Taken in the order of their making, each call at its first
@@ -84,41 +84,45 @@ pub enum Flaw {
     OutOfTime(usize),
 }
 
+/// How many ways to read a log are tried.
+const READINGS: usize = 2_000;
+
 /// Nothing, or the first flaw.
+///
+/// Now and then it is not certain whose command an event belongs to: a maximum moves the lot because of a bid that it
+/// meets, and several bids of one instant may have been that one. Then all readings are tried.
 pub fn check(history: &History) -> Result<(), Flaw> {
-    let course = Course::of(history)?;
-    let mut order: Vec<usize> = (0..history.calls.len()).collect();
-    order.sort_by_key(|call| history.calls[*call].made);
-    let mut open: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::new();
-    let mut floor = 0;
-    for index in order {
-        let call = &history.calls[index];
-        while let Some(Reverse((_, place))) = open.peek().copied().filter(|open| open.0.0 < call.made) {
-            floor = floor.max(place);
-            open.pop();
+    let mut open = vec![Course::begun(history)?];
+    let mut flaw = None;
+    for _ in 0..READINGS {
+        let Some(mut course) = open.pop() else { break };
+        let read = course.run(history, &mut open).and_then(|()| course.place(history));
+        match read {
+            Ok(()) => return Ok(()),
+            Err(found) => drop(flaw.get_or_insert(found)),
         }
-        let places = course.places(history, index);
-        if places.is_empty() {
-            return Err(Flaw::Never(index));
-        }
-        let place = places.into_iter().find(|place| *place >= floor).ok_or(Flaw::OutOfTime(index))?;
-        open.push(Reverse((call.answered, place)));
     }
-    Ok(())
+    flaw.map_or(Ok(()), Err)
 }
 
-/// The states that the log leads through.
+/// The states that the log leads through, by one reading.
+#[derive(Clone)]
 struct Course {
     /// After each group of events.
     states: Vec<Lot>,
+    /// How many events are read.
+    read: usize,
     /// The group that each call moved the lot by.
     moved: HashMap<usize, usize>,
     /// The calls that were accepted, by the number of their own event.
     accepted: BTreeMap<i64, usize>,
 }
 
+/// Whose command the next events are: nobody's if time alone brings them.
+type Group = (Option<usize>, Lot, usize);
+
 impl Course {
-    fn of(history: &History) -> Result<Course, Flaw> {
+    fn begun(history: &History) -> Result<Course, Flaw> {
         let mut accepted = BTreeMap::new();
         for (index, call) in history.calls.iter().enumerate() {
             if let Did::Sent(_, Told::Accepted(seq)) = call.did
@@ -128,47 +132,78 @@ impl Course {
             }
         }
         // Until bidding begins, nobody's calls are recorded.
-        let begun = history.log.iter().position(|event| event.kind() == Kind::Opened).unwrap_or(history.log.len());
-        let (before, mut rest) = history.log.split_at(begun);
-        let lot = replay(history.terms.clone(), before).map_err(|flaw| Flaw::Unexplained(flaw.seq))?;
-        let mut course = Course { states: vec![lot], moved: HashMap::new(), accepted };
-        while let Some(next) = rest.first() {
-            let taken = course.step(history, rest).ok_or(Flaw::Unexplained(next.seq))?;
-            rest = &rest[taken..];
+        let read = history.log.iter().position(|event| event.kind() == Kind::Opened).unwrap_or(history.log.len());
+        let lot = replay(history.terms.clone(), &history.log[..read]).map_err(|flaw| Flaw::Unexplained(flaw.seq))?;
+        Ok(Course { states: vec![lot], read, moved: HashMap::new(), accepted })
+    }
+
+    /// Reads the log to its end; other readings are left open.
+    fn run(&mut self, history: &History, open: &mut Vec<Course>) -> Result<(), Flaw> {
+        while let Some(next) = history.log.get(self.read) {
+            let mut groups = self.groups(history);
+            let group = groups.pop().ok_or(Flaw::Unexplained(next.seq))?;
+            for other in groups {
+                let mut course = self.clone();
+                course.enter(other);
+                open.push(course);
+            }
+            self.enter(group);
         }
-        match course.accepted.values().find(|call| !course.moved.contains_key(call)) {
+        match self.accepted.values().find(|call| !self.moved.contains_key(call)) {
             Some(lost) => Err(Flaw::Lost(*lost)),
-            None => Ok(course),
+            None => Ok(()),
         }
     }
 
-    /// Takes the events of one command, or one that time alone brings; how many.
-    fn step(&mut self, history: &History, rest: &[AuctionEvent]) -> Option<usize> {
-        let next = rest.first()?;
-        let at = next.at?;
-        let before = self.states.last()?;
+    fn enter(&mut self, (call, lot, count): Group) {
+        self.states.push(lot);
+        self.read += count;
+        self.moved.extend(call.map(|call| (call, self.states.len() - 1)));
+    }
+
+    /// Every way to read the next events.
+    fn groups(&self, history: &History) -> Vec<Group> {
+        let rest = &history.log[self.read..];
+        let (Some(next), Some(before)) = (rest.first(), self.states.last()) else { return Vec::new() };
+        let Some(at) = next.at else { return Vec::new() };
         if let Some(due) = before.due(at) {
-            if due != *next {
-                return None;
-            }
             let mut lot = before.clone();
             lot.state.apply(next);
-            self.states.push(lot);
-            return Some(1);
+            return (due == *next).then_some((None, lot, 1)).into_iter().collect();
         }
         let own = self.accepted.range(next.seq..).next().map(|(_, call)| *call);
         // A maximum that was met in time moves the lot although the bid that met it is refused.
         let refused =
             |call: &usize| matches!(told(history, *call), Some(Told::Refused { at: then, .. }) if *then == at);
         let others = (0..history.calls.len()).filter(refused).filter(|call| !self.moved.contains_key(call));
-        let (call, lot, taken) = own.into_iter().chain(others).find_map(|call| {
+        let group = |call: usize| {
             let (lot, taken) = play(before, history, call, at)?;
             let same = !taken.events.is_empty() && rest.starts_with(&taken.events);
-            (same && agrees(history, call, &taken)).then_some((call, lot, taken))
-        })?;
-        self.states.push(lot);
-        self.moved.insert(call, self.states.len() - 1);
-        Some(taken.events.len())
+            (same && agrees(history, call, &taken)).then_some((Some(call), lot, taken.events.len()))
+        };
+        own.into_iter().chain(others).filter_map(group).collect()
+    }
+
+    /// Whether every call has a place that keeps the real-time order.
+    fn place(&self, history: &History) -> Result<(), Flaw> {
+        let mut order: Vec<usize> = (0..history.calls.len()).collect();
+        order.sort_by_key(|call| history.calls[*call].made);
+        let mut open: BinaryHeap<Reverse<(i64, usize)>> = BinaryHeap::new();
+        let mut floor = 0;
+        for index in order {
+            let call = &history.calls[index];
+            while let Some(Reverse((_, place))) = open.peek().copied().filter(|open| open.0.0 < call.made) {
+                floor = floor.max(place);
+                open.pop();
+            }
+            let places = self.places(history, index);
+            if places.is_empty() {
+                return Err(Flaw::Never(index));
+            }
+            let place = places.into_iter().find(|place| *place >= floor).ok_or(Flaw::OutOfTime(index))?;
+            open.push(Reverse((call.answered, place)));
+        }
+        Ok(())
     }
 
     /// Where a call may have taken effect, in order: 2k is "in state k", 2k - 1 is "as the move to it".
