@@ -59,6 +59,7 @@ mod change {
         m0013_sealed
         m0014_hall
         m0015_confirmation
+        m0016_deal_end
     }
 }
 

@@ -2,11 +2,11 @@
 
 use kernel::{Actor, Call, Error, Id, Result};
 use wire::{
-    id::{AwardId, DealId, OrganizationId},
-    v1::{self, DealStatus, Listing, TransferApplication},
+    id::{DealId, OrganizationId},
+    v1::{self, Listing, TransferApplication},
 };
 
-use crate::{api::Auctions, engine::Reserve};
+use crate::{api::Auctions, engine::Reserve, store::award};
 
 /// The listing as it stands, if the caller may know of it.
 pub async fn listing(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<Listing> {
@@ -73,12 +73,14 @@ pub async fn members(auctions: &Auctions, organization_id: &str) -> Result<Vec<S
     }
 }
 
-/// Whether the deal of an award is settled.
-pub async fn is_settled(auctions: &Auctions, award_id: AwardId) -> Result<bool> {
-    let id = DealId::derived(award_id.0, "deal").text();
-    let wanted = v1::GetDealsRequest { ids: vec![id], listing_ids: Vec::new() };
-    let reply = auctions.clients.contracting.clone().get_deals(Actor::exchange().asks(wanted)).await?.into_inner();
-    Ok(reply.items.iter().any(|deal| deal.status() == DealStatus::Settled))
+/// Ends the deal of an award in default; false if it is settled. The ledger decides which of the two came first.
+pub async fn end_in_default(auctions: &Auctions, award: &award::Model) -> Result<bool> {
+    let wanted = v1::EndInDefaultRequest {
+        deal_id: DealId::derived(award.id.0, "deal").text(),
+        transfer_application_id: award.transfer_application_id.text(),
+    };
+    let reply = auctions.clients.ledger.clone().end_in_default(Actor::exchange().asks(wanted)).await?.into_inner();
+    Ok(!reply.settled)
 }
 
 /// A centre and all below it; nothing for the hub, which is above them all.

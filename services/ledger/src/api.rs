@@ -7,7 +7,7 @@ use wire::{
     v1::{self, ledger_server::Ledger},
 };
 
-use crate::{account, deposit, forfeiture, receipt, settlement};
+use crate::{account, default, deposit, forfeiture, receipt, settlement};
 
 /// The ledger's calls.
 pub struct Accounts {
@@ -68,6 +68,14 @@ impl Ledger for Accounts {
     ) -> Result<Response<v1::ForfeitureReply>, Status> {
         let (actor, wanted) = query(request);
         Ok(Response::new(forfeiture::get(self, &actor, wanted).await?))
+    }
+
+    async fn end_in_default(
+        &self,
+        request: Request<v1::EndInDefaultRequest>,
+    ) -> Result<Response<v1::EndInDefaultReply>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(default::end(&self.cx, &actor, wanted).await?))
     }
 
     async fn get_ledger_account(

@@ -85,7 +85,7 @@ pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaul
     let Held { mut opened, deposits } = release::lock(tx, sides, account.as_slice(), &[default.entry()]).await?;
     let (own, mut others): (Vec<_>, Vec<_>) =
         deposits.into_iter().partition(|deposit| deposit.application == default.application);
-    others.retain(|deposit| !default.passed_on && !deposit.open_licence);
+    others.retain(|deposit| !default.passed_on && !deposit.open_licence && !deposit.in_default);
     for deposit in &own {
         let credit = Holder::Forfeited(default.application).account_id();
         opened.book.divert(deposit.transfer, default.entry(), credit)?;

@@ -10,6 +10,7 @@
 mod account;
 mod api;
 pub mod book;
+mod default;
 mod deposit;
 mod fee;
 mod feed;

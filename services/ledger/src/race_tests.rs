@@ -9,7 +9,7 @@ use wire::{
     v1,
 };
 
-use crate::{account, deposit, feed, receipt, settlement, store::fresh};
+use crate::{account, default, deposit, feed, receipt, settlement, store::fresh};
 
 const RACERS: i64 = 8;
 /// Calls at once: all racers of eight accounts. A caller gives up a connection it waits for too long.
@@ -196,6 +196,54 @@ async fn a_deposit_is_forfeited_once_or_pays_the_price() {
                 let following = settlement::Agreed { deal, application, transferee, price, ..agreed };
                 assert_eq!(settle(&lane.cx, following).await, None);
             }
+            assert_sound(&lane.cx, 0).await;
+        }
+    }
+}
+
+/// Whoever settles a deal and whoever declares its transferee in default agree on which came first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deal_is_settled_or_in_default_never_both() {
+    for lane in fresh::lanes().await {
+        for round in 0..12 {
+            let [transferor, transferee] = [(); 2].map(|()| OrganizationId::fresh());
+            fund(&lane.cx, transferee, 1_000).await;
+            let (deal, listing, application) = (DealId::fresh(), ListingId::fresh(), TransferApplicationId::fresh());
+            let agreed = settlement::Agreed {
+                deal,
+                listing,
+                application,
+                transferor,
+                transferee,
+                price: Money(1_000),
+                effective_at: None,
+                open_licence: false,
+            };
+            let declare = || {
+                let cx = lane.cx.clone();
+                let wanted =
+                    v1::EndInDefaultRequest { deal_id: deal.text(), transfer_application_id: application.text() };
+                tokio::spawn(async move { default::end(&cx, &Actor::exchange(), wanted).await.unwrap().settled })
+            };
+            let pay = || {
+                let (cx, agreed) = (lane.cx.clone(), agreed.clone());
+                tokio::spawn(async move { settle(&cx, agreed).await })
+            };
+            // Who is asked first takes turns.
+            let (declared, paid): (Vec<_>, Vec<_>) = match round % 2 {
+                0 => (0..RACERS).map(|_| (declare(), pay())).unzip(),
+                _ => (0..RACERS).map(|_| (pay(), declare())).map(|(pay, declare)| (declare, pay)).unzip(),
+            };
+            let settled: Vec<bool> = join_all(declared).await.into_iter().map(Result::unwrap).collect();
+            let paid: Vec<_> = join_all(paid).await.into_iter().map(Result::unwrap).collect();
+            let is_paid = paid.iter().filter(|code| code.is_none()).count();
+            assert!(
+                is_paid == usize::from(settled[0]) && settled.iter().all(|told| *told == settled[0]),
+                "{}",
+                lane.name
+            );
+            let refusal = if is_paid == 1 { ErrorCode::AlreadySettled } else { ErrorCode::DealCancelled };
+            assert!(paid.iter().flatten().all(|code| *code == refusal));
             assert_sound(&lane.cx, 0).await;
         }
     }

@@ -53,7 +53,8 @@ pub async fn conclude(cx: &Context, tx: &DatabaseTransaction, now: Instant, depo
 /// Voids every hold for the listing, each exactly once.
 pub async fn all(cx: &Context, tx: &DatabaseTransaction, listing: ListingId, transferor: OrganizationId) -> Result<()> {
     let now = cx.clock.now();
-    let Held { mut opened, deposits } = lock(tx, (listing, transferor), &[], &[]).await?;
+    let Held { mut opened, mut deposits } = lock(tx, (listing, transferor), &[], &[]).await?;
+    deposits.retain(|deposit| !deposit.in_default);
     for deposit in &deposits {
         opened.book.void(deposit.transfer)?;
     }

@@ -15,7 +15,7 @@ use crate::{
     book::Movement,
     fee::FeeRate,
     foreign,
-    store::{self, HeldDeposit, OpenBook, Purpose},
+    store::{self, HeldDeposit, OpenBook, Purpose, deal_end},
 };
 
 const FIELD: &str = "dealId";
@@ -123,6 +123,7 @@ pub async fn post(call: &Call, agreed: Agreed) -> Result<v1::Settlement> {
 async fn held(call: &Call, agreed: &Agreed) -> Result<Vec<HeldDeposit>> {
     let mut held = store::held_deposits(&call.tx, agreed.listing).await?;
     held.retain(|deposit| !agreed.open_licence || deposit.application == agreed.application);
+    held.retain(|deposit| !deposit.in_default);
     Ok(held)
 }
 
@@ -143,6 +144,10 @@ async fn open(call: &Call, agreed: &Agreed) -> Result<(OpenBook, Vec<HeldDeposit
     // The default may be here before it has reached the deal.
     let deposit = store::deposit(&call.tx, agreed.application).await?;
     if deposit.is_some_and(|deposit| deposit.status == DepositStatus::Forfeited) {
+        return Err(refusal(ErrorCode::DealCancelled));
+    }
+    // Whoever declares the default says so here before the lot passes on.
+    if !deal_end::end(&call.tx, (agreed.deal, agreed.application), true).await? {
         return Err(refusal(ErrorCode::DealCancelled));
     }
     if held(call, agreed).await? != before {

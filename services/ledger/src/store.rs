@@ -1,5 +1,6 @@
 //! Named queries of the ledger, and the one way in which balances change: lock, decide with the core, save.
 
+pub mod deal_end;
 pub mod forfeiture;
 #[cfg(test)]
 pub mod fresh;
@@ -259,6 +260,8 @@ pub struct HeldDeposit {
     pub transfer: TransferId,
     pub amount: Money,
     pub open_licence: bool,
+    /// Its bidder has defaulted: it waits for its forfeiture, and goes back with nobody else's.
+    pub in_default: bool,
 }
 
 /// The listing's deposits on hold, in order of their ids.
@@ -269,7 +272,9 @@ pub async fn held_deposits(tx: &DatabaseTransaction, listing: ListingId) -> Resu
         .order_by_asc(deposit::Column::Id)
         .all(tx)
         .await?;
+    let lost = deal_end::in_default(tx, rows.iter().map(|row| row.transfer_application_id).collect()).await?;
     let held = |row: deposit::Model| HeldDeposit {
+        in_default: lost.contains(&row.transfer_application_id),
         id: row.id,
         application: row.transfer_application_id,
         organization: row.organization_id,

@@ -83,9 +83,14 @@ impl Node {
         match stage {
             Stage::Begun => {
                 on.world.commit(step)?;
-                // Only a delivery has something to do after its transaction.
-                let delivers = matches!(step, Step::Deliver(..));
-                on.tasks[worker] = delivers.then_some((step, Stage::Committed));
+                // A delivery is acknowledged after its transaction; a default goes on where the ledger ended the deal in it.
+                on.tasks[worker] = match step {
+                    Step::Deliver(..) => Some((step, Stage::Committed)),
+                    Step::DeclareDefault(bidder) if on.world.may(Step::PassOn(bidder)) => {
+                        Some((Step::PassOn(bidder), Stage::Begun))
+                    }
+                    _ => None,
+                };
             }
             Stage::Committed => {
                 if let Step::Deliver(event, consumer) = step
@@ -102,7 +107,7 @@ impl Node {
             let mut dead = self.clone();
             dead.tasks[worker] = None;
             dead.crashes -= 1;
-            dead.defaults += u32::from(matches!(step, Step::DeclareDefault(_)));
+            dead.defaults += u32::from(matches!(step, Step::DeclareDefault(_) | Step::PassOn(_)));
             next.push(dead);
         }
         Ok(next)

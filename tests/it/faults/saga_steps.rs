@@ -35,8 +35,8 @@ pub struct Stored {
     pub inbox: BTreeSet<(Event, Consumer)>,
     /// Defaults that the contract service has heard of.
     pub defaults: BTreeSet<usize>,
-    /// Both a default and a settlement were decided at once: people were told to look.
-    pub told_to_people: bool,
+    /// How the ledger ended each deal: settled, or in default.
+    pub ends: BTreeMap<usize, bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +58,8 @@ pub enum Step {
     Confirm(usize, usize),
     Register(usize),
     DeclareDefault(usize),
+    /// The second half of a default, once the ledger has ended the deal in it.
+    PassOn(usize),
     Settle(usize),
     Deliver(Event, Consumer),
 }
@@ -114,7 +116,7 @@ impl World {
             outbox: BTreeSet::new(),
             inbox: BTreeSet::new(),
             defaults: BTreeSet::new(),
-            told_to_people: false,
+            ends: BTreeMap::new(),
         };
         World { lot, book, stored }
     }
@@ -131,8 +133,9 @@ impl World {
                 let confirmed = stored
                     .award(bidder)
                     .is_some_and(|award| auction::next_of_award(award.1).contains(&AwardStatus::Defaulted));
-                confirmed && stored.deals.get(&bidder) != Some(&DealStatus::Settled)
+                confirmed && stored.ends.get(&bidder) != Some(&true)
             }
+            Step::PassOn(bidder) => stored.ends.get(&bidder) == Some(&false),
             Step::Settle(bidder) => stored.deals.get(&bidder) == Some(&DealStatus::Registered),
             Step::Deliver(event, consumer) => {
                 stored.outbox.contains(&(event, consumer)) && (self.takes(event, consumer))
@@ -164,7 +167,10 @@ impl World {
                     self.stored.deals.insert(bidder, DealStatus::Registered);
                 }
             }
-            Step::DeclareDefault(bidder) => return self.declare_default(bidder),
+            Step::DeclareDefault(bidder) => {
+                self.stored.ends.entry(bidder).or_insert(false);
+            }
+            Step::PassOn(bidder) => return self.pass_on(bidder),
             Step::Settle(bidder) => return self.settle(bidder),
             Step::Deliver(event, consumer) => {
                 if self.takes(event, consumer) && self.stored.inbox.insert((event, consumer)) {
@@ -188,7 +194,7 @@ impl World {
     }
 
     /// The lot's writer decides on the lot as the fence finds it.
-    fn declare_default(&mut self, bidder: usize) -> Result<(), String> {
+    fn pass_on(&mut self, bidder: usize) -> Result<(), String> {
         let now = self.lot.state.last_at;
         let taken = self.lot.take(&Command::PassOn { code: code(bidder) }, now);
         let Some(event) = taken.events.first() else { return Ok(()) };
@@ -208,14 +214,14 @@ impl World {
 
     fn settle(&mut self, bidder: usize) -> Result<(), String> {
         let forfeited = self.stored.deposits[bidder] == DepositStatus::Forfeited;
-        if !self.stored.settled.is_empty() || forfeited {
+        if !self.stored.settled.is_empty() || forfeited || !*self.stored.ends.entry(bidder).or_insert(true) {
             return Ok(());
         }
         let standing = self.lot.state.bidders.get(&code(bidder)).and_then(|bidder| bidder.standing.as_ref());
         let price = standing.ok_or("no bid")?.amount;
         let mut applied = Money::ZERO;
         for (other, status) in self.stored.deposits.iter_mut().enumerate() {
-            if *status != DepositStatus::Held {
+            if *status != DepositStatus::Held || self.stored.ends.get(&other) == Some(&false) {
                 continue;
             }
             let resolved = match other == bidder {
@@ -249,7 +255,7 @@ impl World {
                 let Some(deal) = stored.deals.get_mut(&bidder) else { return Ok(()) };
                 match contract::next_of_deal(*deal).contains(&DealStatus::Cancelled) {
                     true => *deal = DealStatus::Cancelled,
-                    false => stored.told_to_people = true,
+                    false => return Err("a default of a deal that was settled".into()),
                 }
             }
             (Event::AwardDefaulted(bidder, passed_on), Consumer::Ledger) => return self.forfeit(bidder, passed_on),
@@ -257,7 +263,7 @@ impl World {
                 let deal = stored.deals.get_mut(&bidder).ok_or("a settled deal is not there")?;
                 match contract::next_of_deal(*deal).contains(&DealStatus::Settled) {
                     true => *deal = DealStatus::Settled,
-                    false => stored.told_to_people = true,
+                    false => return Err("a settlement of a deal that was cancelled".into()),
                 }
             }
         }
@@ -274,10 +280,11 @@ impl World {
                 stored.deposits[bidder] = DepositStatus::Forfeited;
             }
             DepositStatus::Forfeited => return Err("forfeited twice".into()),
-            _ => stored.told_to_people = true,
+            _ => return Err("a default finds no deposit on hold".into()),
         }
         for (other, status) in stored.deposits.iter_mut().enumerate() {
-            if !passed_on && *status == DepositStatus::Held {
+            let in_default = stored.ends.get(&other) == Some(&false);
+            if !passed_on && *status == DepositStatus::Held && !in_default {
                 self.book.void(transfer("hold", other)).map_err(|refused| format!("releasing {other}: {refused:?}"))?;
                 *status = DepositStatus::Released;
             }
@@ -309,14 +316,12 @@ impl World {
     /// What must hold when nothing is left to do.
     pub fn check_end(&self) -> Result<(), String> {
         let stored = &self.stored;
-        if stored.deposits.contains(&DepositStatus::Held) && !stored.told_to_people {
+        if stored.deposits.contains(&DepositStatus::Held) {
             return Err(format!("a deposit is still on hold: {stored:?}"));
         }
         let defaulted = |bidder: &usize| stored.award(*bidder).is_some_and(|award| award.1 == AwardStatus::Defaulted);
         match stored.settled.first() {
-            Some(bidder) if defaulted(bidder) && !stored.told_to_people => {
-                Err("a defaulter paid, and nobody knows".into())
-            }
+            Some(bidder) if defaulted(bidder) => Err("a defaulter paid".into()),
             Some(_) => Ok(()),
             None if self.lot.status() == BiddingStatus::Unsold => Ok(()),
             None => Err(format!("neither settled nor unsold: {stored:?}")),

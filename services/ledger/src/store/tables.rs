@@ -116,6 +116,22 @@ pub mod settlement {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub mod deal_end {
+    use super::{DealId, TransferApplicationId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "deal_end")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub deal_id: DealId,
+        pub transfer_application_id: Option<TransferApplicationId>,
+        pub settled: bool,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub mod forfeiture {
     use super::{
         AwardId, ForfeitureId, ForfeitureStatus, Instant, ListingId, Money, OrganizationId, TransferApplicationId,
