@@ -22,6 +22,9 @@ use crate::{
 /// A session may be scheduled this far ahead.
 const FARTHEST_DAYS: i64 = 60;
 
+/// The starts of many lots may be spread over so many seconds.
+const WIDEST_WINDOW: i32 = 86_400;
+
 /// How many bidders are looked into at once.
 const AT_ONCE: usize = 16;
 
@@ -33,6 +36,7 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
         input.starts_at.ok_or_else(|| Error::from(Refusal::new(ErrorCode::Required).at_field("startsAt")))?;
     let listing = listing(auctions, call, listing_id).await?;
     permit(&call.actor, policy::SCHEDULE_BIDDING, Of::centre(&listing.centre_id, "listingId"))?;
+    let starts_at = spread(listing_id, starts_at, input.starts_within_seconds)?;
     let dynamic = listing.bidding.as_ref().is_some_and(|terms| terms.mode() == BiddingMode::DynamicListing);
     require_stage(call, &listing, dynamic)?;
     if listing.sale_method() == SaleMethod::Negotiated {
@@ -68,6 +72,19 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
     let scheduled = v1::BiddingScheduled { listing_id: input.listing_id, session_id: id.text() };
     call.announce(&id.text(), &scheduled).await?;
     Ok(view)
+}
+
+/// The start of one of many lots within a window: by its id, whose last bits are random and nobody's choice. So lots do
+/// not end all at once, and whoever asks again gets the same.
+fn spread(listing: ListingId, from: Instant, within_seconds: Option<i32>) -> Result<Instant> {
+    let Some(within) = within_seconds else { return Ok(from) };
+    if !(0..=WIDEST_WINDOW).contains(&within) {
+        let refusal = Refusal::new(ErrorCode::PeriodOutOfRange).at_field("startsWithinSeconds").by_rule("SM-5");
+        return Err(refusal.accepting(format!("0-{WIDEST_WINDOW}")).into());
+    }
+    let (_, random) = listing.uuid().as_u64_pair();
+    let second = random % (u64::from(within.unsigned_abs()) + 1);
+    Ok(from.plus_seconds(i64::try_from(second).unwrap_or_default()))
 }
 
 fn require_competition(call: &Call, eligible: usize) -> Result<()> {
@@ -241,4 +258,33 @@ pub fn bidder(session_id: BiddingSessionId, application: &TransferApplication) -
 pub async fn audit(call: &Call, session: &v1::BiddingSession) -> Result<()> {
     let facts = json!({ "startsAt": session.starts_at.map(|at| at.to_string()), "bidders": session.bidder_count });
     call.record("BiddingSessionScheduled", &session.id, facts).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn starts_are_spread_over_the_window_and_stay_in_it() {
+        let from = Instant(1_800_000_000_000);
+        let starts: HashSet<_> = (0..500)
+            .map(|_| {
+                let listing = ListingId::fresh();
+                let start = spread(listing, from, Some(3_600)).unwrap();
+                assert!((0..=3_600_000).contains(&(start.0 - from.0)));
+                assert_eq!(spread(listing, from, Some(3_600)).unwrap(), start);
+                start
+            })
+            .collect();
+        assert!(starts.len() > 400, "{} different ones", starts.len());
+        let listing = ListingId::fresh();
+        for exact in [None, Some(0)] {
+            assert_eq!(spread(listing, from, exact).unwrap(), from);
+        }
+        for wrong in [-1, 86_401, i32::MIN] {
+            assert!(matches!(spread(listing, from, Some(wrong)), Err(Error::Refused(_))));
+        }
+    }
 }

@@ -164,7 +164,7 @@ impl Ground {
     async fn schedule(&self, sealed_keys: Vec<v1::SealedKeyInput>) -> Result<v1::BiddingSession, ErrorCode> {
         let starts_at = Some(self.cx.clock.now().plus_seconds(60));
         let listing_id = self.world.listing.id.clone();
-        let input = v1::ScheduleBiddingInput { listing_id, starts_at, sealed_keys };
+        let input = v1::ScheduleBiddingInput { listing_id, starts_at, sealed_keys, ..Default::default() };
         told!(self.auction, schedule_bidding, self.qualifier().asks(input), bidding_session)
     }
 

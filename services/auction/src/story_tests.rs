@@ -86,8 +86,12 @@ impl Room {
 
     async fn schedule(&self, actor: &Actor) -> Result<v1::BiddingSession, ErrorCode> {
         let starts_at = Some(self.clock.now().plus_seconds(60));
-        let input =
-            v1::ScheduleBiddingInput { listing_id: self.world.listing.id.clone(), starts_at, sealed_keys: Vec::new() };
+        let input = v1::ScheduleBiddingInput {
+            listing_id: self.world.listing.id.clone(),
+            starts_at,
+            sealed_keys: Vec::new(),
+            ..Default::default()
+        };
         ask!(self, schedule_bidding, actor, bidding_session, input)
     }
 

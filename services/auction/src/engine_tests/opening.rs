@@ -41,7 +41,7 @@ fn nothing_is_said_before_the_opening_and_the_best_offer_wins() {
     let mut drive = Drive::new(sealed(BiddingMode::SealedSingle));
     drive.pass(30_000);
     assert_eq!(drive.told(), ["SCHEDULED", "OPENED"]);
-    assert_eq!(drive.bid("B01", 10_000, 30_000), Err(ErrorCode::NotEligible));
+    assert_eq!(drive.bid("B01", 10_000, 30_000), Err(ErrorCode::ModeMismatch));
     let early = Command::GiveShare { trustee: "甲".into(), commitment: "x".into() };
     assert_eq!(drive.go(early, 30_000), Err(ErrorCode::IllegalTransition));
     let offers = [

@@ -103,8 +103,12 @@ impl Court {
         let lot = String::new();
         let mut court = Court { db, clock, auction, hall, centre, bidders, lot, stop, _folder: folder };
         let starts_at = Some(court.clock.now().plus_seconds(60));
-        let input =
-            v1::ScheduleBiddingInput { listing_id: world.listing.id.clone(), starts_at, sealed_keys: Vec::new() };
+        let input = v1::ScheduleBiddingInput {
+            listing_id: world.listing.id.clone(),
+            starts_at,
+            sealed_keys: Vec::new(),
+            ..Default::default()
+        };
         let qualifier = court.staff("qualifier", Role::Qualifier);
         court.lot = ask!(court.auction, schedule_bidding, qualifier, bidding_session, input).unwrap().id;
         world.conflicts.lock().unwrap().clear();
