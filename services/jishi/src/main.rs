@@ -85,3 +85,16 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Demo(demo) => jishi::demo::show(demo, std::io::stdout()).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_base64url_may_begin_with_a_hyphen() {
+        let key = format!("-{}", "U".repeat(42));
+        assert!(Jishi::try_parse_from(["jishi", "verify", "--key", &key, "bundle.ndjson"]).is_ok());
+        let share = ["jishi", "trustee", "share", "--key", "trustee.key", "--share", &key];
+        assert!(Jishi::try_parse_from(share).is_ok());
+    }
+}

@@ -28,7 +28,7 @@ use crate::Result;
 #[command(group = clap::ArgGroup::new("offer").required(true))]
 pub struct Offer {
     /// The lot's public key.
-    #[arg(long, value_name = "BASE64URL", value_parser = public_key)]
+    #[arg(long, allow_hyphen_values = true, value_name = "BASE64URL", value_parser = public_key)]
     pub key: PublicKey,
     /// The bidding session's id.
     #[arg(long, value_name = "ID")]
@@ -74,7 +74,7 @@ pub enum Trustee {
         #[arg(long, value_name = "FILE")]
         key: PathBuf,
         /// Your sealed share.
-        #[arg(long, value_name = "BASE64URL")]
+        #[arg(long, allow_hyphen_values = true, value_name = "BASE64URL")]
         share: String,
     },
 }

@@ -27,7 +27,7 @@ pub struct Arguments {
     #[arg(value_name = "BUNDLE")]
     bundle: Option<PathBuf>,
     /// The exchange's verifying key, got from elsewhere than the bundle: no other's bundle verifies.
-    #[arg(long, value_name = "BASE64URL", requires = "bundle")]
+    #[arg(long, allow_hyphen_values = true, value_name = "BASE64URL", requires = "bundle")]
     key: Option<Pinned>,
     /// A head that was noted earlier, as this verb prints it: the log must still begin with those records.
     #[arg(long, value_name = "SERVICE:SIZE:ROOT", conflicts_with = "bundle")]
