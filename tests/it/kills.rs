@@ -25,6 +25,8 @@ use kernel::Money;
 use serde_json::json;
 use tokio::sync::watch;
 
+use super::faults::Dice;
+
 const KILLS: usize = 30;
 /// Bidders at work at once: each of the three organizations is this many people.
 const DESKS: usize = 2;
@@ -52,8 +54,7 @@ async fn thirty_kills(lane: Lane) {
     let Some(mut exchange) = Exchange::start(lane).await else { return };
     let stage = Stage::new(Door::at(exchange.http.trim_start_matches("http://")), &Silent).await.unwrap();
     let lot = deal::open(&stage).await.unwrap();
-    let seed: u64 = rand::random();
-    eprintln!("kills on {lane:?}: seed {seed}");
+    let mut dice = Dice::of(&format!("kills on {lane:?}"));
     let receipts = Arc::new(Mutex::new(Vec::<Receipt>::new()));
     let (count, mut counted) = watch::channel(0_usize);
     let (step, over) = (AtomicI64::new(0), AtomicBool::new(false));
@@ -83,13 +84,12 @@ async fn thirty_kills(lane: Lane) {
         .await;
     };
     let killing = async {
-        let mut random = seed;
         for _ in 0..KILLS {
             // After some more acknowledged bids, at a random point of the next ones.
-            let wanted = *counted.borrow() + 1 + usize::try_from(next(&mut random) % 20).unwrap();
+            let wanted = *counted.borrow() + 1 + usize::try_from(dice.below(20)).unwrap();
             counted.wait_for(|count| *count >= wanted).await.unwrap();
-            tokio::time::sleep(Duration::from_micros(next(&mut random) % 20_000)).await;
-            let chosen = next(&mut random);
+            tokio::time::sleep(Duration::from_micros(dice.below(20_000))).await;
+            let chosen = dice.below(u64::MAX);
             exchange = killed(exchange, chosen).await;
             if lane == Lane::Replicated {
                 let wanted = *counted.borrow() + 5;
@@ -152,12 +152,4 @@ async fn judge(stage: &Stage<'_>, lot: &OpenLot, receipts: &[Receipt]) {
     let balance = lot.trial_balance().await.unwrap();
     assert_eq!(balance.money_at("/total").unwrap(), Money::ZERO);
     assert_eq!(balance.number_at("/faultyAccounts").unwrap(), 0);
-}
-
-/// xorshift: the moments of a failed run can be had again from its seed.
-fn next(random: &mut u64) -> u64 {
-    *random ^= *random << 13;
-    *random ^= *random >> 7;
-    *random ^= *random << 17;
-    *random
 }

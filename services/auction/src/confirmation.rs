@@ -11,7 +11,7 @@ use wire::{
 use crate::{
     api::Auctions,
     foreign,
-    store::{self, award, confirmation},
+    store::{award, confirmation, hall},
 };
 
 /// The names under which the two sides acted, transferor first.
@@ -21,10 +21,7 @@ pub type Names = [String; 2];
 pub async fn publish(auctions: &Auctions, call: &Call, row: &award::Model, names: &Names) -> Result<()> {
     let bidder_code = match row.session_id {
         None => None,
-        Some(session) => {
-            let bidders = store::bidders(&call.tx, session).await?;
-            bidders.into_iter().find(|bidder| bidder.organization_id == row.winner_id).map(|bidder| bidder.code)
-        }
+        Some(session) => hall::code(&call.tx, session, row.winner_id).await?,
     };
     let [transferor, winner] = names;
     let mut document = TransactionConfirmation {

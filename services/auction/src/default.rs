@@ -49,8 +49,7 @@ async fn declared(auctions: &Auctions, actor: &Actor, input: v1::DeclareDefaultI
         let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("awardId").by_rule("SM-3");
         return Err(refusal.into());
     };
-    let bidders = store::bidders(auctions.cx.db.read(), session_id).await?;
-    let code = bidders.into_iter().find(|bidder| bidder.organization_id == row.winner_id).map(|bidder| bidder.code);
+    let code = store::hall::code(auctions.cx.db.read(), session_id, row.winner_id).await?;
     let code = code.ok_or_else(|| Error::Internal(format!("{id} has no bidder")))?;
     let Some(hall) = auctions.halls.hall(session_id).await? else { return Err(Error::not_found("awardId")) };
     // Whoever paid has not defaulted, and what is sold is not sold to the next bidder. From here on nobody pays any more.

@@ -21,11 +21,11 @@ fn times(short: usize, long: usize) -> usize {
 
 /// xorshift: the choices of a failed run can be had again from its seed.
 #[derive(Clone, Copy, Debug)]
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
     /// Of a check's own choice, or as `TEST_SEED` says; printed.
-    fn of(check: &str) -> Dice {
+    pub fn of(check: &str) -> Dice {
         let seed = std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
         eprintln!("{check}: TEST_SEED={seed}");
         Dice::seeded(seed)
@@ -36,7 +36,7 @@ impl Dice {
     }
 
     /// A number below `limit`.
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
