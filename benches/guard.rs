@@ -3,14 +3,14 @@
 //!
 //! `cargo run --release -p exchange-benches --bin guard` (SQLite)
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use async_graphql::Request;
 use axum::{Json, Router, routing::post, serve::ListenerExt};
 use exchange_benches::{Run, drive, load, median};
 use gateway::ExchangeSchema;
 use jishi::{Result, config::Config, serve::Running};
-use kernel::{Actor, Language};
+use kernel::Language;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use wire::Caller;
@@ -61,9 +61,10 @@ async fn main() -> Result<()> {
 
 /// What a GraphQL server is without a guard, on this machine's loopback for the time of this run.
 async fn bare(running: &Running) -> Result<String> {
-    let (schema, clients, clock) = (gateway::unlimited(), running.clients.clone(), running.clock.clone());
+    let (schema, clients) = (gateway::unlimited(), Arc::new(running.clients.clone()));
+    let clock = running.clock.clone();
     let answer = move |Json(request): Json<Request>| {
-        let caller = Caller::new(Actor::default(), None, clients.clone());
+        let caller = Caller::new(Arc::default(), None, clients.clone());
         let request = request.data(caller).data(Language::Zh).data(clock.clone());
         let schema = schema.clone();
         async move { Json(ExchangeSchema::execute(&schema, request).await) }

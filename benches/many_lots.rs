@@ -7,7 +7,7 @@
 use std::{io::Write, sync::Arc, time::Duration};
 
 use exchange_benches::{OpenLot, Run, Sequencer, context, database, drive, load, median, open_lot, percent, ratio};
-use kernel::{Context, Id, Result};
+use kernel::{Context, Result};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 const CALLERS: usize = 256;
@@ -25,14 +25,15 @@ async fn main() -> Result<()> {
     let cx = context(database(&url).await?).await?;
     let sequencer = Sequencer::start(&cx);
     let (mut one, mut many, mut batched) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    cx.db.write().execute_unprepared(TABLES).await?;
+    for round in 0..ROUNDS {
         one.push(bids(&sequencer, vec![open_lot(&cx, CALLERS).await?]).await);
         let mut lots = Vec::new();
         for _ in 0..LOTS {
             lots.push(open_lot(&cx, CALLERS).await?);
         }
         many.push(bids(&sequencer, lots).await);
-        batched.push(batches(&cx, &open_lot(&cx, 1).await?).await);
+        batched.push(batches(&cx, round as i64).await);
     }
     sequencer.stop();
     let (one, many, batched) = (median(one), median(many), median(batched));
@@ -66,14 +67,18 @@ async fn bids(sequencer: &Sequencer, lots: Vec<OpenLot>) -> Run {
     .await
 }
 
-/// One writer that has nothing to decide: the row of the lot, and as many rows of a log as callers are in flight.
-async fn batches(cx: &Context, lot: &OpenLot) -> Run {
-    let (cx, id) = (cx.clone(), lot.id.uuid());
+/// One writer that has nothing to decide: the row of the lot, and as many rows of a log as callers are in flight, ready
+/// and as long as ours.
+async fn batches(cx: &Context, round: i64) -> Run {
+    let cx = cx.clone();
+    let (state, record) = (vec![7_u8; STATE_BYTES], vec![7_u8; RECORD_BYTES]);
     drive(1, SPAN, move |_, number| {
-        let cx = cx.clone();
+        let (cx, state, record) = (cx.clone(), state.clone(), record.clone());
         async move {
-            let first = number * CALLERS as i64;
-            let values: [sea_orm::Value; 3] = [id.into(), first.into(), (first + CALLERS as i64 - 1).into()];
+            let first = (round * 1_000_000 + number) * CALLERS as i64;
+            let numbers: Vec<i64> = (first..first + CALLERS as i64).collect();
+            let records = vec![record; CALLERS];
+            let values: [sea_orm::Value; 4] = [(CALLERS as i64).into(), state.into(), numbers.into(), records.into()];
             let statement = Statement::from_sql_and_values(DbBackend::Postgres, BATCH, values);
             cx.db.write().execute_raw(statement).await.is_ok()
         }
@@ -81,7 +86,15 @@ async fn batches(cx: &Context, lot: &OpenLot) -> Run {
     .await
 }
 
+/// What a bid takes in the log, and the state of a lot with as many bidders as callers.
+const RECORD_BYTES: usize = 60;
+const STATE_BYTES: usize = 4_096;
+
+const TABLES: &str = "CREATE TABLE batched_lot (id uuid PRIMARY KEY, seq bigint NOT NULL, state bytea);
+     CREATE TABLE batched_log (lot_id uuid NOT NULL, seq bigint NOT NULL, record bytea NOT NULL, PRIMARY KEY (lot_id, seq));
+     INSERT INTO batched_lot VALUES (gen_random_uuid(), 0, NULL)";
+
 const BATCH: &str = "
-WITH lot AS (UPDATE naive_lot SET seq = $3, bid_count = bid_count + 1 WHERE id = $1 RETURNING id)
-INSERT INTO naive_bid (lot_id, seq, bidder_code, amount)
-SELECT lot.id, seq, 'B001', seq FROM lot, generate_series($2::bigint, $3::bigint) AS seq";
+WITH lot AS (UPDATE batched_lot SET seq = seq + $1, state = $2 RETURNING id)
+INSERT INTO batched_log (lot_id, seq, record)
+SELECT lot.id, e.seq, e.record FROM lot, unnest($3::bigint[], $4::bytea[]) AS e(seq, record)";

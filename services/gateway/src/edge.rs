@@ -81,7 +81,7 @@ pub struct Edge {
 pub(crate) struct Door {
     pub schema: ExchangeSchema,
     pub gauge: Gauge,
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     pub clock: Clock,
     pub tokens: Tokens,
     pub allowed_origins: Vec<String>,
@@ -106,7 +106,7 @@ pub fn router(edge: Edge) -> Router {
         downloads: Arc::new(Semaphore::new(DOWNLOADS)),
         schema: schema(edge.mode),
         gauge: Gauge::new(judge(edge.mode)),
-        clients: edge.clients,
+        clients: Arc::new(edge.clients),
         clock: edge.clock,
         allowed_origins: edge.allowed_origins,
         addresses: edge.addresses,
@@ -214,15 +214,15 @@ async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Respons
 
 impl Door {
     /// Who calls from the address. A refused token is charged to it.
-    pub async fn caller(&self, headers: &HeaderMap, address: String) -> Result<Actor, ServerError> {
+    pub async fn caller(&self, headers: &HeaderMap, address: String) -> Result<Arc<Actor>, ServerError> {
         let anonymous = Actor { address, ..Actor::default() };
         let known = match bearer(headers) {
-            Ok(None) => return Ok(anonymous),
+            Ok(None) => return Ok(Arc::new(anonymous)),
             Ok(Some(token)) => self.tokens.authenticate(&token).await,
             Err(error) => Err(error),
         };
         match known {
-            Ok(known) => Ok(Actor { address: anonymous.address, ..known.actor.clone() }),
+            Ok(known) => Ok(Arc::new(Actor { address: anonymous.address, ..known.actor.clone() })),
             Err(error) => {
                 if matches!(error, Error::Unauthenticated) {
                     self.meter.charge(&anonymous, 0).take(1).await?;

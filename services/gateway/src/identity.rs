@@ -146,9 +146,9 @@ fn with_all_below(tree: &[v1::Centre], id: String) -> Vec<String> {
 /// The sum of what the services count.
 async fn totals(caller: &Caller, centre_ids: Vec<String>) -> Result<v1::CentreTotals> {
     let asked = || caller.request(v1::TotalsRequest { centre_ids: centre_ids.clone() });
-    let clients = caller.clients.clone();
-    let (mut identity, mut catalog) = (clients.identity, clients.catalog);
-    let (mut contracting, mut financing) = (clients.contracting, clients.financing);
+    let clients = &caller.clients;
+    let (mut identity, mut catalog) = (clients.identity.clone(), clients.catalog.clone());
+    let (mut contracting, mut financing) = (clients.contracting.clone(), clients.financing.clone());
     let (identity, catalog, contracting, financing) = tokio::join!(
         identity.get_totals(asked()),
         catalog.get_totals(asked()),

@@ -1,9 +1,10 @@
 //! Operations that are known beforehand: clients name them by their hash, and where only these are allowed nothing
 //! else is executed.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Request, ServerError, Value};
+use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -11,10 +12,14 @@ use crate::{
     guard::{Judged, Outline, judge},
 };
 
-/// The known operations, judged already.
-#[derive(Default)]
+/// Bytes of documents that are remembered although no manifest holds them: a document in memory is up to a hundred
+/// times its text.
+const REMEMBERED: u64 = 256 * 1024;
+
+/// The known operations, judged already, and those that were asked for of late.
 pub struct Operations {
     known: HashMap<String, Judged>,
+    asked: Cache<String, Arc<Judged>>,
     only: bool,
 }
 
@@ -22,7 +27,12 @@ impl Operations {
     /// Any operation is allowed, and none is known beforehand.
     #[must_use]
     pub fn any() -> Operations {
-        Operations::default()
+        Operations::of(HashMap::new(), false)
+    }
+
+    fn of(known: HashMap<String, Judged>, only: bool) -> Operations {
+        let length = |text: &String, _: &Arc<Judged>| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        Operations { known, asked: Cache::builder().max_capacity(REMEMBERED).weigher(length).build(), only }
     }
 
     /// Reads a manifest: a JSON object of documents by the SHA-256 of their text, in hex. `only`: nothing else is
@@ -37,7 +47,7 @@ impl Operations {
             let judged = judge(&text).map_err(|error| format!("{hash}: {}", error.message))?;
             known.insert(hash, judged);
         }
-        Ok(Operations { known, only })
+        Ok(Operations::of(known, only))
     }
 
     /// Finds or judges the request's document and leaves it parsed in the request.
@@ -63,9 +73,16 @@ impl Operations {
         if self.only {
             return Err(refusal(NOT_ALLOWED, "只接受已登记的操作。 Only operations of the manifest are allowed."));
         }
-        let judged = judge(&request.query)?;
+        let judged = match self.asked.get(&request.query) {
+            Some(judged) => judged,
+            None => {
+                let judged = Arc::new(judge(&request.query)?);
+                self.asked.insert(request.query.clone(), judged.clone());
+                judged
+            }
+        };
         let outline = judged.outline(name)?;
-        request.set_parsed_query(judged.document);
+        request.set_parsed_query(judged.document.clone());
         Ok(outline)
     }
 }

@@ -56,11 +56,11 @@ impl Clients {
 /// Who is behind one GraphQL request, and the means to act for them.
 pub struct Caller {
     /// The acting person.
-    pub actor: Actor,
+    pub actor: Arc<Actor>,
     /// The `Idempotency-Key` header.
     pub key: Option<String>,
     /// The services.
-    pub clients: Clients,
+    pub clients: Arc<Clients>,
     /// The links' batched look-ups, one batch per service and level.
     pub loaders: Loaders,
 }
@@ -68,8 +68,8 @@ pub struct Caller {
 impl Caller {
     /// A caller of one request.
     #[must_use]
-    pub fn new(actor: Actor, key: Option<String>, clients: Clients) -> Self {
-        let loaders = Loaders::new(&clients, &Arc::new(actor.clone()));
+    pub fn new(actor: Arc<Actor>, key: Option<String>, clients: Arc<Clients>) -> Self {
+        let loaders = Loaders::new(&clients, &actor);
         Self { actor, key, clients, loaders }
     }
 

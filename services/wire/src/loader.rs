@@ -1,6 +1,10 @@
 //! Links between objects, looked up in one batch per service and level of the query.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use futures::future::BoxFuture;
@@ -12,13 +16,17 @@ use crate::{
     v1,
 };
 
-type Fetch<T> = fn(Clients, Arc<Actor>, Vec<String>) -> BoxFuture<'static, Result<Vec<(String, T)>, Error>>;
+type Fetch<T> = fn(Arc<Clients>, Arc<Actor>, Vec<String>) -> BoxFuture<'static, Result<Vec<(String, T)>, Error>>;
 
-/// A batched look-up of one kind of object by one kind of key.
-pub struct Link<T: Clone + Send + Sync + 'static>(DataLoader<Batch<T>>);
+/// A batched look-up of one kind of object by one kind of key. It is set up on first use: most requests follow no link.
+pub struct Link<T: Clone + Send + Sync + 'static> {
+    batch: Batch<T>,
+    loader: OnceLock<DataLoader<Batch<T>>>,
+}
 
+#[derive(Clone)]
 struct Batch<T> {
-    clients: Clients,
+    clients: Arc<Clients>,
     actor: Arc<Actor>,
     fetch: Fetch<T>,
 }
@@ -34,16 +42,22 @@ impl<T: Clone + Send + Sync + 'static> Loader<String> for Batch<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Link<T> {
-    fn new(clients: &Clients, actor: &Arc<Actor>, fetch: Fetch<T>) -> Self {
+    fn new(clients: &Arc<Clients>, actor: &Arc<Actor>, fetch: Fetch<T>) -> Self {
         let batch = Batch { clients: clients.clone(), actor: actor.clone(), fetch };
-        // The default delay of 1 ms triples latency at low load.
-        Self(DataLoader::new(batch, kernel::spawn).delay(Duration::ZERO).max_batch_size(200))
+        Self { batch, loader: OnceLock::new() }
+    }
+
+    fn loader(&self) -> &DataLoader<Batch<T>> {
+        self.loader.get_or_init(|| {
+            // The default delay of 1 ms triples latency at low load.
+            DataLoader::new(self.batch.clone(), kernel::spawn).delay(Duration::ZERO).max_batch_size(200)
+        })
     }
 
     /// The object behind the key; null if there is no key, no object, or no permission.
     pub async fn link(&self, key: Option<String>) -> async_graphql::Result<Option<T>> {
         match key.filter(|key| !key.is_empty()) {
-            Some(key) => self.0.load_one(key).await.map_err(|error| fault(&error)),
+            Some(key) => self.loader().load_one(key).await.map_err(|error| fault(&error)),
             None => Ok(None),
         }
     }
@@ -57,10 +71,10 @@ macro_rules! loaders {
 
         #[allow(clippy::needless_update, reason = "some requests have one field, some two")]
         impl Loaders {
-            pub(crate) fn new(clients: &Clients, actor: &Arc<Actor>) -> Self {
-                Self { $($name: Link::new(clients, actor, |mut clients, actor, ids| Box::pin(async move {
+            pub(crate) fn new(clients: &Arc<Clients>, actor: &Arc<Actor>) -> Self {
+                Self { $($name: Link::new(clients, actor, |clients, actor, ids| Box::pin(async move {
                     let wanted = v1::$request { $ids: ids, ..Default::default() };
-                    let reply = clients.$client.$rpc(request(&actor, None, wanted)).await?;
+                    let reply = clients.$client.clone().$rpc(request(&actor, None, wanted)).await?;
                     Ok(reply.into_inner().items.into_iter().map(|item| (item.$key.clone(), item)).collect())
                 })),)* }
             }

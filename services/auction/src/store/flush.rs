@@ -1,7 +1,6 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
-use data_encoding::HEXLOWER;
-use kernel::{Actor, Context, Error, Id, Idempotency, Instant, Result, merkle};
+use kernel::{Actor, Context, Id, Idempotency, Instant, Result, merkle};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, SqlErr, Statement,
     sea_query::Expr,
@@ -118,8 +117,7 @@ impl Round<'_> {
     /// The text never changes, so it is prepared once whatever the size of the round.
     async fn flush_postgres(self, cx: &Context) -> Result<Flushed> {
         let row = self.after;
-        let events: Vec<_> = self.events.iter().map(EventRow::from).collect();
-        let replies: Vec<_> = self.replies.iter().map(ReplyRow::of).collect::<Result<_>>()?;
+        let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![
             row.id.into(),
             self.before.version.into(),
@@ -131,8 +129,11 @@ impl Round<'_> {
             cx.clock.offset().into(),
             self.now.0.into(),
             CLOCK_BOUND_MILLIS.into(),
-            json(&events)?.into(),
-            json(&replies)?.into(),
+            self.events.iter().map(|event| event.seq).collect::<Vec<_>>().into(),
+            self.events.iter().map(log::record).collect::<Vec<_>>().into(),
+            kept.ids.into(),
+            kept.hashes.into(),
+            kept.replies.into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
         let fenced = match cx.db.write().query_one_raw(statement).await {
@@ -147,39 +148,24 @@ impl Round<'_> {
     }
 }
 
-/// One event as `FLUSH` reads it.
-#[derive(serde::Serialize)]
-struct EventRow {
-    seq: i64,
-    record: String,
+/// What is kept under the keys, column by column.
+#[derive(Default)]
+struct Kept {
+    ids: Vec<String>,
+    hashes: Vec<Vec<u8>>,
+    replies: Vec<Vec<u8>>,
 }
 
-impl From<&AuctionEvent> for EventRow {
-    fn from(event: &AuctionEvent) -> Self {
-        EventRow { seq: event.seq, record: HEXLOWER.encode(&log::record(event)) }
+impl Kept {
+    fn of(replies: &[(Idempotency, Vec<u8>)]) -> Result<Kept> {
+        let mut kept = Kept::default();
+        for (call, reply) in replies {
+            kept.ids.push(call.scope().to_owned());
+            kept.hashes.push(call.request_hash().to_vec());
+            kept.replies.push(call.seal(reply)?);
+        }
+        Ok(kept)
     }
-}
-
-/// One kept reply as `FLUSH` reads it.
-#[derive(serde::Serialize)]
-struct ReplyRow<'a> {
-    id: &'a str,
-    hash: String,
-    reply: String,
-}
-
-impl<'a> ReplyRow<'a> {
-    fn of((call, reply): &'a (Idempotency, Vec<u8>)) -> Result<Self> {
-        Ok(ReplyRow {
-            id: call.scope(),
-            hash: HEXLOWER.encode(call.request_hash()),
-            reply: HEXLOWER.encode(&call.seal(reply)?),
-        })
-    }
-}
-
-fn json(rows: &impl serde::Serialize) -> Result<String> {
-    serde_json::to_string(rows).map_err(|error| Error::Internal(error.to_string()))
 }
 
 const FLUSH: &str = "
@@ -190,11 +176,9 @@ WITH lot AS (
     RETURNING id
 ), logged AS (
     INSERT INTO auction_event (session_id, seq, record)
-    SELECT lot.id, e.seq, decode(e.record, 'hex')
-    FROM lot, json_to_recordset($11::json) AS e(seq bigint, record text)
+    SELECT lot.id, e.seq, e.record FROM lot, unnest($11::bigint[], $12::bytea[]) AS e(seq, record)
 ), kept AS (
     INSERT INTO idempotency (id, request_hash, reply, at)
-    SELECT r.id, decode(r.hash, 'hex'), decode(r.reply, 'hex'), $9
-    FROM lot, json_to_recordset($12::json) AS r(id text, hash text, reply text)
+    SELECT r.id, r.hash, r.reply, $9 FROM lot, unnest($13::text[], $14::bytea[], $15::bytea[]) AS r(id, hash, reply)
 )
 SELECT count(*) AS moved FROM lot";

@@ -61,7 +61,8 @@ impl Canvas {
         // What everybody sees alike is drawn for nobody in particular, so that nothing else can be in it.
         let actor = if asked.audience.is_everybody() { Actor::default() } else { asked.actor.clone() };
         let request = asked.request(source.into());
-        let mut drawn = door.schema.execute_stream(request.data(Caller::new(actor, None, door.clients.clone())));
+        let mut drawn =
+            door.schema.execute_stream(request.data(Caller::new(Arc::new(actor), None, door.clients.clone())));
         let trace = asked.trace.clone();
         let executions = metrics::counter!("live_executions_total");
         // A task of its own: whoever waits for a frame may go away, and the next one must not get that frame.
