@@ -10,8 +10,8 @@ const PLACE_BID: &str = "mutation($i:PlaceBidInput!){placeBid(input:$i){bid{seq 
 
 const MARKS: Marks = Marks {
     accepted: "\"bid\":{",
-    // Who is overtaken by the own later bid leads.
-    refused: &["\"code\":\"BELOW_MIN_INCREMENT\"", "\"code\":\"ALREADY_LEADING\""],
+    // Who is overtaken by the own later bid leads; who is overtaken with the first bid finds the starting price taken.
+    refused: &["\"code\":\"BELOW_MIN_INCREMENT\"", "\"code\":\"ALREADY_LEADING\"", "\"code\":\"START_PRICE_TAKEN\""],
 };
 
 /// Those who may bid on it.
