@@ -2,7 +2,7 @@
 //! implementation that locks the row for every bid, on the same database in the same run.
 //!
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
-//! `cargo run --release -p exchange-benches --bin hot_lot`
+//! `cargo run --release -p exchange-benches --bin hot_lot` (a number after `--` calls in place of 64)
 
 use std::{io::Write, time::Duration};
 
@@ -11,32 +11,40 @@ use kernel::{Context, Id, Result};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
 
 const CALLERS: usize = 64;
+/// From here on more is wanted: a batch is larger.
+const MANY: usize = 256;
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let callers = std::env::args().nth(1).map_or(Ok(CALLERS), |callers| callers.parse());
+    let callers: usize = callers.map_err(|_| kernel::Error::Internal("a number of callers".into()))?;
     let folder = tempfile::tempdir().map_err(|error| kernel::Error::Internal(error.to_string()))?;
     let sqlite = format!("sqlite://{}", folder.path().join("bench.db").display());
-    side_by_side("SQLite, WAL, synchronous=FULL: group commit vs one transaction a bid", &sqlite, 6).await?;
+    side_by_side("SQLite, WAL, synchronous=FULL: group commit vs one transaction a bid", &sqlite, (callers, 6)).await?;
     match std::env::var("TEST_POSTGRES_URL") {
-        Ok(url) => side_by_side("PostgreSQL, fsync on: group commit vs SELECT … FOR UPDATE a bid", &url, 20).await?,
+        Ok(url) => {
+            let wanted = if callers < MANY { 20 } else { 40 };
+            let title = "PostgreSQL, fsync on: group commit vs SELECT … FOR UPDATE a bid";
+            side_by_side(title, &url, (callers, wanted)).await?;
+        }
         Err(_) => print("PostgreSQL not measured: TEST_POSTGRES_URL is not set (./test --services-only)"),
     }
     Ok(())
 }
 
-async fn side_by_side(title: &str, url: &str, wanted: u64) -> Result<()> {
-    print(&format!("\n{title}; {CALLERS} callers, {ROUNDS} interleaved rounds of {SPAN:?}, load {}", load()));
+async fn side_by_side(title: &str, url: &str, (callers, wanted): (usize, u64)) -> Result<()> {
+    print(&format!("\n{title}; {callers} callers, {ROUNDS} interleaved rounds of {SPAN:?}, load {}", load()));
     let cx = context(database(url).await?).await?;
     let sequencer = Sequencer::start(&cx);
     let naive_pool = naive_pool(&cx, url).await?;
     let (mut naive, mut group) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        let lot = open_lot(&cx, CALLERS).await?;
-        naive.push(measure_naive(&naive_pool, &lot).await);
-        let lot = open_lot(&cx, CALLERS).await?;
-        group.push(measure_sequencer(&sequencer, &lot).await);
+        let lot = open_lot(&cx, callers).await?;
+        naive.push(measure_naive(&naive_pool, &lot, callers).await);
+        let lot = open_lot(&cx, callers).await?;
+        group.push(measure_sequencer(&sequencer, &lot, callers).await);
         print(&format!("  round {round}: naive {:?}\n           group {:?}", naive.last(), group.last()));
     }
     sequencer.stop();
@@ -60,9 +68,9 @@ async fn naive_pool(cx: &Context, url: &str) -> Result<DatabaseConnection> {
     Ok(Database::connect(options).await?)
 }
 
-async fn measure_naive(pool: &DatabaseConnection, lot: &OpenLot) -> Run {
+async fn measure_naive(pool: &DatabaseConnection, lot: &OpenLot, callers: usize) -> Run {
     let (pool, id) = (pool.clone(), lot.id.uuid());
-    drive(CALLERS, SPAN, move |caller, amount| {
+    drive(callers, SPAN, move |caller, amount| {
         let pool = pool.clone();
         async move { naive_bid(&pool, id, caller, amount).await.unwrap_or(false) }
     })
@@ -97,9 +105,9 @@ async fn naive_bid(pool: &DatabaseConnection, id: sea_orm::prelude::Uuid, caller
     Ok(true)
 }
 
-async fn measure_sequencer(sequencer: &Sequencer, lot: &OpenLot) -> Run {
+async fn measure_sequencer(sequencer: &Sequencer, lot: &OpenLot, callers: usize) -> Run {
     let (sequencer, lot) = (sequencer.clone(), lot.clone());
-    drive(CALLERS, SPAN, move |caller, amount| {
+    drive(callers, SPAN, move |caller, amount| {
         let (sequencer, lot) = (sequencer.clone(), lot.clone());
         async move { sequencer.bid(&lot, caller, amount).await }
     })

@@ -1,9 +1,13 @@
-//! What the benchmarks share: a lot that is open, load, medians.
+//! What the benchmarks share: a lot that is open, load, medians, a light client, other people's servers.
+
+pub mod caller;
+pub mod node;
+pub mod ours;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -136,7 +140,12 @@ pub struct Run {
     pub p50: u64,
     /// 99th percentile in microseconds.
     pub p99: u64,
+    /// The same of the accepted bids alone.
+    pub accepted_p99: u64,
 }
+
+/// The first step of a run; each is one more than the one before.
+pub const FIRST_STEP: i64 = 100;
 
 /// Runs `callers` concurrent callers for `span`; each takes the next higher amount and calls `bid`, which
 /// tells whether the bid was accepted.
@@ -145,35 +154,53 @@ where
     F: Fn(usize, i64) -> Fut + Send + Sync + Clone + 'static,
     Fut: Future<Output = bool> + Send,
 {
-    let (next, accepted) = (Arc::new(AtomicI64::new(100)), Arc::new(AtomicU64::new(0)));
+    let next = Arc::new(AtomicI64::new(FIRST_STEP));
     let began = Instant::now();
     let tasks: Vec<_> = (0..callers)
         .map(|caller| {
-            let (next, accepted, bid) = (next.clone(), accepted.clone(), bid.clone());
+            let (next, bid) = (next.clone(), bid.clone());
             tokio::spawn(async move {
                 let mut waits = Vec::new();
                 while began.elapsed() < span {
-                    let amount = next.fetch_add(1, Ordering::Relaxed);
+                    let step = next.fetch_add(1, Ordering::Relaxed);
                     let asked = Instant::now();
-                    if bid(caller, amount).await {
-                        accepted.fetch_add(1, Ordering::Relaxed);
-                    }
-                    waits.push(u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX));
+                    let accepted = bid(caller, step).await;
+                    waits.push((u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX), accepted));
                 }
                 waits
             })
         })
         .collect();
-    let mut waits: Vec<u64> = Vec::new();
+    let mut waits: Vec<(u64, bool)> = Vec::new();
     for task in tasks {
         waits.extend(task.await.unwrap_or_default());
     }
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(1).max(1);
-    waits.sort_unstable();
-    let at = |percent: usize| waits.get(waits.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
-    let (accepted, offered) = (accepted.load(Ordering::Relaxed), u64::try_from(waits.len()).unwrap_or(u64::MAX));
-    let (per_second, answered) = (accepted * 1_000 / millis, offered.saturating_mul(1_000) / millis);
-    Run { per_second, accepted, offered, answered, p50: at(50), p99: at(99) }
+    Run::of(waits, began.elapsed())
+}
+
+impl Run {
+    /// Of all answers: how long each took, and whether it accepted.
+    fn of(mut waits: Vec<(u64, bool)>, span: Duration) -> Run {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(1).max(1);
+        waits.sort_unstable();
+        let all: Vec<u64> = waits.iter().map(|(wait, _)| *wait).collect();
+        let fine: Vec<u64> = waits.iter().filter(|(_, accepted)| *accepted).map(|(wait, _)| *wait).collect();
+        let at = |waits: &[u64], percent: usize| {
+            waits.get(waits.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default()
+        };
+        let count = |waits: &[u64]| u64::try_from(waits.len()).unwrap_or(u64::MAX);
+        let (accepted, offered) = (count(&fine), count(&all));
+        let per_second = |count: u64| count.saturating_mul(1_000) / millis;
+        Run {
+            per_second: per_second(accepted),
+            accepted,
+            offered,
+            answered: per_second(offered),
+            p50: at(&all, 50),
+            p99: at(&all, 99),
+            accepted_p99: at(&fine, 99),
+        }
+    }
 }
 
 /// The run with the median rate.

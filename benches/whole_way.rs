@@ -1,4 +1,5 @@
-//! Bids through GraphQL over HTTP on one lot, 64 connections: rate, latency, and where the time goes.
+//! Bids through GraphQL over HTTP on one lot, 64 connections: rate, latency, and where the time goes. The client is the
+//! one of `place_bid`.
 //!
 //! The parts are found by subtraction, each measured in this run: the engine alone, an in-process gRPC
 //! call, a durable bid through the auction's gRPC door (sequencer and store), the whole way.
@@ -13,7 +14,7 @@ use std::{
 };
 
 use auction::engine::{Command, Lot, Secrets, Terms};
-use exchange_benches::{Run, drive, load, median, schema};
+use exchange_benches::{FIRST_STEP, Run, drive, load, median, ours, schema};
 use jishi::{
     Result,
     config::Config,
@@ -45,8 +46,8 @@ async fn measure(title: &str, database_url: Option<String>) -> Result<()> {
     for _ in 0..ROUNDS {
         let lot = Arc::new(deal::open(&stage).await?);
         grpc.push(over_grpc(&running, &lot).await?);
-        let lot = Arc::new(deal::open(&stage).await?);
-        http.push(over_http(&running.http, &lot).await?);
+        let lot = deal::open(&stage).await?;
+        http.push(ours::bidders(&running.http, &lot).await?.bid(CALLERS, SPAN).await?);
     }
     let call = grpc_call_nanos(&running).await;
     let (http, grpc) = (median(http), median(grpc));
@@ -73,38 +74,16 @@ async fn measure(title: &str, database_url: Option<String>) -> Result<()> {
     Ok(())
 }
 
-async fn over_http(http: &str, lot: &Arc<deal::OpenLot>) -> Result<Run> {
-    let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(CALLERS).build()?;
-    let mut tokens = Vec::new();
-    for house in lot.bidders() {
-        tokens.push((house.person.token().await?, house.id.clone()));
-    }
-    let (tokens, url, lot) = (Arc::new(tokens), format!("{http}/graphql"), lot.clone());
-    Ok(drive(CALLERS, SPAN, move |caller, step| {
-        let (client, tokens, url, lot) = (client.clone(), tokens.clone(), url.clone(), lot.clone());
-        async move {
-            let Some((token, organization_id)) = tokens.get(caller % tokens.len()) else { return false };
-            let amount = Money(lot.floor().0 + lot.increment().0 * (step - 100)).to_string();
-            let input = serde_json::json!({ "sessionId": lot.session_id(), "organizationId": organization_id, "amount": amount });
-            let query = "mutation($i:PlaceBidInput!){placeBid(input:$i){bid{seq amount at closesAt} userErrors{code}}}";
-            let body = serde_json::json!({ "query": query, "variables": { "i": input } });
-            let Ok(reply) = client.post(url).bearer_auth(token).json(&body).send().await else { return false };
-            let answer: serde_json::Value = reply.json().await.unwrap_or_default();
-            answer.pointer("/data/placeBid/bid/seq").is_some()
-        }
-    })
-    .await)
-}
-
 async fn over_grpc(running: &jishi::serve::Running, lot: &Arc<deal::OpenLot>) -> Result<Run> {
     let callers: Vec<(Actor, String)> =
         lot.bidders().iter().map(|house| (exchange_benches::bidder(&house.id), house.id.clone())).collect();
     let (client, callers, lot) = (running.clients.auction.clone(), Arc::new(callers), lot.clone());
-    Ok(drive(CALLERS, SPAN, move |caller, step| {
+    Ok(drive(CALLERS, SPAN, move |_, step| {
         let (mut client, callers, lot) = (client.clone(), callers.clone(), lot.clone());
         async move {
-            let Some((actor, organization_id)) = callers.get(caller % callers.len()) else { return false };
-            let amount = Some(Money(lot.floor().0 + lot.increment().0 * (step - 100)));
+            let turn = usize::try_from(step).unwrap_or_default() % callers.len();
+            let Some((actor, organization_id)) = callers.get(turn) else { return false };
+            let amount = Some(Money(lot.floor().0 + lot.increment().0 * (step - FIRST_STEP)));
             let session_id = lot.session_id().to_owned();
             let mut request =
                 tonic::Request::new(v1::PlaceBidInput { session_id, organization_id: organization_id.clone(), amount });

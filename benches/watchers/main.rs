@@ -1,12 +1,14 @@
-//! What watching costs: one event to thousands of WebSockets beside a bare loop that sends the same bytes, the memory of
-//! a watcher, and how old a watcher's price is while bids come in.
+//! What watching costs: one event to thousands of WebSockets beside a bare loop that sends the same bytes and beside
+//! graphql-ws on Node, the memory of a watcher, and how old a watcher's price is while bids come in.
 //!
 //! `cargo build --release --workspace && ulimit -n 30000 && cargo run --release -p exchange-benches --bin watchers`
-//! (a number after `--` watches in place of 5,000)
+//! (a number after `--` watches in place of 5,000; where Node and npm are, the first run installs what
+//! `peers/package-lock.json` names)
 
 mod bare;
 mod bidding;
 mod crowd;
+mod theirs;
 
 use std::{
     io::Write,
@@ -14,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use exchange_benches::{load, ratio};
+use exchange_benches::{load, node, ratio};
 use exchange_tests::{Exchange, Lane};
 use jishi::{
     Result,
@@ -24,6 +26,7 @@ use jishi::{
 use bare::Bare;
 use bidding::Bidding;
 use crowd::{Crowd, Greeting};
+use theirs::Theirs;
 
 const WATCHERS: usize = 5_000;
 /// Watchers who come and go before anything is measured.
@@ -63,37 +66,46 @@ async fn main() -> Result<()> {
         load(),
         memory(process).saturating_sub(before) * 1_024 / count
     ));
-    one_event(&mut bidding, &mut crowd).await?;
+    one_event(&mut bidding, &mut crowd, subscribe(EVENTS_QUERY)).await?;
     drop(crowd);
     let crowd = Crowd::gather(&ws, count, subscribe(PRICE_QUERY)).await?;
     prices(&mut bidding, crowd).await
 }
 
-/// One event to all, in turns with the bare loop.
-async fn one_event(bidding: &mut Bidding, crowd: &mut Crowd) -> Result<()> {
+/// One event to all, in turns with the bare loop and with Node.
+async fn one_event(bidding: &mut Bidding, crowd: &mut Crowd, greeting: Greeting) -> Result<()> {
     let sample = bidding.sample(crowd).await?;
+    let event = theirs::event(&sample)?;
     let bare = Bare::start().await?;
     let mut listeners = Crowd::gather(&bare.ws, crowd.count(), Greeting::Nothing).await?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut node = match Theirs::start().await? {
+        Some(theirs) => Some((Crowd::gather(&theirs.ws, crowd.count(), greeting).await?, theirs)),
+        None => None,
+    };
+    let (mut ours, mut least, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..EVENTS {
         let began = Instant::now();
         bidding.bid().await?;
         ours.push(Sent::of(began, crowd.heard().await?));
         let began = Instant::now();
         bare.send(&sample).await?;
-        theirs.push(Sent::of(began, listeners.heard().await?));
+        least.push(Sent::of(began, listeners.heard().await?));
+        if let Some((subscribers, node)) = &mut node {
+            let began = Instant::now();
+            node.send(&event).await?;
+            theirs.push(Sent::of(began, subscribers.heard().await?));
+        }
     }
-    let (ours, theirs) = (Sent::middle(ours), Sent::middle(theirs));
-    for (what, sent) in [("a bid, from its sending on", &ours), ("the bare loop", &theirs)] {
-        print(&format!(
-            "  {what}: p50 {} µs, p99 {} µs, the last of all {} µs (medians of {EVENTS} events of {} bytes)",
-            sent.p50,
-            sent.p99,
-            sent.last,
-            sample.len()
-        ));
+    print(&format!("  medians of {EVENTS} events of {} bytes", sample.len()));
+    let ours = Sent::tell("a bid, from its sending on", ours);
+    let least = Sent::tell("the bare loop", least);
+    print(&format!("  p99 {} of the bare loop's (goal ≤ 1.3×), load {}", ratio(ours.p99, least.p99), load()));
+    if node.is_none() {
+        print(&format!("  graphql-ws {}", node::NOT_MEASURED));
+        return Ok(());
     }
-    print(&format!("  p99 {} of the bare loop's (goal ≤ 1.3×), load {}", ratio(ours.p99, theirs.p99), load()));
+    let theirs = Sent::tell("graphql-ws on Node", theirs);
+    print(&format!("  p99 {} faster than Node's (goal ≥ 3×), load {}", ratio(theirs.p99, ours.p99), load()));
     Ok(())
 }
 
@@ -137,9 +149,11 @@ impl Sent {
     }
 
     /// The event with the median p99.
-    fn middle(mut sent: Vec<Sent>) -> Sent {
+    fn tell(what: &str, mut sent: Vec<Sent>) -> Sent {
         sent.sort_by_key(|sent| sent.p99);
-        sent.get(sent.len() / 2).cloned().unwrap_or_default()
+        let middle = sent.get(sent.len() / 2).cloned().unwrap_or_default();
+        print(&format!("  {what}: p50 {} µs, p99 {} µs, the last of all {} µs", middle.p50, middle.p99, middle.last));
+        middle
     }
 }
 
