@@ -1,7 +1,7 @@
 //! What the guard costs: a page of 20 listings with their organizations through the exchange's front door, and
 //! through a bare route to the same services. Both over HTTP, in the same run, in turns.
 //!
-//! `cargo run --release -p exchange-benches --bin guard` (SQLite)
+//! `cargo run --release -p exchange-benches -- guard` (SQLite)
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ const SPAN: Duration = Duration::from_secs(2);
 
 const PAGE: &str = "{ listings(first: 20) { edges { node { id title summary status floorPrice organization { id name } } } pageInfo { hasNextPage endCursor } } }";
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // Budgets that are counted and never used up.
     let (rate_person, rate_organization, rate_address) = (u32::MAX, u32::MAX, u32::MAX);

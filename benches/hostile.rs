@@ -1,7 +1,7 @@
 //! What attacks cost everybody else (checks S1 and S8): the p99 of ordinary questions in quiet, beside 500 slow clients,
 //! and while the hostile corpus is sent again and again.
 //!
-//! `cargo build --release --workspace && cargo run --release -p exchange-benches --bin hostile`
+//! `cargo build --release --workspace && cargo run --release -p exchange-benches -- hostile`
 
 use std::{
     io::Write,
@@ -32,8 +32,8 @@ const LIFE: Duration = Duration::from_secs(20);
 const QUESTION: &str =
     r#"{"query":"{ listings(first: 5) { edges { node { id title floorPrice organization { name } } } } }"}"#;
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     let unlimited = ["JISHI_RATE_ADDRESS", "JISHI_RATE_PERSON", "JISHI_RATE_ORGANIZATION"].map(|key| (key, "0"));
     let exchange = Exchange::start_with(Lane::Sqlite, &unlimited).await.ok_or("no exchange")?;
     let http = exchange.http.clone();

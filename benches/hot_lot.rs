@@ -2,13 +2,15 @@
 //! implementation that locks the row for every bid, on the same database in the same run.
 //!
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
-//! `cargo run --release -p exchange-benches --bin hot_lot` (a number after `--` calls in place of 64)
+//! `cargo run --release -p exchange-benches -- hot_lot` (a number after it calls in place of 64)
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use exchange_benches::{OpenLot, Run, Sequencer, context, database, drive, load, median, open_lot, ratio};
 use kernel::{Context, Id, Result};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+
+use crate::print;
 
 const CALLERS: usize = 64;
 /// From here on more is wanted: a batch is larger.
@@ -16,9 +18,9 @@ const MANY: usize = 256;
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let callers = std::env::args().nth(1).map_or(Ok(CALLERS), |callers| callers.parse());
+/// Measures and prints.
+pub async fn run(argument: Option<String>) -> Result<()> {
+    let callers = argument.map_or(Ok(CALLERS), |callers| callers.parse());
     let callers: usize = callers.map_err(|_| kernel::Error::Internal("a number of callers".into()))?;
     let folder = tempfile::tempdir().map_err(|error| kernel::Error::Internal(error.to_string()))?;
     let sqlite = format!("sqlite://{}", folder.path().join("bench.db").display());
@@ -112,9 +114,4 @@ async fn measure_sequencer(sequencer: &Sequencer, lot: &OpenLot, callers: usize)
         async move { sequencer.bid(&lot, caller, amount).await }
     })
     .await
-}
-
-fn print(line: &str) {
-    // A closed pipe ends the printing, not the measuring.
-    drop(writeln!(std::io::stdout(), "{line}"));
 }

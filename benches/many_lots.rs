@@ -2,7 +2,7 @@
 //! ready rows with one statement each. In one run, in turns.
 //!
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
-//! `cargo run --release -p exchange-benches --bin many_lots`
+//! `cargo run --release -p exchange-benches -- many_lots`
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ const LOTS: usize = 100;
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     let mut out = std::io::stdout();
     let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
         drop(writeln!(out, "not measured: TEST_POSTGRES_URL is not set (./test --services-only)"));

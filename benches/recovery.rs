@@ -1,7 +1,7 @@
 //! How long a lot with a million logged bids is away when its process begins anew: from the start of the service to the
 //! first acknowledged bid.
 //!
-//! `cargo run --release -p exchange-benches --bin recovery` (SQLite; with TEST_POSTGRES_URL on PostgreSQL too)
+//! `cargo run --release -p exchange-benches -- recovery` (SQLite; with TEST_POSTGRES_URL on PostgreSQL too)
 
 use std::{
     io::Write,
@@ -16,8 +16,8 @@ const CALLERS: usize = 256;
 const SPAN: Duration = Duration::from_secs(5);
 const STARTS: usize = 5;
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     let folder = tempfile::tempdir().map_err(|error| kernel::Error::Internal(error.to_string()))?;
     let sqlite = format!("sqlite://{}", folder.path().join("bench.db").display());
     measure("SQLite", &sqlite).await?;

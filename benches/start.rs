@@ -1,7 +1,7 @@
 //! From the start of the process to the first correct answer, on a seeded SQLite file, and the memory of
 //! the idle process.
 //!
-//! `cargo build --release --workspace && cargo run --release -p exchange-benches --bin start`
+//! `cargo build --release --workspace && cargo run --release -p exchange-benches -- start`
 
 use std::{
     io::Write,
@@ -15,8 +15,8 @@ use jishi::Result;
 const ROUNDS: usize = 7;
 const HTTP: &str = "127.0.0.1:18473";
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().display().to_string();
     // The first start migrates and plants the demo data.

@@ -4,11 +4,10 @@
 //! The parts are found by subtraction, each measured in this run: the engine alone, an in-process gRPC
 //! call, a durable bid through the auction's gRPC door (sequencer and store), the whole way.
 //!
-//! `cargo run --release -p exchange-benches --bin whole_way` (SQLite; PostgreSQL too where
+//! `cargo run --release -p exchange-benches -- whole_way` (SQLite; PostgreSQL too where
 //! TEST_POSTGRES_URL is set)
 
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,12 +22,14 @@ use jishi::{
 use kernel::{Actor, Money};
 use wire::v1::{self, BidOrigin, BiddingTerms, IncrementStep};
 
+use crate::print;
+
 const CALLERS: usize = 64;
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run() -> Result<()> {
     print(&format!("engine alone: {} ns a bid", engine_nanos()));
     measure("SQLite", None).await?;
     if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
@@ -123,9 +124,4 @@ fn engine_nanos() -> u64 {
         lot.take(&bid, kernel::Instant(1));
     }
     u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) / u64::from(BIDS)
-}
-
-fn print(line: &str) {
-    // A closed pipe ends the printing, not the measuring.
-    drop(writeln!(std::io::stdout(), "{line}"));
 }

@@ -10,7 +10,7 @@ use jishi::{
 };
 use serde_json::{Value, json};
 
-use crate::{CALLERS, SPAN};
+use super::{CALLERS, SPAN};
 
 /// One exchange.
 pub struct Ours {

@@ -66,7 +66,7 @@ impl Bare {
     /// Starts it.
     pub async fn start() -> Result<Bare> {
         let mut command = Command::new(std::env::current_exe()?);
-        let mut child = command.arg("bare").stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let mut child = command.args(["watchers", "bare"]).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
         let mut lines = BufReader::new(child.stdout.take().ok_or("piped")?).lines();
         let address = lines.next_line().await?.ok_or("the bare loop did not start")?;
         let client = reqwest::Client::builder().no_proxy().build()?;

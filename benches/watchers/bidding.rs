@@ -10,7 +10,7 @@ use kernel::Money;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::crowd::Crowd;
+use super::crowd::Crowd;
 
 const BID: &str = "mutation($i: PlaceBidInput!) { placeBid(input: $i) { bid { seq } userErrors { code } } }";
 /// A little above a hundred a second.

@@ -1,6 +1,6 @@
 //! The same call to a service in this process and over loopback gRPC: what the network costs.
 //!
-//! `cargo run --release -p exchange-benches --bin peers`
+//! `cargo run --release -p exchange-benches -- peer`
 
 use std::{io::Write, time::Instant};
 
@@ -20,8 +20,8 @@ use wire::{
 const CALLS: u32 = 5_000;
 const ROUNDS: usize = 5;
 
-#[tokio::main]
-async fn main() -> jishi::Result<()> {
+/// Measures and prints.
+pub async fn run() -> jishi::Result<()> {
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite://{}", folder.path().join("peers.db").display());
     let cx = context(database(&url).await?).await?;

@@ -3,14 +3,14 @@
 //! theirs asks nobody who they are, and keeps no deposits, no evidence and no end of the lot.
 //!
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
-//! `cargo run --release -p exchange-benches --bin place_bid` (Node and npm are needed; the first run installs what
+//! `cargo run --release -p exchange-benches -- place_bid` (Node and npm are needed; the first run installs what
 //! `peers/package-lock.json` names). `-- apart` after a `cargo build --release --workspace` runs ours, too, in
 //! processes of their own. PEER_POOL and PEER_PROCESSES tune theirs, see `peers/postgraphile/server.js`.
 
 mod exchange;
 mod theirs;
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use exchange_benches::{Run, load, median, node, percent, ratio};
 use exchange_tests::Lane;
@@ -19,13 +19,15 @@ use jishi::Result;
 use exchange::Ours;
 use theirs::{Late, Theirs};
 
+use crate::print;
+
 const CALLERS: usize = 64;
 /// Measured; one more comes first, until everything is warm.
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
 
-#[tokio::main]
-async fn main() -> Result<()> {
+/// Measures and prints.
+pub async fn run(argument: Option<String>) -> Result<()> {
     let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
         print("not measured: TEST_POSTGRES_URL is not set (./test --services-only)");
         return Ok(());
@@ -34,7 +36,7 @@ async fn main() -> Result<()> {
         print(node::NOT_MEASURED);
         return Ok(());
     };
-    let apart = std::env::args().nth(1).is_some_and(|argument| argument == "apart");
+    let apart = argument.is_some_and(|argument| argument == "apart");
     let (postgres, sqlite) = match apart {
         true => (Ours::apart(Lane::Postgres).await?, Ours::apart(Lane::Sqlite).await?),
         false => (Ours::here(Some(&server)).await?, Ours::here(None).await?),
@@ -113,9 +115,4 @@ fn compare(what: &str, ours: &Run, (theirs, how): (&Run, &str), goal: u32) {
         percent(ours.accepted_p99, theirs.accepted_p99),
         percent(ours.p99, theirs.p99)
     ));
-}
-
-fn print(line: &str) {
-    // A closed pipe ends the printing, not the measuring.
-    drop(writeln!(std::io::stdout(), "{line}"));
 }

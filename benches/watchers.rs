@@ -1,7 +1,7 @@
 //! What watching costs: one event to thousands of WebSockets beside a bare loop that sends the same bytes and beside
 //! graphql-ws on Node, the memory of a watcher, and how old a watcher's price is while bids come in.
 //!
-//! `cargo build --release --workspace && ulimit -n 30000 && cargo run --release -p exchange-benches --bin watchers`
+//! `cargo build --release --workspace && ulimit -n 30000 && cargo run --release -p exchange-benches -- watchers`
 //! (a number after `--` watches in place of 5,000; where Node and npm are, the first run installs what
 //! `peers/package-lock.json` names)
 
@@ -11,7 +11,6 @@ mod crowd;
 mod theirs;
 
 use std::{
-    io::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -28,6 +27,8 @@ use bidding::Bidding;
 use crowd::{Crowd, Greeting};
 use theirs::Theirs;
 
+use crate::print;
+
 const WATCHERS: usize = 5_000;
 /// Watchers who come and go before anything is measured.
 const FIRST: usize = 50;
@@ -41,9 +42,8 @@ const EVENTS_QUERY: &str = "subscription($id: ID!) { auctionEvents(sessionId: $i
 const PRICE_QUERY: &str =
     "subscription($id: ID!) { auctionPrice(sessionId: $id) { seq currentPrice minimumAmount closesAt } }";
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let argument = std::env::args().nth(1);
+/// Measures and prints.
+pub async fn run(argument: Option<String>) -> Result<()> {
     if argument.as_deref() == Some("bare") {
         return bare::serve().await;
     }
@@ -166,9 +166,4 @@ fn memory(process: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
-}
-
-fn print(line: &str) {
-    // A closed pipe ends the printing, not the measuring.
-    drop(writeln!(std::io::stdout(), "{line}"));
 }
