@@ -20,7 +20,7 @@ pub struct Ours {
 
 enum At {
     Here {
-        running: Running,
+        running: Box<Running>,
         _folder: tempfile::TempDir,
     },
     /// Its process ends with this.
@@ -38,7 +38,7 @@ impl Ours {
             None => None,
         };
         let running = jishi::serve::start(Config { database_url, ..Config::embedded(folder.path())? }, None).await?;
-        Ok(Ours { http: running.http.clone(), at: At::Here { running, _folder: folder } })
+        Ok(Ours { http: running.http.clone(), at: At::Here { running: Box::new(running), _folder: folder } })
     }
 
     /// In a process of its own.
