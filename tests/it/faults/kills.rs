@@ -162,7 +162,7 @@ impl Hall<'_> {
         while !self.over.load(Relaxed) {
             let wanted = *counted.borrow() + 15;
             tokio::select! {
-                counted = counted.wait_for(|count| *count >= wanted) => drop(counted.unwrap()),
+                reached = counted.wait_for(|count| *count >= wanted) => drop(reached.unwrap()),
                 () = tokio::time::sleep(Duration::from_secs(2)) => continue,
             }
             let (session, reason) = (&self.lot.session, fresh_key());
