@@ -18,7 +18,7 @@ use super::{
     times,
     torn::{insist, once},
 };
-use crate::market::{DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
+use crate::market::{FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
 
 /// The clock of a process may be off by a second; no call lasts longer than fifteen.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(17)];

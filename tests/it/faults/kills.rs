@@ -214,7 +214,10 @@ async fn judge(lot: &Lot<'_>, mut told: Vec<Mark>) {
     logged.sort();
     let lost: Vec<&Mark> = told.iter().filter(|mark| logged.binary_search(mark).is_err()).collect();
     let untold: Vec<&Mark> = logged.iter().filter(|mark| told.binary_search(mark).is_err()).collect();
-    assert!(lost.is_empty() && untold.is_empty(), "acknowledged, not logged: {lost:?}; logged, not acknowledged: {untold:?}");
+    assert!(
+        lost.is_empty() && untold.is_empty(),
+        "acknowledged, not logged: {lost:?}; logged, not acknowledged: {untold:?}"
+    );
     assert_eq!(told, logged, "something is there twice");
     let of = |kind: Kind| log.iter().filter(|event| event.kind() == kind).count();
     let matched = log.iter().filter(|event| event.kind() == Kind::Bid && event.preemption_rank.is_some()).count();

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use wire::v1::AuctionEventKind as Kind;
 
 use super::{
-    hold::Hold,
     histories::{Lot, steps},
+    hold::Hold,
     line::{BID, Line, bid, mutation},
     torn::{End, insist, once},
 };
@@ -82,7 +82,8 @@ async fn late_close(pair: &Pair, lot: &Lot<'_>, logs: &Path) {
     let buyers = &lot.market.buyers;
     let first = pair.lines(&buyers[2].person).await;
     let second = pair.lines(&buyers[3].person).await;
-    let body = |buyer: usize, count: i64| mutation("placeBid", BID, &bid(&lot.session, &buyers[buyer].id, steps(count)));
+    let body =
+        |buyer: usize, count: i64| mutation("placeBid", BID, &bid(&lot.session, &buyers[buyer].id, steps(count)));
     insist(&first[0], &fresh_key(), &body(2, 6)).await;
     let end = lot.read().await.instant_at("/closesAt").unwrap();
     lot.pass(end.plus_seconds(-20)).await;
@@ -122,10 +123,11 @@ async fn meet(
     let (lines, body) = (pair.lines(person).await, mutation(verb, selection, &input));
     let hold = Hold::on(&pair.exchange.database_url, rows).await;
     let keys = [fresh_key(), fresh_key()];
-    let (here, there, ()) = tokio::join!(insist(&lines[0], &keys[0], &body), insist(&lines[1], &keys[1], &body), async {
-        hold.until_waited_for(2, statement).await;
-        hold.release().await;
-    });
+    let (here, there, ()) =
+        tokio::join!(insist(&lines[0], &keys[0], &body), insist(&lines[1], &keys[1], &body), async {
+            hold.until_waited_for(2, statement).await;
+            hold.release().await;
+        });
     let object = selection.split(' ').next().unwrap();
     let payloads = [here.0, there.0].map(|text| serde_json::from_str::<Value>(&text).unwrap()["data"][verb].clone());
     let done = payloads.iter().filter(|payload| payload[object].is_object()).count();

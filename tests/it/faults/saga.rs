@@ -19,7 +19,7 @@ type Task = Option<(Step, Stage)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It has read what it needs.
+    /// It has read what makes it try.
     Begun,
     /// Its transaction is committed; nobody has been told.
     Committed,
@@ -44,7 +44,9 @@ impl Node {
         let mut tasks = self.tasks.map(|task| task.map_or(0, number));
         // The workers are alike.
         tasks.sort_unstable();
-        tasks.map(|task| packed.put(task, 6));
+        for task in tasks {
+            packed.put(task, 6);
+        }
         packed.put(self.crashes, 2);
         packed.put(self.defaults, 2);
         packed.0
@@ -67,23 +69,37 @@ impl Node {
         steps
     }
 
+    /// What is read beforehand is read; all that the first ones here read they read under the locks of their transaction.
+    fn begin(&mut self, worker: usize, step: Step) -> Result<(), String> {
+        match step {
+            Step::Confirm(..) | Step::Register(_) => return self.commit(step),
+            Step::Deliver(number) if self.world.broken == Some(Broken::AcknowledgesFirst) => {
+                self.world.stored.outbox.take(number);
+            }
+            // It is acknowledged after its transaction. Until then it may be delivered once more.
+            Step::Deliver(_) => {
+                self.tasks[worker] = Some((step, Stage::Committed));
+                return self.commit(step);
+            }
+            Step::DeclareDefault(_) => self.defaults -= 1,
+            Step::PassOn(_) | Step::Settle(_) => {}
+        }
+        self.tasks[worker] = Some((step, Stage::Begun));
+        Ok(())
+    }
+
+    fn commit(&mut self, step: Step) -> Result<(), String> {
+        self.world.commit(step)?;
+        self.world.check()
+    }
+
     /// What may come next, by one worker.
     fn next(&self, worker: usize) -> Result<Vec<Node>, String> {
         let mut next = Vec::new();
         let Some((step, stage)) = self.tasks[worker] else {
             for step in self.steps() {
                 let mut node = self.clone();
-                if matches!(step, Step::Confirm(..) | Step::Register(_)) {
-                    // All that these read they read under the lock of their one row.
-                    node.world.commit(step)?;
-                    next.push(node);
-                    continue;
-                }
-                node.tasks[worker] = Some((step, Stage::Begun));
-                node.defaults -= u32::from(matches!(step, Step::DeclareDefault(_)));
-                if let (Step::Deliver(number), Some(Broken::AcknowledgesFirst)) = (step, self.world.broken) {
-                    node.world.stored.outbox.take(number);
-                }
+                node.begin(worker, step)?;
                 next.push(node);
             }
             return Ok(next);
@@ -91,10 +107,9 @@ impl Node {
         let mut on = self.clone();
         match stage {
             Stage::Begun => {
-                on.world.commit(step)?;
-                // A delivery is acknowledged after its transaction; a default goes on where the ledger ended the deal in it.
+                on.commit(step)?;
+                // A default goes on where the ledger ended the deal in it.
                 on.tasks[worker] = match step {
-                    Step::Deliver(_) => Some((step, Stage::Committed)),
                     Step::DeclareDefault(bidder) if on.world.may(Step::PassOn(bidder)) => {
                         Some((Step::PassOn(bidder), Stage::Begun))
                     }
@@ -148,11 +163,11 @@ fn sold() -> Lot {
 /// Every state that can be reached, each once; the first that must not be ends it. How many, and how many are ends.
 fn explore((crashes, defaults): (u32, u32), broken: Option<Broken>) -> Result<(usize, usize), String> {
     let first = Node { world: World::sold(sold(), broken), tasks: [None; 2], crashes, defaults };
+    first.world.check()?;
     let mut seen: HashSet<u128> = HashSet::from([first.key()]);
     let mut open = vec![first];
     let mut ends = 0;
     while let Some(node) = open.pop() {
-        node.world.check()?;
         let mut on = false;
         let workers = if node.tasks[0] == node.tasks[1] { 1 } else { 2 };
         for worker in 0..workers {

@@ -90,14 +90,11 @@ impl World {
             }),
             Step::Register(bidder) => stored.deals[bidder] == Some(DealStatus::Drafted),
             Step::DeclareDefault(bidder) => {
-                let may_default = |award: (AwardStatus, _)| {
-                    auction::next_of_award(award.0).contains(&AwardStatus::Defaulted)
-                };
+                let may_default =
+                    |award: (AwardStatus, _)| auction::next_of_award(award.0).contains(&AwardStatus::Defaulted);
                 stored.awards[bidder].is_some_and(may_default) && stored.ends[bidder] != Some(true)
             }
-            Step::PassOn(bidder) => {
-                stored.ends[bidder] == Some(false) || self.broken == Some(Broken::PassesOnEarly)
-            }
+            Step::PassOn(bidder) => stored.ends[bidder] == Some(false) || self.broken == Some(Broken::PassesOnEarly),
             Step::Settle(bidder) => stored.deals[bidder] == Some(DealStatus::Registered),
             Step::Deliver(number) => stored.outbox.has(number) && self.takes(number),
         }

@@ -107,7 +107,9 @@ pub struct Packed(pub u128);
 
 impl Packed {
     pub fn put(&mut self, value: impl TryInto<u128>, bits: u32) {
-        let Some(value) = value.try_into().ok().filter(|value| *value < 1 << bits) else { panic!("not in {bits} bits") };
+        let Some(value) = value.try_into().ok().filter(|value| *value < 1 << bits) else {
+            panic!("not in {bits} bits")
+        };
         self.0 = (self.0 << bits) | value;
     }
 
