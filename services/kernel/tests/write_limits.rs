@@ -1,6 +1,6 @@
 //! What a writer holds on PostgreSQL it does not hold for ever, and whoever waits for it does not wait for ever.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![cfg(test)]
 
 use std::time::Duration;
 
