@@ -157,7 +157,10 @@ impl Hall<'_> {
 
     /// Pauses the lot now and then, and lets it go on.
     async fn staff(&self) {
-        let line = Line::new(self.http, self.lot.market.staff.qualifier.token().await.unwrap());
+        let qualifier = &self.lot.market.staff.qualifier;
+        // Bidders have just been given theirs.
+        qualifier.refresh_login().await.unwrap();
+        let line = Line::new(self.http, qualifier.token().await.unwrap());
         let mut counted = self.count.subscribe();
         while !self.over.load(Relaxed) {
             let wanted = *counted.borrow() + 15;
