@@ -68,6 +68,9 @@ mod change {
 pub async fn migrate(db: &kernel::Db) -> kernel::Result<()> {
     let tx = db.begin().await?;
     if db.backend() == sea_orm::DbBackend::Postgres {
+        // A change may take long, and so may the turn of the one before: the limits of writers are not for these.
+        let unlimited = "SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+        tx.execute_unprepared(unlimited).await?;
         tx.execute_unprepared("SELECT pg_advisory_xact_lock(7425419)").await?;
     }
     Migrator::up(&tx, None).await?;

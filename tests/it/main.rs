@@ -50,7 +50,6 @@ mod guard_limits;
 mod hall;
 mod hostile;
 mod import;
-mod kills;
 mod live;
 mod mandates;
 mod market;

@@ -1,5 +1,5 @@
 //! Several replicas on one lot: whatever they do to each other, nothing acknowledged is lost, doubled or
-//! out of order (P-1, P-7, R2, R4).
+//! out of order (P-1, P-7, R2, R4, R5).
 
 use std::collections::HashMap;
 
@@ -9,14 +9,18 @@ use tokio::sync::oneshot;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use wire::{
     id::{BiddingSessionId, OrganizationId},
-    v1::PlaceBidPayload,
+    v1::{BidOrigin, PlaceBidPayload},
 };
 
 use crate::{
-    engine::{self, Terms},
+    engine::{self, Command, Terms},
     halls::Halls,
     lot_command::{Act, LotCommand, Wish},
-    store::{self, log},
+    store::{
+        self,
+        flush::{Beside, Flushed, Round},
+        log, session,
+    },
 };
 
 const BIDDERS: usize = 8;
@@ -95,10 +99,10 @@ async fn replicas_fight(url: Option<String>) {
                     send(&replicas[(n + usize::try_from(step).unwrap()) % 3], id, bidder, amount, &key),
                     send(&replicas[n % 3], id, bidder, amount, &key),
                 );
-                if let (Ok(one), Ok(two)) = (&one, &two) {
-                    assert_eq!(one.encode_to_vec(), two.encode_to_vec());
-                }
-                for bid in [one, two].into_iter().flatten().filter_map(|payload| payload.bid) {
+                // However they contend, everybody is told.
+                let [one, two] = [one, two].map(|told| told.unwrap_or_else(|fault| panic!("{key}: {fault}")));
+                assert_eq!(one.encode_to_vec(), two.encode_to_vec());
+                for bid in [one, two].into_iter().filter_map(|payload| payload.bid) {
                     if !acknowledged.contains(&(bid.seq, amount)) {
                         acknowledged.push((bid.seq, amount));
                     }
@@ -134,5 +138,42 @@ async fn three_replicas_on_postgres() {
     match std::env::var("TEST_POSTGRES_URL") {
         Ok(url) => replicas_fight(Some(url)).await,
         Err(_) => eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test"),
+    }
+}
+
+/// One more round, decided now; `late` comes to its write when that is long ago, in a transaction that was begun in time.
+async fn round(cx: &Context, id: BiddingSessionId, command: Option<Command>, late: bool) -> Flushed {
+    let (before, bidders) = store::load(cx.db.write(), id).await.unwrap().unwrap();
+    let now = cx.clock.now();
+    let mut lot = before.lot().unwrap();
+    let mut events = lot.pass(now);
+    events.extend(command.into_iter().flat_map(|command| lot.take(&command, now).events));
+    assert!(!events.is_empty());
+    let tree = log::grow(&before.peaks, before.seq, &events).unwrap();
+    let mut after = session::Model { version: before.version + 1, peaks: tree.peaks(), ..before.clone() };
+    after.put(&lot);
+    let held = cx.db.begin().await.unwrap();
+    if late {
+        sea_orm::ConnectionTrait::execute_unprepared(&held, "SELECT pg_sleep(1.2)").await.unwrap();
+    }
+    let (replies, beside) = (Vec::new(), Beside::default());
+    let round = Round { before: &before, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
+    round.flush(cx, &bidders, Some(held)).await.unwrap()
+}
+
+/// R5: what counts is the database's clock when the lot is written, not when the transaction began (trust.md, trap 7).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
+        return;
+    };
+    let ground = ground(Some(url)).await;
+    let cx = context(&ground.url).await;
+    let bid = || Command::Bid { code: "B000".into(), amount: Money(100), origin: BidOrigin::Online, paddle: None };
+    // The first round opens the lot and is written step by step; the second is one statement.
+    for command in [None, Some(bid())] {
+        assert_eq!(round(&cx, ground.id, command.clone(), true).await, Flushed::Fenced, "{command:?}");
+        assert_eq!(round(&cx, ground.id, command, false).await, Flushed::Done);
     }
 }

@@ -167,6 +167,13 @@ pub async fn version(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<
     Ok(asked.into_tuple().one(db).await?.unwrap_or_default())
 }
 
+/// Holds a lot for the rest of the transaction: no other writer moves it. On SQLite the transaction itself does that.
+pub async fn hold(tx: &DatabaseTransaction, id: BiddingSessionId) -> Result<()> {
+    let row = session::Entity::find_by_id(id).select_only().column(session::Column::Version).lock_exclusive();
+    row.into_tuple::<i64>().one(tx).await?;
+    Ok(())
+}
+
 /// Who may bid on a lot.
 pub async fn bidders(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<Vec<bidder::Model>> {
     Ok(bidder::Entity::find().filter(bidder::Column::SessionId.eq(id)).all(db).await?)

@@ -3,11 +3,13 @@
 //! transaction, and only then answers all callers (group commit).
 //!
 //! Several replicas stay correct because the version in the same transaction is the fence: the loser has
-//! told nobody "ok", reads the lot again and decides again.
+//! told nobody "ok", reads the lot again and decides again. Who loses again and again, as whoever must read first
+//! does against one who need not, holds the lot's row while it decides.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kernel::{Context, Error, Id, Idempotency, Result};
+use kernel::{Context, Error, Id, Idempotency, Instant, Result};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::{
@@ -21,7 +23,7 @@ use crate::{
     round::Decided,
     store::{
         self, bidder,
-        flush::{Flushed, Round},
+        flush::{Beside, Flushed, Round},
         log, session,
     },
 };
@@ -30,6 +32,8 @@ use crate::{
 const ROUND: usize = 512;
 /// How often a round is decided again after losing the fence.
 const ATTEMPTS: usize = 8;
+/// After so many the lot's row is held from the reading to the commit: nobody else moves the lot then.
+const UNHELD: usize = 2;
 /// How often a watched, idle lot is read again for what another replica may have written.
 const REFRESH: Duration = Duration::from_secs(1);
 
@@ -51,6 +55,17 @@ pub struct Writer {
     feed: broadcast::Sender<Arc<AuctionEvent>>,
     /// Set when a write's outcome is unknown: memory may be behind the database.
     stale: bool,
+}
+
+/// What a round comes to, before anybody is told.
+struct Outcome {
+    answers: Vec<Result<Answer>>,
+    lot: Lot,
+    events: Vec<AuctionEvent>,
+    replies: Vec<(Idempotency, Vec<u8>)>,
+    beside: Beside,
+    halted: bool,
+    now: Instant,
 }
 
 impl Writer {
@@ -113,7 +128,7 @@ impl Writer {
         let began = std::time::Instant::now();
         let mut outcome = Err(Error::Unavailable("the lot kept moving".into()));
         for attempt in 0..ATTEMPTS {
-            outcome = self.attempt(&commands).await;
+            outcome = self.attempt(&commands, attempt >= UNHELD).await;
             match &outcome {
                 Ok(Some(_)) => break,
                 Ok(None) => {
@@ -151,21 +166,47 @@ impl Writer {
     }
 
     /// One attempt: answers after the commit, nothing when fenced.
-    async fn attempt(&mut self, commands: &[LotCommand]) -> Result<Option<Vec<Result<Answer>>>> {
+    async fn attempt(&mut self, commands: &[LotCommand], hold: bool) -> Result<Option<Vec<Result<Answer>>>> {
+        let db = self.cx.db.clone();
+        if !hold {
+            let Some(outcome) = self.decide(db.write(), commands).await? else { return Ok(None) };
+            return self.write(outcome, None).await;
+        }
+        let held = db.begin().await?;
+        store::hold(&held, self.row.id).await?;
+        let Some(outcome) = self.decide(&held, commands).await? else { return Ok(None) };
+        self.write(outcome, Some(held)).await
+    }
+
+    /// Decides on the lot as it is read or remembered; nothing if it is remembered wrongly and nothing would tell.
+    async fn decide(&mut self, db: &impl ConnectionTrait, commands: &[LotCommand]) -> Result<Option<Outcome>> {
         if self.stale {
-            self.reload().await?;
+            self.reload(db).await?;
         }
         let now = self.cx.clock.now().max(self.lot.state.last_at);
-        let known = known(&self.cx, commands).await?;
-        let mut decided = Decided::new(self.lot.clone(), &self.row, known, now);
+        let mut decided = Decided::new(self.lot.clone(), &self.row, known(db, commands).await?, now);
         decided.pass();
         let answers: Vec<_> = commands.iter().map(|command| decided.take(command, &self.codes)).collect();
         let Decided { lot, events, replies, beside, halted, .. } = decided;
         if events.is_empty() && replies.is_empty() {
             // Nothing is written, so nothing is fenced; and yet what is refused must be true, whoever moved the lot.
-            let current =
-                commands.is_empty() || store::version(self.cx.db.write(), self.row.id).await? == self.row.version;
-            return Ok(current.then_some(answers));
+            let current = commands.is_empty() || store::version(db, self.row.id).await? == self.row.version;
+            if !current {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Outcome { answers, lot, events, replies, beside, halted, now }))
+    }
+
+    /// Writes what was decided, in the transaction that holds the lot if there is one, and tells the watchers.
+    async fn write(
+        &mut self,
+        outcome: Outcome,
+        held: Option<DatabaseTransaction>,
+    ) -> Result<Option<Vec<Result<Answer>>>> {
+        let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
+        if events.is_empty() && replies.is_empty() {
+            return Ok(Some(answers));
         }
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
         let mut after = self.row.clone();
@@ -179,7 +220,7 @@ impl Writer {
         let late = beside.admitted.clone();
         let round =
             Round { before: &self.row, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-        if round.flush(&self.cx, &self.bidders).await? == Flushed::Fenced {
+        if round.flush(&self.cx, &self.bidders, held).await? == Flushed::Fenced {
             return Ok(None);
         }
         self.row = after;
@@ -204,23 +245,23 @@ impl Writer {
         drop(self.feed.send(Arc::new(event)));
     }
 
-    async fn reload(&mut self) -> Result<()> {
+    async fn reload(&mut self, db: &impl ConnectionTrait) -> Result<()> {
         let before = self.lot.state.seq;
-        let sessions = store::sessions(self.cx.db.write(), vec![self.row.id], Vec::new()).await?;
+        let sessions = store::sessions(db, vec![self.row.id], Vec::new()).await?;
         let Some(row) = sessions.into_iter().next() else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
         if row.version != self.row.version {
             self.lot = row.whole_lot(&self.cx)?;
             if self.lot.state.bidders.len() > self.bidders.len() {
-                self.bidders = store::bidders(self.cx.db.write(), row.id).await?;
+                self.bidders = store::bidders(db, row.id).await?;
                 self.codes = self.bidders.iter().map(|b| (b.organization_id, b.code.clone())).collect();
             }
         }
         self.row = row;
         self.stale = false;
         if self.lot.state.seq > before {
-            for event in log::events(self.cx.db.write(), self.row.id, before, 10_000).await? {
+            for event in log::events(db, self.row.id, before, 10_000).await? {
                 self.publish(event);
             }
         }
@@ -228,14 +269,15 @@ impl Writer {
     }
 
     async fn refresh(&mut self) {
-        if let Err(error) = self.reload().await {
+        let db = self.cx.db.clone();
+        if let Err(error) = self.reload(db.write()).await {
             tracing::warn!(session = %self.row.id, %error, "the lot could not be read again");
         }
     }
 }
 
 /// The stored answers of keyed commands that were done before.
-async fn known(cx: &Context, commands: &[LotCommand]) -> Result<HashMap<String, Result<Vec<u8>>>> {
+async fn known(db: &impl ConnectionTrait, commands: &[LotCommand]) -> Result<HashMap<String, Result<Vec<u8>>>> {
     let keyed: Vec<&Idempotency> = commands.iter().filter_map(|command| command.keyed.as_ref()).collect();
-    Ok(Idempotency::find_all(cx.db.write(), &keyed).await?.into_iter().collect())
+    Ok(Idempotency::find_all(db, &keyed).await?.into_iter().collect())
 }

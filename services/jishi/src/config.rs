@@ -1,10 +1,14 @@
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
     providers::{Format, Toml},
     value::{Dict, Map, Value},
 };
+use kernel::WriteLimits;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
@@ -34,6 +38,8 @@ pub struct Config {
     pub ledger_database_url: Option<String>,
     pub contract_database_url: Option<String>,
     pub financing_database_url: Option<String>,
+    pub idle_transaction_millis: u64,
+    pub lock_wait_millis: u64,
     pub master_key: Option<String>,
     pub redis_url: Option<String>,
     pub redis_stream: String,
@@ -177,6 +183,13 @@ impl Config {
         own.clone().or_else(|| self.database_url.clone()).unwrap_or_else(embedded)
     }
 
+    /// How long a writer may stand in the way of others on PostgreSQL.
+    #[must_use]
+    pub fn write_limits(&self) -> WriteLimits {
+        let [idle, lock] = [self.idle_transaction_millis, self.lock_wait_millis].map(Duration::from_millis);
+        WriteLimits { idle, lock }
+    }
+
     /// Where a role answers, if it lives elsewhere: one address for each replica.
     pub fn peers(&self, role: Role) -> impl Iterator<Item = &str> {
         let urls = match role {
@@ -213,6 +226,8 @@ impl Provider for Environment {
         let read = |(key, text): &(String, String)| {
             let value = match key.as_str() {
                 "drain_millis"
+                | "idle_transaction_millis"
+                | "lock_wait_millis"
                 | "connections_per_address"
                 | "rate_person"
                 | "rate_organization"
@@ -267,6 +282,10 @@ mod tests {
         assert_eq!(config.allowed_origins, ["https://a", "https://b"]);
         assert_eq!((&*config.trusted_proxies, config.rate_person), (&["10.0.0.0/8".to_owned()][..], 0));
         assert_eq!(config.drain_millis, Some(7));
+        assert_eq!(config.write_limits(), WriteLimits::default());
+        let config = read("", &[("lock_wait_millis", "9"), ("idle_transaction_millis", "0")]).unwrap();
+        let limits = WriteLimits { idle: Duration::ZERO, lock: Duration::from_millis(9) };
+        assert_eq!(config.write_limits(), limits);
         assert_eq!(read("", &[("peer_secret", "0012")]).unwrap().peer_secret, "0012");
     }
 

@@ -31,7 +31,10 @@ impl Databases {
             let url = config.database(role);
             match grounds.iter_mut().find(|ground| ground.url == url) {
                 Some(ground) => ground.services.push(role.name()),
-                None => grounds.push(Ground::open(url, role, clock, vault.clone()).await?),
+                None => {
+                    let db = connect(&url, config).await?;
+                    grounds.push(Ground::open((url, db), role, clock, vault.clone()).await?);
+                }
             }
         }
         Ok(Databases(grounds))
@@ -73,8 +76,7 @@ impl Databases {
 }
 
 impl Ground {
-    async fn open(url: String, role: Role, clock: &Clock, vault: Arc<Vault>) -> Result<Ground> {
-        let db = connect(&url).await?;
+    async fn open((url, db): (String, Db), role: Role, clock: &Clock, vault: Arc<Vault>) -> Result<Ground> {
         vault.settle(&db).await?;
         clock.anchor(&db).await?;
         let context = Context::open(role.name(), db, clock.clone(), vault).await?;
@@ -94,14 +96,14 @@ fn is_embedded(url: &str) -> bool {
     url.starts_with("sqlite:")
 }
 
-async fn connect(url: &str) -> Result<Db> {
+async fn connect(url: &str, config: &Config) -> Result<Db> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.trim_start_matches("//").split('?').next().unwrap_or_default();
         if let Some(folder) = Path::new(path).parent() {
             fs::create_dir_all(folder)?;
         }
     }
-    let db = Db::connect(url).await?;
+    let db = Db::connect_within(url, config.write_limits()).await?;
     migrations::migrate(&db).await?;
     Ok(db)
 }

@@ -20,17 +20,41 @@ pub struct Db {
     read: DatabaseConnection,
 }
 
+/// How long a writer may stand in the way of others; PostgreSQL sees to it. Zero is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteLimits {
+    /// A transaction whose process says nothing for so long is undone, and what it locked is free: the process may be
+    /// frozen, or cut off without either side being told.
+    pub idle: Duration,
+    /// A statement that has waited for a lock for so long fails.
+    pub lock: Duration,
+}
+
+impl Default for WriteLimits {
+    /// Whoever waits for a frozen process outwaits it, and both together are less than a call may last.
+    fn default() -> Self {
+        WriteLimits { idle: Duration::from_secs(5), lock: Duration::from_secs(8) }
+    }
+}
+
 impl Db {
     /// Connects to `sqlite://path` (made if absent) or `postgres://…`.
     pub async fn connect(url: &str) -> Result<Db> {
+        Db::connect_within(url, WriteLimits::default()).await
+    }
+
+    /// The same with limits of one's own for the writers on PostgreSQL.
+    pub async fn connect_within(url: &str, limits: WriteLimits) -> Result<Db> {
         let mut options = ConnectOptions::new(url);
         options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
         if !url.starts_with("sqlite") {
             options.max_connections(20).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            return Ok(Db {
-                write: Database::connect(options.clone()).await?,
-                read: Database::connect(options).await?,
+            let mut writer = options.clone();
+            writer.map_sqlx_postgres_opts(move |postgres| {
+                let settings = [("idle_in_transaction_session_timeout", limits.idle), ("lock_timeout", limits.lock)];
+                postgres.options(settings.map(|(name, limit)| (name, limit.as_millis().to_string())))
             });
+            return Ok(Db { write: Database::connect(writer).await?, read: Database::connect(options).await? });
         }
         let mut writer = options.clone();
         writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);

@@ -249,7 +249,29 @@ impl From<sea_orm::DbErr> for Error {
         use sea_orm::DbErr;
         match error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Error::Unavailable(error.to_string()),
+            other if passes(&other) => Error::Unavailable(other.to_string()),
             other => Error::Internal(other.to_string()),
         }
+    }
+}
+
+/// PostgreSQL's codes for what has nothing to do with what it was asked: the line is down, something is used up, the
+/// server stops, a lock did not come in time, a transaction was idle for too long, two of them were in each other's way.
+const PASSING: [&str; 6] = ["08", "53", "57P", "55P03", "25P03", "40"];
+
+/// Whether it may go well when it is asked for again.
+fn passes(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::{DbErr, RuntimeErr, sqlx};
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    match &**cause {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(told) => {
+            // SQLite's codes are shorter.
+            let code = told.code().filter(|code| code.len() == 5);
+            code.is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)))
+        }
+        _ => false,
     }
 }

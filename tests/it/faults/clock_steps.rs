@@ -1,10 +1,11 @@
 //! R5: the wall clock of the exchange's host jumps by up to an hour, back and forth, while bids pour in around a close.
 //! No late bid is accepted, none in time is refused, and the award is neither early nor late: the exchange runs on the
-//! machine's monotonic clock between anchors, and on PostgreSQL its anchor is the database's clock.
+//! machine's monotonic clock between anchors, and on PostgreSQL its anchor is the database's clock. There a host whose
+//! monotonic clock stood still as well, as that of a suspended machine does, is corrected before it decides anything.
 
 use std::{
     fs,
-    io::Write,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::Ordering::Relaxed,
@@ -13,7 +14,8 @@ use std::{
 
 use auction::engine;
 use exchange_tests::{Exchange, Lane};
-use jishi::demo::Fields;
+use jishi::demo::{Fields, person::fresh_key};
+use kernel::Money;
 use serde_json::json;
 use wire::v1::{AuctionEventKind as Kind, BidOrigin};
 
@@ -78,6 +80,35 @@ async fn close_under_steps(lane: Lane) {
     assert_eq!(award.instant_at("/award/decidedAt").ok(), end);
 }
 
+/// The host loses half a minute before the end, and believes that the lot is open when it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_suspended_takes_no_late_bid() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(library) = library(folder.path()) else {
+        eprintln!("skipped: no C compiler here");
+        return;
+    };
+    let step = Step::at(folder.path().join("step"));
+    let stepped = [("LD_PRELOAD", library.to_str().unwrap()), ("TEST_CLOCK_STEP", step.0.to_str().unwrap())];
+    let Some(exchange) = Exchange::start_with(Lane::Postgres, &stepped).await else { return };
+    let market = Market::open(&exchange, 4).await;
+    let doors = [exchange.http.clone()];
+    let lot = Lot::open(&market, &doors, 1).await;
+    soon_over(&lot, &exchange.http).await;
+    let end = lot.read().await.instant_at("/closesAt").unwrap();
+    let line = Line::new(&exchange.http, market.buyers[2].person.token().await.unwrap());
+    step.suspend(30);
+    let left = u64::try_from(end.0 - market.stage.client.now().0 + 100).unwrap_or_default();
+    tokio::time::sleep(Duration::from_millis(left)).await;
+    let body = mutation("placeBid", BID, &bid(&lot.session, &market.buyers[2].id, Money(FLOOR.0 * 2)));
+    let told = line.ask(Some(&fresh_key()), &body).await;
+    let refusal = &told["data"]["placeBid"]["userErrors"][0];
+    assert_eq!(refusal["code"], "SESSION_CLOSED", "{told}");
+    assert!(refusal.instant_at("/serverTime").unwrap() >= end, "{told}");
+    let sold = lot.log().await.pop().unwrap();
+    assert_eq!((sold.kind(), sold.at), (Kind::Sold, Some(end)));
+}
+
 /// Goes to the timed period, uses up its one extension with a bid, and stops shortly before its end.
 async fn soon_over(lot: &Lot<'_>, http: &str) -> Call {
     lot.pass(lot.read().await.instant_at("/closesAt").unwrap()).await;
@@ -126,18 +157,28 @@ fn library(folder: &Path) -> Option<PathBuf> {
     built.is_ok_and(|built| built.success()).then_some(library)
 }
 
-/// The seconds by which the wall clock is off, in a file that the process looks at.
+/// The seconds by which the wall clock is off, and those by which the monotonic one is, in a file that the process looks at.
 struct Step(PathBuf);
 
 impl Step {
     fn at(path: PathBuf) -> Step {
-        fs::write(&path, 0_i64.to_ne_bytes()).unwrap();
+        fs::write(&path, [0; 16]).unwrap();
         Step(path)
     }
 
     fn to(&self, seconds: i64) {
+        self.put(0, seconds);
+    }
+
+    /// Both clocks stand still for so long.
+    fn suspend(&self, seconds: i64) {
+        self.put(0, -seconds);
+        self.put(8, -seconds);
+    }
+
+    fn put(&self, place: u64, seconds: i64) {
         // In place: the process has this very file in its memory.
-        let mut file = fs::File::options().write(true).open(&self.0).unwrap();
-        file.write_all(&seconds.to_ne_bytes()).unwrap();
+        let file = fs::File::options().write(true).open(&self.0).unwrap();
+        file.write_all_at(&seconds.to_ne_bytes(), place).unwrap();
     }
 }

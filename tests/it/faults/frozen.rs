@@ -18,7 +18,7 @@ use super::{
     times,
     torn::{insist, once},
 };
-use crate::market::{DEPOSIT, FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
+use crate::market::{FLOOR, FREE_SECONDS, INCREMENT, Listed, Market};
 
 /// The clock of a process may be off by a second; no call lasts longer than fifteen.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1_500), Duration::from_secs(17)];
@@ -169,15 +169,7 @@ impl Pair {
     async fn settle(&mut self, listing: &Listed, winner: usize, asleep: (Duration, &mut Dice)) {
         let market = &self.market;
         let deal = market.deal(listing).await;
-        let buyer = &market.buyers[winner];
-        market.signed(buyer, &deal["contractId"]).await;
-        let price = &deal["price"];
-        let input = json!({
-            "contractId": deal["contractId"], "kind": "ASSIGNMENT", "contractAmount": price, "technicalAmount": price,
-        });
-        crate::market::made(&market.staff.registrar, "registerContract", "contract", input).await;
-        let rest = deal.money_at("/price").unwrap().minus(DEPOSIT).unwrap();
-        market.staff.receive(&market.stage, buyer, rest).await.unwrap();
+        market.payable(&market.buyers[winner], &deal).await;
         let wanted = ("settle", "settlement { id price fee }", json!({ "dealId": deal["id"] }));
         self.raced(|market| &market.staff.cashier, wanted, asleep).await;
         self.market.until_listing(listing, "SETTLED").await;

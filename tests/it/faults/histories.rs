@@ -34,7 +34,7 @@ const SECONDS: i64 = 60;
 const SESSION: &str =
     "query S($id: ID!) { biddingSession(id: $id) { seq status currentPrice leadingCode bidCount closesAt startsAt } }";
 const LOG: &str = "query L($id: ID!, $after: Int) { auctionEvents(sessionId: $id, afterSeq: $after, first: 100) {
-    edges { node { seq kind at bidderCode amount closesAt origin preemptionRank commitment } } } }";
+    edges { node { seq kind at bidderCode amount closesAt origin preemptionRank commitment reason } } } }";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_on_sqlite() {
@@ -121,7 +121,7 @@ impl<'a> Lot<'a> {
     /// With a limit to the extensions, if it is not 0.
     pub async fn open(market: &'a Market, doors: &'a [String], max_extensions: i32) -> Lot<'a> {
         let mut draft = market.terms(json!({
-            "mode": "ASCENDING", "proxyAllowed": true, "preemption": "IN_SESSION",
+            "mode": "ASCENDING", "proxyAllowed": true, "withdrawalAllowed": true, "preemption": "IN_SESSION",
             "maxExtensions": (max_extensions > 0).then_some(max_extensions),
         }));
         draft["timedSeconds"] = json!(SECONDS);
@@ -174,10 +174,7 @@ impl<'a> Lot<'a> {
         }
         let calling = join_all(desks.into_iter().map(|desk| self.call(desk, floor)));
         let (calls, ()) = tokio::join!(calling, meanwhile);
-        while self.read().await["status"] != "SOLD" {
-            let end = self.read().await.instant_at("/closesAt");
-            self.pass(end.unwrap_or_default()).await;
-        }
+        self.close().await;
         let log = self.log().await;
         let sets = log.iter().filter_map(|event| Some((event.commitment.clone()?, event.seq)));
         let sets: HashMap<String, i64> = sets.collect();
@@ -194,6 +191,14 @@ impl<'a> Lot<'a> {
         History { terms: self.terms().await, log, calls }
     }
 
+    /// Lets time pass until the lot is sold.
+    pub async fn close(&self) {
+        while self.read().await["status"] != "SOLD" {
+            let end = self.read().await.instant_at("/closesAt");
+            self.pass(end.unwrap_or_default()).await;
+        }
+    }
+
     /// Ends the free period while callers are busy, and the timed one.
     async fn run_out(&self, floor: &Floor) {
         for share in [6, 9] {
@@ -205,7 +210,7 @@ impl<'a> Lot<'a> {
         }
     }
 
-    async fn terms(&self) -> Terms {
+    pub async fn terms(&self) -> Terms {
         let step = IncrementStep { from: Some(Money(0)), increment: Some(INCREMENT) };
         let seconds = i32::try_from(SECONDS).unwrap();
         let announced = BiddingTerms {
@@ -213,6 +218,7 @@ impl<'a> Lot<'a> {
             free_seconds: i32::try_from(FREE_SECONDS).unwrap(),
             timed_seconds: seconds,
             proxy_allowed: true,
+            withdrawal_allowed: true,
             preemption: PreemptionRule::InSession.into(),
             max_extensions: self.max_extensions,
             ..BiddingTerms::default()
@@ -221,7 +227,7 @@ impl<'a> Lot<'a> {
         Terms { announced, starting_price: FLOOR, starts_at, ..Terms::default() }
     }
 
-    async fn log(&self) -> Vec<AuctionEvent> {
+    pub async fn log(&self) -> Vec<AuctionEvent> {
         let mut log: Vec<AuctionEvent> = Vec::new();
         loop {
             let after = log.last().map_or(0, |event| event.seq);
@@ -328,14 +334,19 @@ impl Floor {
         Floor { began: Moment::now(), calls, limit, steps: AtomicI64::new(-1) }
     }
 
-    fn hear(&self, price: Option<Money>) {
+    /// How many steps the price has risen above the floor, as far as anybody has heard.
+    pub fn heard(&self) -> i64 {
+        self.steps.load(Relaxed)
+    }
+
+    pub fn hear(&self, price: Option<Money>) {
         if let Some(price) = price {
             self.steps.fetch_max((price.0 - FLOOR.0) / INCREMENT.0, Relaxed);
         }
     }
 }
 
-fn steps(count: i64) -> Money {
+pub fn steps(count: i64) -> Money {
     Money(FLOOR.0 + INCREMENT.0 * count)
 }
 
@@ -364,6 +375,7 @@ fn event(told: &Value) -> AuctionEvent {
         origin: origin.map(Into::into),
         preemption_rank: told["preemptionRank"].as_i64().map(|rank| i32::try_from(rank).unwrap()),
         commitment: text("commitment").map(str::to_owned),
+        reason: text("reason").map(str::to_owned),
         ..AuctionEvent::default()
     }
 }

@@ -32,21 +32,16 @@ struct Kept {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_has_one_effect_and_one_answer() {
-    let Some(mut torn) = Torn::open(BUYERS).await else { return };
+    let Some(torn) = Torn::open(BUYERS).await else { return };
     let mut dice = Dice::of("R4");
     let wanted = times(1_000, 10_000);
     let mut kept = Vec::new();
     let calls = AtomicUsize::new(0);
-    // The auction's process is killed between spells, and all that was answered is asked for again after each.
+    // The auction's process is killed within each spell and after it, and all that was answered is asked for again.
     for spell in 0..times(2, 10) {
         let until = wanted * (spell + 1) / times(2, 10);
         kept.extend(spell_of_faults(&torn, &calls, until, &mut dice).await);
-        torn = tokio::task::spawn_blocking(move || {
-            torn.exchange.kill_and_restart("auction");
-            torn
-        })
-        .await
-        .unwrap();
+        torn.kill();
         let lines = torn.lines().await;
         for chunk in kept.chunks(25) {
             join_all(chunk.iter().map(|kept| asked_again(&lines[kept.buyer], kept))).await;
@@ -56,6 +51,7 @@ async fn a_key_has_one_effect_and_one_answer() {
     eprintln!("{} calls, {} keys, {broken} broken lines", calls.load(Relaxed), kept.len());
     assert!(broken > 10, "the faults befell nobody");
     one_effect_each(&torn, &kept).await;
+    two_bodies_at_once(&torn, &mut dice).await;
     torn.market.ledger_is_sound().await;
 }
 
@@ -63,7 +59,9 @@ async fn a_key_has_one_effect_and_one_answer() {
 async fn spell_of_faults(torn: &Torn, calls: &AtomicUsize, until: usize, dice: &mut Dice) -> Vec<Kept> {
     let over = AtomicBool::new(false);
     let mut chaos = Dice::seeded(dice.below(u64::MAX));
+    let begun = calls.load(Relaxed);
     let failing = async {
+        let mut killed = false;
         while !over.load(Relaxed) {
             let fault = match chaos.below(6) {
                 0 | 1 => Fault::LoseReplies,
@@ -77,6 +75,10 @@ async fn spell_of_faults(torn: &Torn, calls: &AtomicUsize, until: usize, dice: &
             tokio::time::sleep(Duration::from_millis(5 + chaos.below(20))).await;
             cable.set(Fault::Clear);
             tokio::time::sleep(Duration::from_millis(chaos.below(200))).await;
+            if !killed && calls.load(Relaxed) > usize::midpoint(begun, until) {
+                killed = true;
+                torn.kill();
+            }
         }
     };
     let seeds: Vec<u64> = (0..BUYERS).map(|_| dice.below(u64::MAX)).collect();
@@ -120,6 +122,22 @@ async fn asked_again(line: &Line, kept: &Kept) {
     other["variables"]["input"]["amount"] = "1.00".into();
     let (refused, _) = insist(line, &kept.key, &other).await;
     assert_eq!(told(&refused)["userErrors"][0]["code"], "IDEMPOTENCY_CONFLICT", "{refused}");
+}
+
+/// Two requests under one key at the same time: one is answered, and the other is refused.
+async fn two_bodies_at_once(torn: &Torn, dice: &mut Dice) {
+    let lines = torn.lines().await;
+    for _ in 0..times(20, 200) {
+        let (key, buyer) = (fresh_key(), usize::try_from(dice.below(4)).unwrap());
+        let bodies = [1, 2].map(|step| torn.bid(buyer, 1_000_000 + dice.amount(1_000_000) + step));
+        let told = join_all(bodies.iter().map(|body| insist(&lines[buyer], &key, body))).await;
+        let conflicts = told.iter().filter(|(text, _)| told_code(text) == "IDEMPOTENCY_CONFLICT").count();
+        assert_eq!(conflicts, 1, "{told:?}");
+    }
+}
+
+fn told_code(text: &str) -> Value {
+    told(text)["userErrors"][0]["code"].clone()
 }
 
 async fn one_effect_each(torn: &Torn, kept: &[Kept]) {

@@ -6,12 +6,16 @@ mod cable;
 mod clock_steps;
 mod frozen;
 mod histories;
+mod hold;
+mod kills;
+mod late;
 mod line;
 mod linear;
 mod lost_replies;
 mod partitions;
 mod saga;
 mod saga_steps;
+mod saga_stored;
 mod torn;
 
 /// How often a check runs: the second number in the long lane.

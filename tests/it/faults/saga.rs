@@ -10,16 +10,17 @@ use kernel::{Instant, Money};
 use wire::v1::{AuctionEventKind as Kind, BidOrigin, BiddingTerms, IncrementStep};
 
 use super::{
-    saga_steps::{BIDDERS, Step, Stored, World, code},
+    saga_steps::{World, code},
+    saga_stored::{BIDDERS, Broken, NEWS, Packed, Step},
     times,
 };
 
 /// What one worker is about.
 type Task = Option<(Step, Stage)>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It has read what it needs.
+    /// It has read what makes it try.
     Begun,
     /// Its transaction is committed; nobody has been told.
     Committed,
@@ -35,30 +36,62 @@ struct Node {
     defaults: u32,
 }
 
-/// What tells two states apart: the lot and the book follow from what is stored.
-type Key = (Stored, i64, [Task; 2], u32, u32);
-
 impl Node {
-    fn key(&self) -> Key {
-        let mut tasks = self.tasks;
+    /// What tells two states apart: the lot and the book follow from what is stored.
+    fn key(&self) -> u128 {
+        let mut packed = Packed::default();
+        self.world.stored.pack(&mut packed);
+        let number = |(step, stage): (Step, Stage)| 1 + 2 * step.number() + usize::from(stage == Stage::Committed);
+        let mut tasks = self.tasks.map(|task| task.map_or(0, number));
         // The workers are alike.
         tasks.sort_unstable();
-        (self.world.stored.clone(), self.world.lot.state.seq, tasks, self.crashes, self.defaults)
+        for task in tasks {
+            packed.put(task, 6);
+        }
+        packed.put(self.crashes, 2);
+        packed.put(self.defaults, 2);
+        packed.0
     }
 
     /// Every step that somebody may begin now.
     fn steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         for bidder in 0..BIDDERS {
-            steps.extend([0, 1].map(|person| Step::Confirm(bidder, person)));
+            // The confirmers are alike: the first one is the one, whoever comes second the other.
+            let is_first = self.world.stored.awards[bidder].is_some_and(|award| award.1.is_none());
+            steps.push(Step::Confirm(bidder, usize::from(!is_first)));
             steps.extend([Step::Register(bidder), Step::Settle(bidder)]);
             if self.defaults > 0 {
                 steps.push(Step::DeclareDefault(bidder));
             }
         }
-        steps.extend(self.world.stored.outbox.iter().map(|(event, consumer)| Step::Deliver(*event, *consumer)));
+        steps.extend((0..NEWS).map(Step::Deliver));
         steps.retain(|step| self.world.may(*step));
         steps
+    }
+
+    /// What is read beforehand is read; all that the first ones here read they read under the locks of their transaction.
+    fn begin(&mut self, worker: usize, step: Step) -> Result<(), String> {
+        match step {
+            Step::Confirm(..) | Step::Register(_) => return self.commit(step),
+            Step::Deliver(number) if self.world.broken == Some(Broken::AcknowledgesFirst) => {
+                self.world.stored.outbox.take(number);
+            }
+            // It is acknowledged after its transaction. Until then it may be delivered once more.
+            Step::Deliver(_) => {
+                self.tasks[worker] = Some((step, Stage::Committed));
+                return self.commit(step);
+            }
+            Step::DeclareDefault(_) => self.defaults -= 1,
+            Step::PassOn(_) | Step::Settle(_) => {}
+        }
+        self.tasks[worker] = Some((step, Stage::Begun));
+        Ok(())
+    }
+
+    fn commit(&mut self, step: Step) -> Result<(), String> {
+        self.world.commit(step)?;
+        self.world.check()
     }
 
     /// What may come next, by one worker.
@@ -67,14 +100,7 @@ impl Node {
         let Some((step, stage)) = self.tasks[worker] else {
             for step in self.steps() {
                 let mut node = self.clone();
-                if matches!(step, Step::Confirm(..) | Step::Register(_)) {
-                    // All that these read they read under the lock of their one row.
-                    node.world.commit(step)?;
-                    next.push(node);
-                    continue;
-                }
-                node.tasks[worker] = Some((step, Stage::Begun));
-                node.defaults -= u32::from(matches!(step, Step::DeclareDefault(_)));
+                node.begin(worker, step)?;
                 next.push(node);
             }
             return Ok(next);
@@ -82,10 +108,9 @@ impl Node {
         let mut on = self.clone();
         match stage {
             Stage::Begun => {
-                on.world.commit(step)?;
-                // A delivery is acknowledged after its transaction; a default goes on where the ledger ended the deal in it.
+                on.commit(step)?;
+                // A default goes on where the ledger ended the deal in it.
                 on.tasks[worker] = match step {
-                    Step::Deliver(..) => Some((step, Stage::Committed)),
                     Step::DeclareDefault(bidder) if on.world.may(Step::PassOn(bidder)) => {
                         Some((Step::PassOn(bidder), Stage::Begun))
                     }
@@ -93,10 +118,10 @@ impl Node {
                 };
             }
             Stage::Committed => {
-                if let Step::Deliver(event, consumer) = step
-                    && on.world.stored.inbox.contains(&(event, consumer))
+                if let Step::Deliver(number) = step
+                    && on.world.stored.inbox.has(number)
                 {
-                    on.world.stored.outbox.remove(&(event, consumer));
+                    on.world.stored.outbox.take(number);
                 }
                 on.tasks[worker] = None;
             }
@@ -136,16 +161,17 @@ fn sold() -> Lot {
     lot
 }
 
-/// Every state that can be reached; the first that must not be ends it.
-fn explore(crashes: u32, defaults: u32) -> Result<(usize, usize), String> {
-    let first = Node { world: World::sold(sold()), tasks: [None; 2], crashes, defaults };
-    let mut seen: HashSet<Key> = HashSet::from([first.key()]);
+/// Every state that can be reached, each once; the first that must not be ends it. How many, and how many are ends.
+fn explore((crashes, defaults): (u32, u32), broken: Option<Broken>) -> Result<(usize, usize), String> {
+    let first = Node { world: World::sold(sold(), broken), tasks: [None; 2], crashes, defaults };
+    first.world.check()?;
+    let mut seen: HashSet<u128> = HashSet::from([first.key()]);
     let mut open = vec![first];
     let mut ends = 0;
     while let Some(node) = open.pop() {
-        node.world.check()?;
         let mut on = false;
-        for worker in 0..2 {
+        let workers = if node.tasks[0] == node.tasks[1] { 1 } else { 2 };
+        for worker in 0..workers {
             for next in node.next(worker)? {
                 on = true;
                 if seen.insert(next.key()) {
@@ -163,11 +189,27 @@ fn explore(crashes: u32, defaults: u32) -> Result<(usize, usize), String> {
 
 #[test]
 fn every_interleaving_settles_once() {
-    // Two crashes and a default of every bidder take long: all of that in the long lane.
-    for (crashes, defaults) in [(0, 1), (times(1, 2), times(1, 3))] {
-        let (crashes, defaults) = (u32::try_from(crashes).unwrap(), u32::try_from(defaults).unwrap());
-        let (states, ends) = explore(crashes, defaults).unwrap_or_else(|flaw| panic!("{crashes} crashes: {flaw}"));
+    // Of the whole, 2,316,699 states, only in the long lane.
+    let (crashes, defaults) = if times(0, 1) == 1 { (2, 3) } else { (2, 1) };
+    for (crashes, defaults) in [(0, 1), (1, 2), (crashes, defaults)] {
+        let explored = explore((crashes, defaults), None);
+        let (states, ends) = explored.unwrap_or_else(|flaw| panic!("{crashes} crashes: {flaw}"));
         eprintln!("{crashes} crashes, {defaults} defaults: {states} states, {ends} ends");
         assert!(ends > 1);
+    }
+}
+
+#[test]
+fn whatever_is_broken_is_found() {
+    for (broken, expected) in [
+        (Broken::SettlesTwice, "TransferExists"),
+        (Broken::TakesTwice, ""),
+        (Broken::PassesOnEarly, "default"),
+        (Broken::FreesDefaulters, "no deposit on hold"),
+        (Broken::AcknowledgesFirst, "neither settled nor unsold"),
+    ] {
+        let flaw = explore((1, 1), Some(broken)).expect_err("a broken step was not found");
+        eprintln!("{broken:?}: {flaw}");
+        assert!(flaw.contains(expected), "{broken:?}: {flaw}");
     }
 }

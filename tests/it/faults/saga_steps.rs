@@ -1,7 +1,7 @@
 //! The steps of the way from an award to its settlement, each as its service takes it: what it reads beforehand, and what
 //! its one transaction does. The rules are the services' own: the engine, the legal moves of awards and deals, the book.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use auction::engine::{Command, Lot};
 use kernel::{Id, Money};
@@ -11,7 +11,8 @@ use wire::{
     v1::{AccountKind, AuctionEventKind as Kind, AwardStatus, BiddingStatus, DealStatus, DepositStatus},
 };
 
-pub const BIDDERS: usize = 3;
+use super::saga_stored::{BIDDERS, Broken, Consumer, Event, Few, NEWS, Step, Stored, news};
+
 const DEPOSIT: Money = Money(20);
 const FEE: Money = Money(5);
 const MEANS: Money = Money(500);
@@ -21,55 +22,13 @@ const TRANSFEROR: usize = 2 * BIDDERS;
 const FEES: usize = TRANSFEROR + 1;
 const BANK: usize = FEES + 1;
 
-/// Everything that is stored, in all services. An award, its deal and its deposit go by their bidder's number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Stored {
-    /// Awards in the order of their making, with their first confirmer.
-    pub awards: Vec<(usize, AwardStatus, Option<usize>)>,
-    pub deals: BTreeMap<usize, DealStatus>,
-    pub deposits: [DepositStatus; BIDDERS],
-    pub settled: Vec<usize>,
-    /// Events not yet known to be delivered.
-    pub outbox: BTreeSet<(Event, Consumer)>,
-    /// What each consumer has taken.
-    pub inbox: BTreeSet<(Event, Consumer)>,
-    /// Defaults that the contract service has heard of.
-    pub defaults: BTreeSet<usize>,
-    /// How the ledger ended each deal: settled, or in default.
-    pub ends: BTreeMap<usize, bool>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Event {
-    AwardConfirmed(usize),
-    AwardDefaulted(usize, bool),
-    DealSettled(usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Consumer {
-    Contract,
-    Ledger,
-}
-
-/// What somebody asks for, or what is delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Step {
-    Confirm(usize, usize),
-    Register(usize),
-    DeclareDefault(usize),
-    /// The second half of a default, once the ledger has ended the deal in it.
-    PassOn(usize),
-    Settle(usize),
-    Deliver(Event, Consumer),
-}
-
 /// The lot, the book, and what is stored beside them.
 #[derive(Clone)]
 pub struct World {
-    pub lot: Lot,
-    pub book: Book,
+    pub lot: Rc<Lot>,
+    book: Rc<Book>,
     pub stored: Stored,
+    pub broken: Option<Broken>,
 }
 
 /// Ids derive from this one and a name.
@@ -91,7 +50,7 @@ pub fn code(bidder: usize) -> String {
 
 impl World {
     /// A lot that was just sold to the best of three bidders, each with its deposit on hold.
-    pub fn sold(lot: Lot) -> World {
+    pub fn sold(lot: Lot, broken: Option<Broken>) -> World {
         let kind = |index: usize| match index {
             BANK => (AccountKind::Bank, Money(-MEANS.0 * 3)),
             FEES => (AccountKind::Fees, Money::ZERO),
@@ -108,51 +67,50 @@ impl World {
             let movement = Movement { debit: account(bidder), credit: account(TRANSFEROR), amount: DEPOSIT };
             book.hold(transfer("hold", bidder), movement).unwrap();
         }
-        let stored = Stored {
-            awards: vec![(leader(&lot), AwardStatus::Proposed, None)],
-            deals: BTreeMap::new(),
+        let mut stored = Stored {
+            awards: [None; BIDDERS],
+            deals: [None; BIDDERS],
             deposits: [DepositStatus::Held; BIDDERS],
-            settled: Vec::new(),
-            outbox: BTreeSet::new(),
-            inbox: BTreeSet::new(),
-            defaults: BTreeSet::new(),
-            ends: BTreeMap::new(),
+            settled: [0; BIDDERS],
+            outbox: Few::default(),
+            inbox: Few::default(),
+            defaults: Few::default(),
+            ends: [None; BIDDERS],
         };
-        World { lot, book, stored }
+        stored.awards[leader(&lot)] = Some((AwardStatus::Proposed, None));
+        World { lot: Rc::new(lot), book: Rc::new(book), stored, broken }
     }
 
     /// What the step's caller, or its service before the transaction, sees: whether the step is worth trying.
     pub fn may(&self, step: Step) -> bool {
         let stored = &self.stored;
         match step {
-            Step::Confirm(bidder, person) => stored.award(bidder).is_some_and(|(_, status, first)| {
+            Step::Confirm(bidder, person) => stored.awards[bidder].is_some_and(|(status, first)| {
                 status != AwardStatus::Confirmed && status != AwardStatus::Defaulted && first != Some(person)
             }),
-            Step::Register(bidder) => stored.deals.get(&bidder) == Some(&DealStatus::Drafted),
+            Step::Register(bidder) => stored.deals[bidder] == Some(DealStatus::Drafted),
             Step::DeclareDefault(bidder) => {
-                let confirmed = stored
-                    .award(bidder)
-                    .is_some_and(|award| auction::next_of_award(award.1).contains(&AwardStatus::Defaulted));
-                confirmed && stored.ends.get(&bidder) != Some(&true)
+                let may_default =
+                    |award: (AwardStatus, _)| auction::next_of_award(award.0).contains(&AwardStatus::Defaulted);
+                stored.awards[bidder].is_some_and(may_default) && stored.ends[bidder] != Some(true)
             }
-            Step::PassOn(bidder) => stored.ends.get(&bidder) == Some(&false),
-            Step::Settle(bidder) => stored.deals.get(&bidder) == Some(&DealStatus::Registered),
-            Step::Deliver(event, consumer) => {
-                stored.outbox.contains(&(event, consumer)) && (self.takes(event, consumer))
-            }
+            Step::PassOn(bidder) => stored.ends[bidder] == Some(false) || self.broken == Some(Broken::PassesOnEarly),
+            Step::Settle(bidder) => stored.deals[bidder] == Some(DealStatus::Registered),
+            Step::Deliver(number) => stored.outbox.has(number) && self.takes(number),
         }
     }
 
-    /// Whether a consumer can take an event yet; otherwise it comes again.
-    fn takes(&self, event: Event, consumer: Consumer) -> bool {
+    /// Whether a consumer can take news yet; otherwise they come again.
+    fn takes(&self, number: usize) -> bool {
         let deals = &self.stored.deals;
-        match (event, consumer) {
+        match news(number) {
             (Event::AwardConfirmed(bidder), Consumer::Contract) => {
-                let other = |deal: (&usize, &DealStatus)| *deal.0 != bidder && *deal.1 != DealStatus::Cancelled;
-                !deals.iter().any(other) || self.stored.defaults.contains(&bidder)
+                let stands = |deal: &Option<DealStatus>| deal.is_some_and(|deal| deal != DealStatus::Cancelled);
+                let others = (0..BIDDERS).filter(|other| *other != bidder && stands(&deals[*other])).count();
+                others == 0 || self.stored.defaults.has(bidder)
             }
             (Event::DealSettled(bidder), Consumer::Contract) => {
-                deals.get(&bidder).is_some_and(|status| *status != DealStatus::Drafted)
+                deals[bidder].is_some_and(|status| status != DealStatus::Drafted)
             }
             _ => true,
         }
@@ -164,69 +122,87 @@ impl World {
             Step::Confirm(bidder, person) => self.confirm(bidder, person),
             Step::Register(bidder) => {
                 if self.may(step) {
-                    self.stored.deals.insert(bidder, DealStatus::Registered);
+                    self.stored.deals[bidder] = Some(DealStatus::Registered);
                 }
             }
+            Step::DeclareDefault(_) if self.broken == Some(Broken::PassesOnEarly) => {}
             Step::DeclareDefault(bidder) => {
-                self.stored.ends.entry(bidder).or_insert(false);
+                self.stored.ends[bidder].get_or_insert(false);
             }
             Step::PassOn(bidder) => return self.pass_on(bidder),
             Step::Settle(bidder) => return self.settle(bidder),
-            Step::Deliver(event, consumer) => {
-                if self.takes(event, consumer) && self.stored.inbox.insert((event, consumer)) {
-                    return self.receive(event, consumer);
+            Step::Deliver(number) => {
+                let twice = self.broken == Some(Broken::TakesTwice);
+                if self.takes(number) && (self.stored.inbox.put(number) || twice) {
+                    return self.receive(news(number));
                 }
             }
         }
         Ok(())
+    }
+
+    /// An event is stored for all its consumers.
+    fn announce(&mut self, event: Event) {
+        for number in (0..NEWS).filter(|number| news(*number).0 == event) {
+            self.stored.outbox.put(number);
+        }
     }
 
     fn confirm(&mut self, bidder: usize, person: usize) {
         if !self.may(Step::Confirm(bidder, person)) {
             return;
         }
-        let Some(award) = self.stored.awards.iter_mut().find(|award| award.0 == bidder) else { return };
-        let Some(next) = auction::next_of_award(award.1).first() else { return };
-        (award.1, award.2) = (*next, award.2.or(Some(person)));
-        if award.1 == AwardStatus::Confirmed {
-            self.stored.outbox.insert((Event::AwardConfirmed(bidder), Consumer::Contract));
+        let Some((status, first)) = self.stored.awards[bidder] else { return };
+        let Some(next) = auction::next_of_award(status).first() else { return };
+        self.stored.awards[bidder] = Some((*next, first.or(Some(person))));
+        if *next == AwardStatus::Confirmed {
+            self.announce(Event::AwardConfirmed(bidder));
         }
     }
 
     /// The lot's writer decides on the lot as the fence finds it.
     fn pass_on(&mut self, bidder: usize) -> Result<(), String> {
-        let now = self.lot.state.last_at;
-        let taken = self.lot.take(&Command::PassOn { code: code(bidder) }, now);
+        let mut lot = Lot::clone(&self.lot);
+        let taken = lot.take(&Command::PassOn { code: code(bidder) }, lot.state.last_at);
         let Some(event) = taken.events.first() else { return Ok(()) };
-        let award = self.stored.awards.iter_mut().find(|award| award.0 == bidder).ok_or("no award")?;
-        if award.1 == AwardStatus::Defaulted {
+        let award = self.stored.awards[bidder].as_mut().ok_or("no award")?;
+        if award.0 == AwardStatus::Defaulted {
             return Err("the lot passed on twice from one award".into());
         }
-        award.1 = AwardStatus::Defaulted;
+        award.0 = AwardStatus::Defaulted;
         let passed_on = event.kind() == Kind::PassedOn;
         if passed_on {
-            self.stored.awards.push((leader(&self.lot), AwardStatus::Proposed, None));
+            self.stored.awards[leader(&lot)] = Some((AwardStatus::Proposed, None));
         }
-        let news = Event::AwardDefaulted(bidder, passed_on);
-        self.stored.outbox.extend([(news, Consumer::Contract), (news, Consumer::Ledger)]);
+        self.lot = Rc::new(lot);
+        self.announce(Event::AwardDefaulted(bidder, passed_on));
         Ok(())
     }
 
+    /// Whether the ledger finds, under its locks, that nothing is left to settle.
+    fn ended(&mut self, bidder: usize) -> bool {
+        let stored = &mut self.stored;
+        let forfeited = stored.deposits[bidder] == DepositStatus::Forfeited;
+        let sold = stored.settled != [0; BIDDERS];
+        sold || forfeited || !*stored.ends[bidder].get_or_insert(true)
+    }
+
     fn settle(&mut self, bidder: usize) -> Result<(), String> {
-        let forfeited = self.stored.deposits[bidder] == DepositStatus::Forfeited;
-        if !self.stored.settled.is_empty() || forfeited || !*self.stored.ends.entry(bidder).or_insert(true) {
+        if self.ended(bidder) && self.broken != Some(Broken::SettlesTwice) {
             return Ok(());
         }
         let standing = self.lot.state.bidders.get(&code(bidder)).and_then(|bidder| bidder.standing.as_ref());
         let price = standing.ok_or("no bid")?.amount;
+        let (book, stored) = (Rc::make_mut(&mut self.book), &mut self.stored);
         let mut applied = Money::ZERO;
-        for (other, status) in self.stored.deposits.iter_mut().enumerate() {
-            if *status != DepositStatus::Held || self.stored.ends.get(&other) == Some(&false) {
+        for (other, status) in stored.deposits.iter_mut().enumerate() {
+            let in_default = stored.ends[other] == Some(false) && self.broken != Some(Broken::FreesDefaulters);
+            if *status != DepositStatus::Held || in_default {
                 continue;
             }
             let resolved = match other == bidder {
-                true => self.book.post(transfer("hold", other), DEPOSIT),
-                false => self.book.void(transfer("hold", other)),
+                true => book.post(transfer("hold", other), DEPOSIT),
+                false => book.void(transfer("hold", other)),
             };
             resolved.map_err(|refused| format!("settling {bidder}: {refused:?}"))?;
             *status = if other == bidder { DepositStatus::Applied } else { DepositStatus::Released };
@@ -235,24 +211,24 @@ impl World {
         let rest = Movement { debit: account(bidder), credit: account(TRANSFEROR), amount: Money(price.0 - applied.0) };
         let fee = Movement { debit: account(TRANSFEROR), credit: account(FEES), amount: FEE };
         for (name, movement) in [("price", rest), ("fee", fee)] {
-            self.book.transact(transfer(name, bidder), movement).map_err(|refused| format!("{name}: {refused:?}"))?;
+            book.transact(transfer(name, bidder), movement).map_err(|refused| format!("{name}: {refused:?}"))?;
         }
-        self.stored.settled.push(bidder);
-        self.stored.outbox.insert((Event::DealSettled(bidder), Consumer::Contract));
+        stored.settled[bidder] += 1;
+        self.announce(Event::DealSettled(bidder));
         Ok(())
     }
 
-    fn receive(&mut self, event: Event, consumer: Consumer) -> Result<(), String> {
+    fn receive(&mut self, (event, consumer): (Event, Consumer)) -> Result<(), String> {
         let stored = &mut self.stored;
         match (event, consumer) {
             (Event::AwardConfirmed(bidder), _) => {
-                if !stored.defaults.contains(&bidder) {
-                    stored.deals.entry(bidder).or_insert(DealStatus::Drafted);
+                if !stored.defaults.has(bidder) {
+                    stored.deals[bidder].get_or_insert(DealStatus::Drafted);
                 }
             }
             (Event::AwardDefaulted(bidder, _), Consumer::Contract) => {
-                stored.defaults.insert(bidder);
-                let Some(deal) = stored.deals.get_mut(&bidder) else { return Ok(()) };
+                stored.defaults.put(bidder);
+                let Some(deal) = stored.deals[bidder].as_mut() else { return Ok(()) };
                 match contract::next_of_deal(*deal).contains(&DealStatus::Cancelled) {
                     true => *deal = DealStatus::Cancelled,
                     false => return Err("a default of a deal that was settled".into()),
@@ -260,7 +236,7 @@ impl World {
             }
             (Event::AwardDefaulted(bidder, passed_on), Consumer::Ledger) => return self.forfeit(bidder, passed_on),
             (Event::DealSettled(bidder), _) => {
-                let deal = stored.deals.get_mut(&bidder).ok_or("a settled deal is not there")?;
+                let deal = stored.deals[bidder].as_mut().ok_or("a settled deal is not there")?;
                 match contract::next_of_deal(*deal).contains(&DealStatus::Settled) {
                     true => *deal = DealStatus::Settled,
                     false => return Err("a settlement of a deal that was cancelled".into()),
@@ -271,11 +247,11 @@ impl World {
     }
 
     fn forfeit(&mut self, bidder: usize, passed_on: bool) -> Result<(), String> {
-        let stored = &mut self.stored;
+        let (book, stored) = (Rc::make_mut(&mut self.book), &mut self.stored);
         match stored.deposits[bidder] {
             DepositStatus::Held => {
                 let into = account(BIDDERS + bidder);
-                let diverted = self.book.divert(transfer("hold", bidder), transfer("forfeit", bidder), into);
+                let diverted = book.divert(transfer("hold", bidder), transfer("forfeit", bidder), into);
                 diverted.map_err(|refused| format!("forfeiting {bidder}: {refused:?}"))?;
                 stored.deposits[bidder] = DepositStatus::Forfeited;
             }
@@ -283,9 +259,9 @@ impl World {
             _ => return Err("a default finds no deposit on hold".into()),
         }
         for (other, status) in stored.deposits.iter_mut().enumerate() {
-            let in_default = stored.ends.get(&other) == Some(&false);
+            let in_default = stored.ends[other] == Some(false);
             if !passed_on && *status == DepositStatus::Held && !in_default {
-                self.book.void(transfer("hold", other)).map_err(|refused| format!("releasing {other}: {refused:?}"))?;
+                book.void(transfer("hold", other)).map_err(|refused| format!("releasing {other}: {refused:?}"))?;
                 *status = DepositStatus::Released;
             }
         }
@@ -295,12 +271,12 @@ impl World {
     /// What must hold at every instant, whatever was begun.
     pub fn check(&self) -> Result<(), String> {
         let stored = &self.stored;
-        let standing = stored.awards.iter().filter(|award| award.1 != AwardStatus::Defaulted).count();
+        let standing = stored.awards.iter().flatten().filter(|award| award.0 != AwardStatus::Defaulted).count();
         let unsold = self.lot.status() == BiddingStatus::Unsold;
         if standing != usize::from(!unsold) {
             return Err(format!("{standing} awards stand"));
         }
-        if stored.settled.len() > 1 {
+        if stored.settled.iter().sum::<i32>() > 1 {
             return Err("settled twice".into());
         }
         let sum: i64 = self.book.accounts().map(|(_, account)| account.balance.0).sum();
@@ -319,19 +295,13 @@ impl World {
         if stored.deposits.contains(&DepositStatus::Held) {
             return Err(format!("a deposit is still on hold: {stored:?}"));
         }
-        let defaulted = |bidder: &usize| stored.award(*bidder).is_some_and(|award| award.1 == AwardStatus::Defaulted);
-        match stored.settled.first() {
+        let defaulted = |bidder: usize| stored.awards[bidder].is_some_and(|award| award.0 == AwardStatus::Defaulted);
+        match stored.settled.iter().position(|times| *times > 0) {
             Some(bidder) if defaulted(bidder) => Err("a defaulter paid".into()),
             Some(_) => Ok(()),
             None if self.lot.status() == BiddingStatus::Unsold => Ok(()),
             None => Err(format!("neither settled nor unsold: {stored:?}")),
         }
-    }
-}
-
-impl Stored {
-    pub fn award(&self, bidder: usize) -> Option<(usize, AwardStatus, Option<usize>)> {
-        self.awards.iter().find(|award| award.0 == bidder).copied()
     }
 }
 

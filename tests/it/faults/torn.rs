@@ -1,7 +1,10 @@
 //! An exchange whose lines can be cut: between callers and the gateway, the gateway and the auction, the auction and its
 //! database.
 
-use std::time::{Duration, Instant as Moment};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant as Moment},
+};
 
 use exchange_tests::{Exchange, Lane};
 use kernel::Money;
@@ -15,7 +18,7 @@ use crate::market::{FLOOR, INCREMENT, Market};
 
 /// The roles in processes of their own, with a lot in its free period.
 pub struct Torn {
-    pub exchange: Exchange,
+    exchange: Mutex<Exchange>,
     pub market: Market,
     pub session: String,
     /// Between callers and the gateway.
@@ -49,7 +52,12 @@ impl Torn {
             market.eligible(buyer, &listing).await;
         }
         let session = market.bidding(&listing).await;
-        Some(Torn { exchange, market, session, outer, inner, database })
+        Some(Torn { exchange: Mutex::new(exchange), market, session, outer, inner, database })
+    }
+
+    /// Kills the auction's process, whatever it is about, and starts it again.
+    pub fn kill(&self) {
+        tokio::task::block_in_place(|| self.exchange.lock().unwrap().kill_and_restart("auction"));
     }
 
     /// A line of each buyer through the outer cable, good for some minutes.

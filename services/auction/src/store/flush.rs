@@ -54,14 +54,29 @@ pub enum Flushed {
 }
 
 impl Round<'_> {
-    /// Writes the round. An error means that the outcome is unknown.
-    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model]) -> Result<Flushed> {
+    /// Writes the round, in the transaction that holds the lot or in one of its own. An error means that the outcome is
+    /// unknown.
+    pub async fn flush(
+        self,
+        cx: &Context,
+        bidders: &[bidder::Model],
+        held: Option<DatabaseTransaction>,
+    ) -> Result<Flushed> {
         let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
         let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
         if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
-            return self.flush_postgres(cx).await;
+            let Some(tx) = held else { return self.flush_postgres(cx, cx.db.write()).await };
+            let flushed = self.flush_postgres(cx, &tx).await?;
+            match flushed {
+                Flushed::Done => tx.commit().await?,
+                Flushed::Fenced => tx.rollback().await?,
+            }
+            return Ok(flushed);
         }
-        let tx = cx.db.begin().await?;
+        let tx = match held {
+            Some(tx) => tx,
+            None => cx.db.begin().await?,
+        };
         if !self.fence(&tx, cx).await? {
             tx.rollback().await?;
             return Ok(Flushed::Fenced);
@@ -115,7 +130,7 @@ impl Round<'_> {
 
     /// One statement, one round trip: the fence with the clock check, the events and the keyed replies.
     /// The text never changes, so it is prepared once whatever the size of the round.
-    async fn flush_postgres(self, cx: &Context) -> Result<Flushed> {
+    async fn flush_postgres(self, cx: &Context, db: &impl ConnectionTrait) -> Result<Flushed> {
         let row = self.after;
         let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![
@@ -136,7 +151,7 @@ impl Round<'_> {
             kept.replies.into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
-        let fenced = match cx.db.write().query_one_raw(statement).await {
+        let fenced = match db.query_one_raw(statement).await {
             // A key was taken meanwhile, on another lot: the statement did nothing at all.
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 return Ok(Flushed::Fenced);

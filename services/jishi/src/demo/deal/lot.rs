@@ -39,12 +39,6 @@ impl OpenLot {
         &self.session_id
     }
 
-    /// The listing.
-    #[must_use]
-    pub fn listing_id(&self) -> &str {
-        &self.offer.listing_id
-    }
-
     /// The least first bid.
     #[must_use]
     pub fn floor(&self) -> Money {
@@ -55,27 +49,6 @@ impl OpenLot {
     #[must_use]
     pub fn increment(&self) -> Money {
         self.offer.increment
-    }
-
-    /// Lets time pass until the session is over, and returns the award.
-    pub async fn close(&self, stage: &Stage<'_>) -> Result<Value> {
-        for status in ["TIMED", "SOLD"] {
-            let ends_at = self.session().await?.instant_at("/closesAt")?;
-            stage.wait_until(ends_at, "本期届满", "the end of the period").await?;
-            stage.until("the lot to move on", || self.in_status(status)).await?;
-        }
-        let query = "query Award($id: ID!) { award(listingId: $id) { id status price winnerId decidedAt } }";
-        let ask = || async {
-            let read = self.parties.staff.reviewer.glance(query, json!({ "id": self.offer.listing_id })).await?;
-            Ok(Some(read.at("/award")?.clone()).filter(|award| !award.is_null()))
-        };
-        stage.until("the award of the sale", ask).await
-    }
-
-    /// The invariants of the whole ledger.
-    pub async fn trial_balance(&self) -> Result<Value> {
-        let query = "{ trialBalance { total accounts transfers held faultyAccounts } }";
-        Ok(self.parties.staff.cashier.glance(query, json!({})).await?.at("/trialBalance")?.clone())
     }
 
     async fn session(&self) -> Result<Value> {
