@@ -203,10 +203,10 @@ fn every_interleaving_settles_once() {
 fn whatever_is_broken_is_found() {
     for (broken, expected) in [
         (Broken::SettlesTwice, "TransferExists"),
-        (Broken::TakesTwice, ""),
+        (Broken::TakesTwice, "a settlement of a deal that was cancelled"),
         (Broken::PassesOnEarly, "default"),
         (Broken::FreesDefaulters, "no deposit on hold"),
-        (Broken::AcknowledgesFirst, "neither settled nor unsold"),
+        (Broken::AcknowledgesFirst, "still on hold"),
     ] {
         let flaw = explore((1, 1), Some(broken)).expect_err("a broken step was not found");
         eprintln!("{broken:?}: {flaw}");
