@@ -54,6 +54,7 @@ mod kills;
 mod live;
 mod mandates;
 mod market;
+mod modes;
 mod organizations;
 mod permissions;
 mod readme;
