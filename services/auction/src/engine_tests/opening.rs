@@ -127,6 +127,9 @@ fn whoever_makes_no_offer_in_a_round_is_out_of_the_next() {
     assert_eq!((drive.reasons(), drive.lot.state.round), (vec!["NOT_IN_THIS_ROUND"], 3));
     drive.open(&[("B01", priced(12_000)), ("B02", Offer::None), ("B03", Offer::None)], 210_000);
     assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B01", 12_000)), "the last round, at its own price");
+    let mut alone = Drive::new(rounds.clone());
+    alone.open(&[("B01", priced(30_000)), ("B02", Offer::None)], 70_000);
+    assert_eq!((alone.status(), alone.lead()), (Status::Sold, ("B01", 30_000)), "nobody is left to compete with");
     let mut silent = Drive::new(rounds);
     silent.open(&[("B01", priced(30_000)), ("B02", priced(20_000))], 70_000);
     silent.open(&[("B01", Offer::None), ("B02", priced(9_999))], 140_000);
