@@ -140,6 +140,20 @@ fn below_the_reserve_it_stays_unsold_and_the_reserve_is_told() {
 }
 
 #[test]
+fn nobody_comes_late_where_the_notice_does_not_say_so_and_nobody_twice() {
+    let admit = |code: &str| Command::Admit { code: code.into(), rank: None };
+    let mut drive = Drive::new(terms());
+    assert_eq!(drive.go(admit("B01"), 500), Err(ErrorCode::AlreadyExists));
+    assert_eq!(drive.go(admit("B05"), 1_000), Err(ErrorCode::IllegalTransition));
+    let mode = wire::v1::BiddingMode::DynamicListing.into();
+    let mut dynamic = Drive::new(BiddingTerms { mode, ..terms() });
+    dynamic.go(admit("B05"), 1_000).unwrap();
+    assert_eq!(dynamic.go(admit("B05"), 1_000), Err(ErrorCode::AlreadyExists));
+    dynamic.bid("B05", 10_000, 1_000).unwrap();
+    assert_eq!(dynamic.go(admit("B06"), 61_000), Err(ErrorCode::IllegalTransition), "not in the timed period");
+}
+
+#[test]
 fn a_pause_keeps_what_remained() {
     let pause = || Command::Pause { reason: "停电".into() };
     let mut drive = Drive::new(terms());

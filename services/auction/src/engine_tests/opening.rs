@@ -98,6 +98,20 @@ fn in_an_extra_round_nobody_offers_less_and_without_offers_the_equals_stand() {
 }
 
 #[test]
+fn there_is_one_extra_round_and_not_a_second() {
+    let rule = TieRule::ExtraRound.into();
+    let mut drive = Drive::new(BiddingTerms { tie_rule: rule, ..sealed(BiddingMode::SealedSingle) });
+    drive.open(&[("B02", priced(15_000)), ("B01", priced(15_000))], 70_000);
+    drive.open(&[("B01", priced(16_000)), ("B02", priced(16_000))], 140_000);
+    assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B01", 16_000)), "the earlier of that round");
+    let rounds = BiddingTerms { tie_rule: rule, rounds: 2, ..sealed(BiddingMode::MultiRoundSealed) };
+    let mut silent = Drive::new(rounds);
+    silent.open(&[("B02", priced(15_000)), ("B01", priced(15_000))], 70_000);
+    silent.open(&[("B02", Offer::None), ("B01", Offer::None)], 140_000);
+    assert_eq!((silent.status(), silent.lead()), (Status::Sold, ("B02", 15_000)), "they had their round");
+}
+
+#[test]
 fn equals_by_the_composite_go_on_whatever_their_prices() {
     let criterion = |name: &str, kind: CriterionKind| Criterion {
         name: name.into(),
