@@ -99,7 +99,8 @@ fn only_a_change_of_lead_may_extend() {
 #[test]
 fn after_the_inquiry_only_those_bid_who_go_on() {
     let inquiry = CloseRule::InquiryThenTimed.into();
-    let mut drive = Drive::new(BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, ..terms() });
+    let asked = BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, proxy_allowed: true, ..terms() };
+    let mut drive = Drive::new(asked);
     let on = |code: &str| Command::Continue { code: code.into() };
     assert_eq!(drive.go(on("B01"), 2_000), Err(ErrorCode::NotInInquiry));
     drive.bid("B01", 10_000, 2_000).unwrap();
@@ -109,6 +110,7 @@ fn after_the_inquiry_only_those_bid_who_go_on() {
     drive.go(on("B01"), 61_000).unwrap();
     assert_eq!(drive.go(on("B01"), 61_000), Err(ErrorCode::AlreadyAnswered));
     assert_eq!(drive.bid("B03", 11_000, 71_000), Err(ErrorCode::NotContinuing));
+    assert_eq!(drive.leave("B02", 20_000, 71_000), Err(ErrorCode::NotContinuing));
     drive.bid("B01", 11_000, 72_000).unwrap();
     assert_eq!(drive.bid("B02", 11_500, 73_000), Err(ErrorCode::NotContinuing));
     drive.pass(132_000);

@@ -97,6 +97,36 @@ fn in_an_extra_round_nobody_offers_less_and_without_offers_the_equals_stand() {
     assert_eq!((silent.status(), silent.lead(), silent.lot.state.round), (Status::Sold, ("B02", 15_000), 2));
 }
 
+/// Where each part counts as much as announced and no more, the first offer wins; were the second part twice as much
+/// worth, the second would.
+#[test]
+fn each_part_counts_as_much_as_announced() {
+    let criterion = |name: &str, kind: CriterionKind, lower_is_better| Criterion {
+        name: name.into(),
+        kind: kind.into(),
+        weight_bp: 5_000,
+        lower_is_better,
+    };
+    let price = criterion("价格", CriterionKind::Price, false);
+    let criteria = vec![price.clone(), criterion("月数", CriterionKind::Number, true)];
+    let mut drive = Drive::new(BiddingTerms { criteria, ..sealed(BiddingMode::Weighted) });
+    let offer = |fen, months: i64| Offer::Some { amount: Money(fen), values: vec![value("月数", months * 10_000)] };
+    // 50 + 50 × 5/10 = 75 against 50 × 0.4 + 50 = 70.
+    drive.open(&[("B01", offer(50_000, 10)), ("B02", offer(20_000, 5))], 70_000);
+    assert_eq!(drive.lead(), ("B01", 50_000));
+    let criteria = vec![price, criterion("团队", CriterionKind::Panel, false)];
+    let mut drive = Drive::new(BiddingTerms { criteria, ..sealed(BiddingMode::Evaluation) });
+    drive.open(&[("B01", priced(50_000)), ("B02", priced(30_000))], 70_000);
+    for (member, last) in [("P01", false), ("P02", true)] {
+        for (code, points, last) in [("B01", 50, false), ("B02", 80, last)] {
+            let points = vec![value("团队", points * 10_000)];
+            drive.go(Command::Score { member: member.into(), code: code.into(), points, last }, 71_000).unwrap();
+        }
+    }
+    // 50 + 50 × 0.5 = 75 against 50 × 0.6 + 50 × 0.8 = 70.
+    assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B01", 50_000)));
+}
+
 #[test]
 fn there_is_one_extra_round_and_not_a_second() {
     let rule = TieRule::ExtraRound.into();
