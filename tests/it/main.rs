@@ -53,6 +53,7 @@ mod import;
 mod live;
 mod mandates;
 mod market;
+mod modes;
 mod organizations;
 mod permissions;
 mod readme;

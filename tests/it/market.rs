@@ -140,6 +140,13 @@ impl Market {
         application
     }
 
+    /// The anonymous code of an applicant that may bid.
+    pub async fn code(&self, buyer: &House, application: &str) -> String {
+        let query = "query A($id: ID!) { transferApplication(id: $id) { bidderCode } }";
+        let read = buyer.person.glance(query, json!({ "id": application })).await.unwrap();
+        read.text_at("/transferApplication/bidderCode").unwrap().to_owned()
+    }
+
     /// Waits until the application stands there: the step comes as an event.
     pub async fn until_application(&self, id: &str, status: &str) {
         let query = "query A($id: ID!) { transferApplication(id: $id) { status } }";
@@ -197,6 +204,20 @@ impl Market {
             Ok(read.pointer("/award").filter(|award| !award.is_null()).cloned())
         };
         self.stage.until("award", ask).await.unwrap()
+    }
+
+    /// Every award of a listing that somebody sees.
+    pub async fn awards(&self, reader: &Person, listing: &Listed) -> Vec<Value> {
+        let query = "query W($id: ID!) { awards(listingId: $id) { id status price winnerId } }";
+        let read = reader.glance(query, json!({ "id": listing.id })).await.unwrap();
+        read["awards"].as_array().unwrap().clone()
+    }
+
+    /// Two persons confirm an award.
+    pub async fn confirmed(&self, award: &Value) {
+        for person in [&self.staff.reviewer, &self.staff.qualifier] {
+            made(person, "confirmAward", "award", json!({ "awardId": award["id"] })).await;
+        }
     }
 
     /// The deal of a confirmed award, once there; one that a default cancelled is none.

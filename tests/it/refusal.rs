@@ -26,6 +26,10 @@ const INTERNAL: [&str; 16] = [
     "RUST_BACKTRACE",
 ];
 
+/// All that a refusal tells.
+const TOLD: &str =
+    "code messageZh messageEn field rule accepted currentPrice minimumAmount closesAt serverTime depositHeld";
+
 /// What a refusal must say.
 #[derive(Clone, Copy)]
 pub struct Refusal<'a> {
@@ -56,7 +60,7 @@ impl<'a> Refusal<'a> {
 pub async fn tried(person: &Person, verb: &str, input: Value) -> Value {
     let (first, rest) = verb.split_at(1);
     let query = format!(
-        "mutation($input: {}{rest}Input!) {{ {verb}(input: $input) {{ userErrors {{ code messageZh messageEn field rule accepted }} }} }}",
+        "mutation($input: {}{rest}Input!) {{ {verb}(input: $input) {{ userErrors {{ {TOLD} }} }} }}",
         first.to_uppercase()
     );
     let operation = Operation { query, variables: json!({ "input": input }), key: Some(fresh_key()) };

@@ -157,9 +157,9 @@ pub async fn open(auctions: &Auctions, id: BiddingSessionId) -> Result<()> {
         if let Command::Open { code, .. } = &command
             && !lot.state.bidders.contains_key(code)
         {
-            // Under seal nobody's preemption rank counts: no offer was there to be matched.
-            let admit = Command::Admit { code: code.clone(), rank: None };
-            go_on(direct(&hall, admit).await?)?;
+            // Under seal there is no offer to be matched; what was best may be offered to a holder afterwards.
+            let rank = bidders.iter().find(|bidder| bidder.code == *code).and_then(|bidder| bidder.preemption_rank);
+            go_on(direct(&hall, Command::Admit { code: code.clone(), rank }).await?)?;
         }
         go_on(direct(&hall, command).await?)?;
     }

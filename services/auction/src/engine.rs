@@ -123,6 +123,7 @@ impl Lot {
                 self.open_envelope(code, commitment, (offer, *last), now)
             }
             Command::Score { member, code, points, last } => self.score(member, code, (points, *last), now),
+            Command::Dismiss { member, reason, last } => self.dismiss(member, reason, *last, now),
         };
         let field = match command {
             Command::Bid { .. } | Command::Ask { .. } => "amount",

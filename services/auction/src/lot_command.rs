@@ -110,6 +110,9 @@ pub fn fact(command: &Command) -> Option<(&'static str, Value)> {
         Command::Hammer => ("HammerFell", json!({})),
         Command::Reopen { reason } => ("LotReopened", json!({ "reason": reason })),
         Command::GiveShare { trustee, .. } => ("ShareContributed", json!({ "trustee": trustee })),
+        Command::Dismiss { member, reason, .. } => {
+            ("PanelMemberDismissed", json!({ "member": member, "reason": reason }))
+        }
         Command::Bid { code, amount, origin, paddle } => {
             let facts = json!({ "bidderCode": code, "amount": amount.to_string(),
                 "origin": origin.stored(), "paddle": paddle });

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{Actor, Call, Error, ErrorCode, Id, Idempotency, Refusal, Result};
+use kernel::{Actor, Call, Error, ErrorCode, Id, Idempotency, Refusal, Result, text};
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use tonic::Request;
 use wire::{
@@ -17,6 +18,7 @@ use crate::{
     boxes, ceremony,
     engine::{Command, Lot},
     foreign,
+    halls::Hall,
     keyed::keyed,
     lot_command::{Answer, Effect, Wish},
     opening::ten_thousandths,
@@ -30,6 +32,51 @@ use crate::{
 
 /// Most members of a panel.
 const LARGEST: usize = 15;
+
+/// A lot whose panel is at work, with its writer; nobody else changes what the panel has done until it is dropped.
+struct AtWork {
+    hall: Hall,
+    row: session::Model,
+    lot: Lot,
+    /// Without those who were dismissed.
+    panel: Vec<member::Model>,
+    turn: Option<DatabaseTransaction>,
+}
+
+impl AtWork {
+    async fn at(auctions: &Auctions, id: BiddingSessionId) -> Result<AtWork> {
+        let turn = sealed::turn(&auctions.cx, id).await?;
+        let (hall, row, lot) = ceremony::lot(auctions, id).await?;
+        let mut panel = sealed::panel(auctions.cx.db.read(), id).await?;
+        panel.retain(|member| !lot.is_dismissed(&published(member)));
+        Ok(AtWork { hall, row, lot, panel, turn })
+    }
+
+    /// Who scores: whoever has declared that nothing ties it to anybody.
+    fn scorers(&self, without: Option<&str>) -> Vec<String> {
+        let impartial = self.panel.iter().filter(|member| member.impartial == Some(true)).map(published);
+        impartial.filter(|name| Some(name.as_str()) != without).collect()
+    }
+
+    /// Whether nothing remains to be scored after this one score, if there is one.
+    fn is_done(&self, scorers: &[String], this: Option<(&str, &str)>) -> bool {
+        let offers = self.lot.state.bidders.iter().filter(|(_, bidder)| bidder.standing.is_some());
+        let scores = &self.lot.state.scores;
+        let scored = |member: &str, code: &str| {
+            this == Some((member, code)) || scores.iter().any(|score| score.member == member && score.code == code)
+        };
+        scorers.len() >= quorum(&self.lot)
+            && offers.map(|(code, _)| code).all(|code| scorers.iter().all(|of| scored(of, code)))
+    }
+
+    async fn send(self, wish: Wish, keyed: Option<Idempotency>) -> Result<Answer> {
+        let answer = send(&self.hall, wish, keyed).await?;
+        if let Some(turn) = self.turn {
+            turn.commit().await?;
+        }
+        Ok(answer)
+    }
+}
 
 fn illegal(accepted: &str) -> Error {
     let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("sessionId").by_rule("SM-5");
@@ -49,25 +96,26 @@ async fn evaluated(call: &Call, id: &str) -> Result<(session::Model, Lot)> {
     Ok((row, lot))
 }
 
-/// Appoints members. Once a score is given the panel stays as it is.
+/// Appoints members. Once a score is given the panel stays as it is, but for substitutes of dismissed members.
 pub async fn appoint(auctions: &Auctions, call: &Call, input: v1::AppointPanelInput) -> Result<v1::BiddingSession> {
     let (row, lot) = evaluated(call, &input.session_id).await?;
     permit(&call.actor, policy::APPOINT_PANEL, Of::centre(&row.centre_id.text(), "sessionId"))?;
     if lot.terms.announced.mode() != BiddingMode::Evaluation {
         return Err(Refusal::new(ErrorCode::ModeMismatch).at_field("sessionId").by_rule("SM-5").into());
     }
-    if lot.is_closed() || !lot.state.scores.is_empty() {
+    let before = sealed::panel(&call.tx, row.id).await?;
+    let most = most(&lot, &before);
+    if lot.is_closed() || most == 0 {
         return Err(illegal("SCHEDULED | FREE | OPENING | SCORING"));
     }
     let persons =
         input.person_ids.iter().map(|id| PersonId::parse(id, "personIds")).collect::<Result<BTreeSet<_>>>()?;
-    let before = sealed::panel(&call.tx, row.id).await?;
     if before.iter().any(|member| persons.iter().any(|person| person.text() == member.person_id)) {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("personIds").into());
     }
-    if persons.is_empty() || persons.len() < input.person_ids.len() || before.len() + persons.len() > LARGEST {
+    if persons.is_empty() || persons.len() < input.person_ids.len() || persons.len() > most {
         let refusal = Refusal::new(ErrorCode::InvalidInput).at_field("personIds").by_rule("SM-5");
-        return Err(refusal.accepting(format!("1–{}", LARGEST.saturating_sub(before.len()))).into());
+        return Err(refusal.accepting(format!("1–{most}")).into());
     }
     require_outsiders(auctions, &row, &persons).await?;
     let first = before.last().map_or(1, |member| member.number + 1);
@@ -80,6 +128,20 @@ pub async fn appoint(auctions: &Auctions, call: &Call, input: v1::AppointPanelIn
     sealed::appoint(&call.tx, members).await?;
     call.record("PanelAppointed", &row.id.text(), facts).await?;
     Ok(row.view(&lot, call.now))
+}
+
+/// How many may still be appointed. Whoever knows the first scores chooses nobody but the substitutes who are needed.
+fn most(lot: &Lot, panel: &[member::Model]) -> usize {
+    let here = panel.iter().filter(|member| !lot.is_dismissed(&published(member)));
+    match lot.state.scores.is_empty() && lot.state.dismissed.is_empty() {
+        true => LARGEST.saturating_sub(here.count()),
+        false => quorum(lot).saturating_sub(here.filter(|member| member.impartial != Some(false)).count()),
+    }
+}
+
+/// How many must score every offer, as announced.
+fn quorum(lot: &Lot) -> usize {
+    usize::try_from(lot.terms.announced.panel_quorum).unwrap_or_default().max(1)
 }
 
 /// Nobody scores whose own organization sells or bids.
@@ -113,7 +175,9 @@ async fn is_partial(auctions: &Auctions, row: &session::Model, actor: &Actor) ->
 /// Keeps what a member declares about itself. It is asked once.
 pub async fn declare(auctions: &Auctions, call: &Call, input: v1::DeclareImpartialityInput) -> Result<v1::PanelMember> {
     let (row, lot) = evaluated(call, &input.session_id).await?;
-    let member = own(sealed::panel(&call.tx, row.id).await?, &call.actor)?;
+    let mut panel = sealed::panel(&call.tx, row.id).await?;
+    panel.retain(|member| !lot.is_dismissed(&published(member)));
+    let member = own(panel, &call.actor)?;
     if lot.is_closed() {
         return Err(illegal("SCHEDULED | FREE | OPENING | SCORING"));
     }
@@ -153,30 +217,60 @@ async fn give(
     let id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
     // Of two members who score the last two offers at once, one must be the last.
     let _here = auctions.scoring.lock().await;
-    let turn = sealed::turn(&auctions.cx, id).await?;
-    let (hall, row, lot) = ceremony::lot(auctions, id).await?;
-    let panel = sealed::panel(auctions.cx.db.read(), id).await?;
-    let member = own(panel.clone(), actor)?;
-    if lot.status() != BiddingStatus::Scoring {
+    let work = AtWork::at(auctions, id).await?;
+    let member = own(work.panel.clone(), actor)?;
+    if work.lot.status() != BiddingStatus::Scoring {
         return Err(illegal("SCORING"));
     }
-    if member.impartial == Some(false) || is_partial(auctions, &row, actor).await? {
+    if member.impartial == Some(false) || is_partial(auctions, &work.row, actor).await? {
         return Err(conflict());
     }
-    if panel.iter().any(|member| member.impartial.is_none()) {
-        let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("sessionId").by_rule("SM-5");
-        return Err(refusal.accepting("declareImpartiality").into());
+    if work.panel.iter().any(|member| member.impartial.is_none()) {
+        return Err(illegal("declareImpartiality"));
     }
-    let points = points(&lot, &input)?;
+    let scorers = work.scorers(None);
+    if scorers.len() < quorum(&work.lot) {
+        return Err(illegal("appointPanel"));
+    }
+    let points = points(&work.lot, &input)?;
     let name = published(&member);
-    let scorers: Vec<_> = panel.iter().filter(|member| member.impartial == Some(true)).map(published).collect();
-    let last = is_last(&lot, &scorers, (&name, &input.bidder_code));
+    let last = work.is_done(&scorers, Some((&name, &input.bidder_code)));
     let command = Command::Score { member: name, code: input.bidder_code, points, last };
-    let answer = send(&hall, Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed).await?;
-    if let Some(turn) = turn {
-        turn.commit().await?;
+    work.send(Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed).await
+}
+
+/// Takes a member off the panel: one who stays silent must not keep the lot from its end.
+pub async fn dismiss(
+    auctions: &Auctions,
+    request: Request<v1::DismissPanelMemberInput>,
+) -> Result<v1::DismissPanelMemberPayload> {
+    let keyed = keyed(auctions, &request, "DismissPanelMember");
+    let (actor, input) = kernel::query(request);
+    ceremony::once(auctions, keyed.clone(), take_off(auctions, &actor, input, keyed)).await
+}
+
+async fn take_off(
+    auctions: &Auctions,
+    actor: &Actor,
+    input: v1::DismissPanelMemberInput,
+    keyed: Option<Idempotency>,
+) -> Result<Answer> {
+    actor.require_known()?;
+    let id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
+    let Some(hall) = auctions.halls.hall(id).await? else { return Err(Error::not_found("sessionId")) };
+    permit(actor, policy::DISMISS_PANEL_MEMBER, Of::centre(&hall.sides.centre_id, "sessionId"))?;
+    let reason = text(&input.reason, "reason", 2, 200)?;
+    let _here = auctions.scoring.lock().await;
+    let work = AtWork::at(auctions, id).await?;
+    if work.lot.status() != BiddingStatus::Scoring {
+        return Err(illegal("SCORING"));
     }
-    Ok(answer)
+    if !work.panel.iter().any(|member| published(member) == input.name) {
+        return Err(Error::not_found("name"));
+    }
+    let last = work.is_done(&work.scorers(Some(&input.name)), None);
+    let command = Command::Dismiss { member: input.name, reason, last };
+    work.send(Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed).await
 }
 
 /// The points by criterion, in the order of the notice.
@@ -195,13 +289,4 @@ fn points(lot: &Lot, input: &v1::ScoreOfferInput) -> Result<Vec<OfferValue>> {
         let refusal = Refusal::new(ErrorCode::InvalidInput).at_field("points").by_rule("SM-5");
         refusal.accepting(format!("{}: 0–100, ≤ 0.0001", asked.join(", "))).into()
     })
-}
-
-/// Whether nothing remains to be scored after this.
-fn is_last(lot: &Lot, scorers: &[String], this: (&str, &str)) -> bool {
-    let offers = lot.state.bidders.iter().filter(|(_, bidder)| bidder.standing.is_some());
-    let scored = |member: &str, code: &str| {
-        (member, code) == this || lot.state.scores.iter().any(|score| score.member == member && score.code == code)
-    };
-    offers.map(|(code, _)| code).all(|code| scorers.iter().all(|member| scored(member, code)))
 }

@@ -3,8 +3,8 @@
 
 use kernel::{ErrorCode, Money, Refusal, Result, rules::RuleParameter};
 use wire::v1::{
-    BiddingMode, BiddingTerms, BiddingTermsInput, CloseRule, ConversionMode, Criterion, CriterionInput, IncrementStep,
-    IncrementStepInput, PreemptionRule, SaleMethod,
+    BiddingMode, BiddingTerms, BiddingTermsInput, CloseRule, ConversionMode, Criterion, CriterionInput, CriterionKind,
+    IncrementStep, IncrementStepInput, PreemptionRule, SaleMethod,
 };
 
 use crate::terms::Terms;
@@ -80,6 +80,7 @@ pub fn announce(settled: &BiddingTermsInput, terms: &Terms, reserve_commitment: 
         tie_rule: settled.tie_rule.unwrap_or_default(),
         criteria: settled.criteria.iter().map(criterion).collect(),
         consortium_allowed: settled.consortium_allowed,
+        panel_quorum: settled.panel_quorum.unwrap_or_default(),
     }
 }
 
@@ -117,6 +118,7 @@ pub fn asked_by(terms: &BiddingTerms) -> BiddingTermsInput {
         tie_rule: some(terms.tie_rule),
         criteria: terms.criteria.iter().map(criterion).collect(),
         consortium_allowed: terms.consortium_allowed,
+        panel_quorum: some(terms.panel_quorum),
     }
 }
 
@@ -136,6 +138,9 @@ fn complete(asked: Option<&BiddingTermsInput>, notice: &Notice, figures: &Figure
     }
     if preemption == i32::from(PreemptionRule::AfterSession) {
         whole.preemption_seconds.get_or_insert(seconds(figures.usual_response));
+    }
+    if whole.criteria.iter().any(|criterion| criterion.kind == i32::from(CriterionKind::Panel)) {
+        whole.panel_quorum.get_or_insert(1);
     }
     whole
 }

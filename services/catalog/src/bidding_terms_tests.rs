@@ -305,6 +305,17 @@ fn published_weights_are_the_whole() {
     settled(&with(Evaluation, panel.clone()), &NOTICE).unwrap();
     let field = "bidding.criteria.1.kind";
     refused(&with(Weighted, panel.clone()), &NOTICE, TermsContradict, field, "PRICE | NUMBER");
+    let quorum = |quorum: Option<i32>, criteria: &[CriterionInput]| BiddingTermsInput {
+        panel_quorum: quorum,
+        ..with(Evaluation, criteria.to_vec())
+    };
+    assert_eq!(settled(&quorum(None, &panel), &NOTICE).unwrap().panel_quorum, Some(1));
+    assert_eq!(announce(&settled(&quorum(Some(3), &panel), &NOTICE).unwrap(), &NOTICE.terms, None).panel_quorum, 3);
+    for count in [0, 16] {
+        refused(&quorum(Some(count), &panel), &NOTICE, InvalidInput, "bidding.panelQuorum", "1–15");
+    }
+    let price = [criterion("报价", Price, 10_000)];
+    refused(&quorum(Some(1), &price), &NOTICE, TermsContradict, "bidding.panelQuorum", "criteria: PANEL");
     let [first, second] = <[CriterionInput; 2]>::try_from(panel).unwrap();
     let low = CriterionInput { lower_is_better: true, ..second.clone() };
     let field = "bidding.criteria.1.lowerIsBetter";

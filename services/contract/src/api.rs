@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use kernel::{Context, ErrorCode, Id, Refusal, Result, Sight, query};
 use tonic::{Request, Response, Status};
 use wire::{
@@ -41,10 +39,7 @@ impl Contracting for Contracts {
         let (actor, wanted) = query(request);
         let ids = parse::<DealId>(&wanted.ids, "ids")?;
         let listings = parse::<ListingId>(&wanted.listing_ids, "listingIds")?;
-        let mut deals = store::deals(self.cx.db.read(), &Sight::of(&actor), &ids, &listings).await?;
-        let mut open: HashSet<ListingId> = listings.into_iter().collect();
-        // A listing stands for one deal: the first of them, those cancelled come last.
-        deals.retain(|deal| open.remove(&deal.listing_id) || ids.contains(&deal.id));
+        let deals = store::deals(self.cx.db.read(), &Sight::of(&actor), &ids, &listings).await?;
         Ok(Response::new(v1::Deals { items: deals.into_iter().map(v1::Deal::from).collect() }))
     }
 

@@ -1,5 +1,7 @@
 //! Deals, contracts, signatures and registrations as rows.
 
+use std::cmp::Reverse;
+
 use kernel::{Error, Id, Instant, Money, Result, Sight};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -278,7 +280,8 @@ pub async fn next_serial(tx: &impl ConnectionTrait, point: &str, year: i32) -> R
     row.map(|row| row.serial).ok_or_else(|| Error::Internal(format!("no serial for {point} in {year}")))
 }
 
-/// The deals in sight among those wanted by id or by listing: the oldest first, the cancelled ones last.
+/// The deals in sight among those wanted by id or by listing. Of one listing the one for which it stands comes last: the
+/// oldest, unless it was cancelled.
 pub async fn deals(
     db: &impl ConnectionTrait,
     sight: &Sight,
@@ -293,7 +296,7 @@ pub async fn deals(
         .filter(wanted)
         .filter(sight.filter(&[Column::TransferorId, Column::TransfereeId], Column::CentreId));
     let mut deals = select.all(db).await?;
-    deals.sort_by_key(|deal| (deal.status == DealStatus::Cancelled, deal.created_at, deal.id));
+    deals.sort_by_key(|deal| Reverse((deal.status == DealStatus::Cancelled, deal.created_at, deal.id)));
     Ok(deals)
 }
 

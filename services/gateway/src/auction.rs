@@ -58,6 +58,22 @@ impl AuctionQuery {
         }
     }
 
+    /// Every award of a listing that the caller may see, the oldest first: an open licence has one for each licensee, and
+    /// a lot that passed on those of its defaulters too. Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
+    #[graphql(complexity = "crate::list::cost(Some(100), child_complexity)")]
+    async fn awards(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The listing's id.")] listing_id: ID,
+    ) -> Result<Vec<v1::Award>> {
+        let caller = Caller::of(ctx)?;
+        let listing_ids = valid::<ListingId>(listing_id, "listingId")?.into_iter().collect();
+        let wanted = v1::GetAwardsRequest { listing_ids, ..v1::GetAwardsRequest::default() };
+        Ok(answer(caller.clients.auction.clone().get_awards(caller.request(wanted)).await)?.items)
+    }
+
     /// What was published of a listing's sale: who acquired it, with real names. Empty before two persons have confirmed
     /// an award; an open licence has one for every licensee; after a default the one before stands too, as DEFAULTED.
     /// Errors: INVALID_ID.

@@ -1,6 +1,6 @@
 use async_graphql::{Context, ID, Object, Result};
 use wire::{
-    Caller,
+    Caller, answer,
     id::{ContractId, DealId, ListingId},
     v1,
 };
@@ -31,6 +31,23 @@ impl ContractQuery {
             (None, Some(listing)) => loaders.deal_of_listing.link(valid::<ListingId>(listing, "listingId")?).await,
             (None, None) => Ok(None),
         }
+    }
+
+    /// Every deal of a listing that the caller may see, the one that `deal` tells last: an open licence has one for each
+    /// licensee.
+    /// Errors: INVALID_ID.
+    ///
+    /// Permission: anyone.
+    #[graphql(complexity = "crate::list::cost(Some(100), child_complexity)")]
+    async fn deals(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The listing's id.")] listing_id: ID,
+    ) -> Result<Vec<v1::Deal>> {
+        let caller = Caller::of(ctx)?;
+        let listing_ids = valid::<ListingId>(listing_id, "listingId")?.into_iter().collect();
+        let wanted = v1::GetDealsRequest { listing_ids, ..v1::GetDealsRequest::default() };
+        Ok(answer(caller.clients.contracting.clone().get_deals(caller.request(wanted)).await)?.items)
     }
 
     /// One contract; null unless the caller belongs to one of its sides or is centre staff. Errors: INVALID_ID.

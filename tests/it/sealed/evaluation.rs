@@ -52,7 +52,7 @@ async fn a_panel_of_the_impartial_decides_by_published_weights(exchange: Exchang
 }
 
 /// Somebody who belongs to none of the sides.
-async fn expert(market: &Market) -> Person {
+pub async fn expert(market: &Market) -> Person {
     let login = jishi::demo::cast::fresh_login();
     let expert = Person::new(&market.stage.client, Who { zh: "专家", en: "expert" }, login, "a password of 24 letters");
     expert.sign_up("评审专家").await.unwrap();

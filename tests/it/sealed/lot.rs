@@ -2,6 +2,7 @@
 //! machines of their own.
 
 use exchange_tests::Exchange;
+use futures::future::join_all;
 use jishi::demo::{
     Fields,
     cast::House,
@@ -10,7 +11,10 @@ use jishi::demo::{
 use kernel::Instant;
 use serde_json::{Value, json};
 
-use super::super::market::{Listed, Market, made};
+use super::super::{
+    market::{Listed, Market, made},
+    refusal::with,
+};
 
 pub const TRUSTEES: [&str; 3] = ["公证处", "高校", "交易中心"];
 
@@ -65,6 +69,8 @@ pub struct SealedLot<'a> {
     pub session: String,
     pub starts_at: Instant,
     pub trustees: Trustees,
+    /// The same three for the rounds after the first, whose keys are others.
+    pub later: Vec<Trustees>,
     /// The codes of the market's first buyers, who may bid.
     pub codes: Vec<String>,
 }
@@ -76,26 +82,49 @@ impl<'a> SealedLot<'a> {
         bidders: usize,
         bidding: Value,
     ) -> SealedLot<'a> {
+        Self::of((exchange, market), &market.buyers[..bidders], (&[], bidding)).await
+    }
+
+    /// The same, where the last of them holds a preemption right.
+    pub async fn with_holder(
+        (exchange, market): (&'a Exchange, &'a Market),
+        bidders: usize,
+        bidding: Value,
+    ) -> SealedLot<'a> {
+        let (holder, others) = market.buyers[..bidders].split_last().unwrap();
+        Self::of((exchange, market), others, (&[holder], bidding)).await
+    }
+
+    async fn of(
+        (exchange, market): (&'a Exchange, &'a Market),
+        plain: &[House],
+        (holders, bidding): (&[&House], Value),
+    ) -> SealedLot<'a> {
         let mut draft = market.draft();
+        let more = bidding["rounds"].as_u64().unwrap_or(1) - 1 + u64::from(bidding["tieRule"] == "EXTRA_ROUND");
         draft["bidding"] = bidding;
         let listing = market.disclosed(draft).await;
         let mut codes = Vec::new();
-        for buyer in market.buyers.iter().take(bidders) {
+        for buyer in plain {
             let application = market.eligible(buyer, &listing).await;
-            let query = "query A($id: ID!) { transferApplication(id: $id) { bidderCode } }";
-            let read = buyer.person.glance(query, json!({ "id": application })).await.unwrap();
-            codes.push(read.text_at("/transferApplication/bidderCode").unwrap().to_owned());
+            codes.push(market.code(buyer, &application).await);
+        }
+        for buyer in holders {
+            let application = market.holder(buyer, &listing).await;
+            codes.push(market.code(buyer, &application).await);
         }
         market.pass(listing.ends_at).await;
         let trustees = Trustees::meet(exchange);
+        let later: Vec<Trustees> = (0..more).map(|_| Trustees::meet(exchange)).collect();
+        let dealt: Vec<&Value> = [&trustees].into_iter().chain(&later).map(|trustees| &trustees.dealt).collect();
         let starts_at = listing.ends_at.plus_seconds(3_600);
         let input = json!({
-            "listingId": listing.id, "startsAt": starts_at.to_string(), "sealedKeys": [trustees.dealt],
+            "listingId": listing.id, "startsAt": starts_at.to_string(), "sealedKeys": dealt,
         });
         let session = made(&market.staff.qualifier, "scheduleBidding", "biddingSession", input).await;
         market.until_listing(&listing, "BIDDING").await;
         let session = session.text_at("/id").unwrap().to_owned();
-        SealedLot { exchange, market, listing, session, starts_at, trustees, codes }
+        SealedLot { exchange, market, listing, session, starts_at, trustees, later, codes }
     }
 
     /// Reaches the time in which envelopes are taken.
@@ -157,6 +186,43 @@ impl<'a> SealedLot<'a> {
         reader.glance(query, json!({ "id": self.session })).await.unwrap()
     }
 
+    /// Who holds the shares of a round's key.
+    pub fn trustees_of(&self, round: usize) -> &Trustees {
+        round.checked_sub(2).map_or(&self.trustees, |later| &self.later[later])
+    }
+
+    /// An offer sealed for a round, as the bidder hands it in.
+    pub fn offer(&self, round: usize, n: usize, offer: &[&str]) -> Value {
+        let key = self.trustees_of(round).dealt.text_at("/publicKey").unwrap();
+        let (round, code) = (round.to_string(), &self.codes[n]);
+        let line = ["seal", "--key", key, "--session", &self.session, "--bidder", code, "--round", &round];
+        let sealed = said(self.exchange, &[&line, offer].concat());
+        with(&self.input(n, &sealed["envelope"]), "round", json!(round.parse::<usize>().unwrap()))
+    }
+
+    /// Offers, by bidder, in a round; all have receipts.
+    pub async fn offers(&self, round: usize, offers: &[(usize, &str)]) {
+        let handed_in = offers.iter().map(|(n, amount)| {
+            let input = self.offer(round, *n, &["--amount", amount]);
+            made(&self.buyer(*n).person, "submitSealedBid", "sealedReceipt", input)
+        });
+        join_all(handed_in).await;
+    }
+
+    /// The round's time is over, and two of the three open it.
+    pub async fn opened(&self, round: usize) {
+        let told = self.told(&self.market.staff.reviewer).await;
+        if let Ok(end) = told.instant_at("/biddingSession/closesAt") {
+            self.market.pass(end.plus_seconds(60)).await;
+        }
+        self.market.until_session(&self.session, "OPENING").await;
+        for trustee in &TRUSTEES[..2] {
+            let share = self.trustees_of(round).share(self.exchange, trustee);
+            let input = self.contribution(trustee, &share);
+            made(&self.market.staff.reviewer, "contributeShare", "biddingSession", input).await;
+        }
+    }
+
     /// The round is over, and everything that came in time is in the box.
     pub async fn ends(&self) {
         self.market.pass(self.starts_at.plus_seconds(ROUND_SECONDS + 60)).await;
@@ -176,31 +242,35 @@ impl<'a> SealedLot<'a> {
     /// Two persons confirm the award, and the deal follows; the award.
     pub async fn confirmed(&self) -> Value {
         let award = self.market.award(&self.listing).await;
-        for person in [&self.market.staff.reviewer, &self.market.staff.qualifier] {
-            made(person, "confirmAward", "award", json!({ "awardId": award["id"] })).await;
-        }
+        self.market.confirmed(&award).await;
         self.market.until_listing(&self.listing, "TRANSFEREE_FIXED").await;
         award
     }
 
     /// Downloads the bundle, and decides the lot again from it by the verb; what the verb says.
     pub async fn verified(&self) -> String {
-        let told = self.told(&self.market.staff.reviewer).await;
-        let url = format!("{}{}", self.exchange.http, told.text_at("/evidence/url").unwrap());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let bundle = client.get(url).send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("bundle.ndjson");
-        std::fs::write(&file, &bundle).unwrap();
-        let key = told.text_at("/evidence/verifyingKey").unwrap();
-        let verify = || self.exchange.run(&["verify", "--key", key, file.to_str().unwrap()]);
-        let verdict = verify();
-        assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
-        let mut forged = bundle.to_vec();
-        let last = forged.iter().rposition(u8::is_ascii_digit).unwrap();
-        forged[last] ^= 1;
-        std::fs::write(&file, forged).unwrap();
-        assert_eq!(verify().status.code(), Some(1), "another end, another price or another log is noticed");
-        String::from_utf8(verdict.stdout).unwrap()
+        decided_again(self.exchange, &self.market.staff.reviewer, &self.session).await
     }
+}
+
+/// Downloads a session's bundle, and decides the lot again from it by the verb; what the verb says.
+pub async fn decided_again(exchange: &Exchange, reader: &Person, session: &str) -> String {
+    let query = "query E($id: ID!) { evidence(sessionId: $id) { url verifyingKey } }";
+    let told = reader.glance(query, json!({ "id": session })).await.unwrap();
+    let url = format!("{}{}", exchange.http, told.text_at("/evidence/url").unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let bundle = client.get(url).send().await.unwrap().error_for_status().unwrap().bytes().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.ndjson");
+    std::fs::write(&file, &bundle).unwrap();
+    let key = told.text_at("/evidence/verifyingKey").unwrap();
+    let verify = || exchange.run(&["verify", "--key", key, file.to_str().unwrap()]);
+    let verdict = verify();
+    assert!(verdict.status.success(), "{}", String::from_utf8_lossy(&verdict.stderr));
+    let mut forged = bundle.to_vec();
+    let last = forged.iter().rposition(u8::is_ascii_digit).unwrap();
+    forged[last] ^= 1;
+    std::fs::write(&file, forged).unwrap();
+    assert_eq!(verify().status.code(), Some(1), "another end, another price or another log is noticed");
+    String::from_utf8(verdict.stdout).unwrap()
 }

@@ -1,8 +1,8 @@
 //! Sealed offers through the public doors (promise P-3, docs/sealed-bids.md): sealed by the verb on the bidder's machine,
 //! kept unseen and uncounted, opened by two of three trustees, awarded, and decided again from the bundle.
 
-mod evaluation;
-mod lot;
+pub mod evaluation;
+pub mod lot;
 mod secrecy;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};

@@ -42,6 +42,13 @@ impl SealedBids for Auctions {
         Ok(Response::new(panel::score(self, request).await?))
     }
 
+    async fn dismiss_panel_member(
+        &self,
+        request: Request<v1::DismissPanelMemberInput>,
+    ) -> Reply<v1::DismissPanelMemberPayload> {
+        Ok(Response::new(panel::dismiss(self, request).await?))
+    }
+
     async fn get_sealed_receipt(&self, request: Request<v1::GetSealedReceiptRequest>) -> Reply<v1::SealedReceiptReply> {
         let (actor, wanted) = query(request);
         Ok(Response::new(submit::own_receipt(self, actor, wanted).await?))

@@ -2,7 +2,8 @@
 
 use kernel::Instant;
 use wire::v1::{
-    AuctionEvent, AuctionEventKind as Kind, BiddingMode as Mode, BiddingStatus as Status, CloseRule, TieRule,
+    AuctionEvent, AuctionEventKind as Kind, BiddingMode as Mode, BiddingStatus as Status, CloseRule, CriterionKind,
+    TieRule,
 };
 
 use super::{Lot, Standing};
@@ -101,25 +102,31 @@ impl Lot {
 
     /// All envelopes of the round are open: another round, the panel, or the close.
     fn after_opening(&self, at: Instant) -> AuctionEvent {
-        let announced = &self.terms.announced;
-        let next = |amount| {
+        let (state, announced) = (&self.state, &self.terms.announced);
+        let next = |going_on| {
             let end = at.plus_seconds(i64::from(announced.free_seconds));
-            let round = Some(self.state.round + 1);
-            AuctionEvent { round, amount, closes_at: Some(end), ..self.event(Kind::RoundOpened, at) }
+            let round = Some(state.round + 1);
+            AuctionEvent { round, going_on, closes_at: Some(end), ..self.event(Kind::RoundOpened, at) }
         };
-        let offers = self.state.bidders.values().filter(|bidder| bidder.standing.is_some()).count();
-        let rounds = if announced.mode() == Mode::MultiRoundSealed { announced.rounds.max(1) } else { 1 };
-        if self.state.round < rounds && offers > 1 {
-            return next(None);
+        let offered = state.bidders.iter().filter(|(_, bidder)| bidder.standing.is_some());
+        let offered: Vec<String> = offered.map(|(code, _)| code.clone()).collect();
+        if state.round < self.rounds() && offered.len() > 1 && !state.fell_back {
+            return next(offered);
         }
-        if announced.mode() == Mode::Evaluation && offers > 0 {
+        let panel = announced.criteria.iter().any(|criterion| criterion.kind() == CriterionKind::Panel);
+        if panel && !offered.is_empty() {
             return AuctionEvent { closes_at: None, ..self.event(Kind::Scoring, at) };
         }
-        // One extra round among equals, not more: then the earlier offer decides.
-        let extra = announced.tie_rule() == TieRule::ExtraRound && self.state.round == rounds;
-        match self.tied() {
-            Some(tied) if extra => next(Some(tied)),
-            _ => self.close(at),
-        }
+        // One extra round among equals, not more: then the earlier offer decides. An evaluation has no key for one.
+        let again = announced.tie_rule() == TieRule::ExtraRound && announced.mode() != Mode::Evaluation;
+        let extra = again && state.round == self.rounds() && !state.fell_back;
+        let equals = self.equals();
+        if extra && equals.len() > 1 { next(equals) } else { self.close(at) }
+    }
+
+    /// How many sealed rounds were announced, without an extra one.
+    pub(super) fn rounds(&self) -> i32 {
+        let announced = &self.terms.announced;
+        if announced.mode() == Mode::MultiRoundSealed { announced.rounds.max(1) } else { 1 }
     }
 }

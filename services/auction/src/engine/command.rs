@@ -41,6 +41,8 @@ pub enum Command {
     Open { code: String, commitment: String, offer: Offer, last: bool },
     /// One member's points for one bidder; `last` when nothing more is to be scored.
     Score { member: String, code: String, points: Vec<OfferValue>, last: bool },
+    /// Takes a member off the panel; `last` when nothing more is to be scored without it.
+    Dismiss { member: String, reason: String, last: bool },
     /// This winner defaulted: the next bidder takes its place, or nobody.
     PassOn { code: String },
 }

@@ -36,16 +36,16 @@ impl Lot {
     pub(super) fn owes_offer(&self) -> bool {
         let holder = |code: &str| self.state.bidders.get(code).is_some_and(|bidder| bidder.rank.is_some());
         let asked = self.status() == Status::Preemption;
-        let leads = self.state.lead.as_ref().is_some_and(|lead| !holder(&lead.code));
+        let leads = self.best().is_some_and(|best| !holder(&best.code));
         let held = self.state.bidders.values().any(|bidder| bidder.rank.is_some() && !bidder.barred);
         self.terms.announced.preemption() == PreemptionRule::AfterSession && !asked && leads && held
     }
 
     pub(super) fn offer(&self, at: Instant) -> AuctionEvent {
-        let lead = self.state.lead.as_ref();
+        let best = self.best();
         AuctionEvent {
-            bidder_code: lead.map(|lead| lead.code.clone()),
-            amount: lead.map(|lead| lead.amount),
+            amount: best.as_ref().map(|best| best.amount),
+            bidder_code: best.map(|best| best.code),
             closes_at: Some(at.plus_seconds(i64::from(self.terms.announced.preemption_seconds))),
             ..self.event(Kind::PreemptionOffered, at)
         }
@@ -69,7 +69,7 @@ impl Lot {
         let event = AuctionEvent {
             bidder_code: Some(code.to_owned()),
             preemption_rank: Some(rank),
-            amount: self.state.lead.as_ref().map(|lead| lead.amount),
+            amount: self.best().map(|best| best.amount),
             ..self.event(kind, now)
         };
         // Nobody need be waited for who could no longer change the outcome.
@@ -88,8 +88,8 @@ impl Lot {
 
     /// Who acquires the lot, by the order key and the holders' answers.
     pub(super) fn winner(&self) -> Option<Standing> {
-        let lead = self.state.lead.clone()?;
-        let Some((rank, code)) = self.taker() else { return Some(lead) };
-        Some(Standing { code: code.to_owned(), rank: Some(rank), ..lead })
+        let best = self.best()?;
+        let Some((rank, code)) = self.taker() else { return Some(best) };
+        Some(Standing { code: code.to_owned(), rank: Some(rank), ..best })
     }
 }

@@ -130,6 +130,7 @@ fn command(lot: &Lot, event: &AuctionEvent, kind: Kind) -> Option<Command> {
         }),
         Kind::EnvelopeInvalid => opened(Offer::Invalid(reason)),
         Kind::Scored => Command::Score { member: event.named().to_owned(), code, points: event.values.clone(), last },
+        Kind::MemberDismissed => Command::Dismiss { member: event.named().to_owned(), reason, last },
         Kind::PassedOn => Command::PassOn { code: lot.state.lead.as_ref()?.code.clone() },
         Kind::Unsold if lot.is_closed() => Command::PassOn { code: lot.state.lead.as_ref()?.code.clone() },
         _ => return None,

@@ -24,6 +24,9 @@ impl Lot {
         if self.status() != Status::Scoring {
             return Err(ErrorCode::IllegalTransition);
         }
+        if self.is_dismissed(member) {
+            return Err(ErrorCode::NotEligible);
+        }
         let bidder = self.require_eligible(code)?;
         let scored = self.state.scores.iter().any(|score| score.member == member && score.code == code);
         if bidder.standing.is_none() {
@@ -47,10 +50,48 @@ impl Lot {
         })
     }
 
+    /// Whoever does not score must not keep a lot from its end: its member leaves the panel, with its scores.
+    pub(super) fn dismiss(
+        &self,
+        member: &str,
+        reason: &str,
+        last: bool,
+        now: Instant,
+    ) -> Result<AuctionEvent, ErrorCode> {
+        if self.status() != Status::Scoring {
+            return Err(ErrorCode::IllegalTransition);
+        }
+        if self.is_dismissed(member) {
+            return Err(ErrorCode::AlreadyAnswered);
+        }
+        Ok(AuctionEvent {
+            named: Some(member.to_owned()),
+            reason: Some(reason.to_owned()),
+            closes_at: last.then_some(now),
+            ..self.event(Kind::MemberDismissed, now)
+        })
+    }
+
+    /// Whether somebody of the panel belongs to it no more.
+    #[must_use]
+    pub fn is_dismissed(&self, member: &str) -> bool {
+        self.state.dismissed.iter().any(|dismissed| dismissed == member)
+    }
+
     /// The weighted points of an offer. The best offer of a criterion has all points, the others in proportion.
     pub(super) fn composite(&self, standing: &Standing) -> i128 {
         let criteria = self.terms.announced.criteria.iter();
         criteria.map(|criterion| self.points(criterion, standing) * i128::from(criterion.weight_bp)).sum()
+    }
+
+    /// Whether an offer is in any published number worse than another.
+    pub(super) fn is_worse(&self, offer: &Standing, than: &Standing) -> bool {
+        self.terms.announced.criteria.iter().filter(|criterion| criterion.kind() != CriterionKind::Panel).any(
+            |criterion| {
+                let (new, old) = (offered(criterion, offer), offered(criterion, than));
+                if criterion.lower_is_better { new > old } else { new < old }
+            },
+        )
     }
 
     fn points(&self, criterion: &Criterion, standing: &Standing) -> i128 {

@@ -3,7 +3,7 @@
 use kernel::{ErrorCode, Instant, Money};
 use wire::v1::{AuctionEvent, AuctionEventKind as Kind, BiddingStatus as Status, OfferValue};
 
-use super::{LARGEST, Lot, Offer, Standing, score::is_offered};
+use super::{Bidder, LARGEST, Lot, Offer, Standing, score::is_offered};
 
 impl Lot {
     pub(super) fn give_share(&self, trustee: &str, commitment: &str, now: Instant) -> Result<AuctionEvent, ErrorCode> {
@@ -76,7 +76,8 @@ impl Lot {
 
     /// What makes an offer that could be read no valid one.
     fn flaw(&self, code: &str, amount: Money, values: &[OfferValue]) -> Option<&'static str> {
-        let shut_out = self.state.bidders.get(code).is_some_and(|bidder| bidder.shut_out);
+        let bidder = self.state.bidders.get(code);
+        let shut_out = bidder.is_some_and(|bidder| bidder.shut_out);
         let asked = || self.terms.announced.criteria.iter().filter(|criterion| is_offered(criterion));
         let named = |value: &OfferValue| value.value >= 0 && asked().any(|criterion| criterion.name == value.name);
         if shut_out {
@@ -87,8 +88,21 @@ impl Lot {
             Some("BELOW_START")
         } else if !values.iter().all(named) || asked().count() != values.len() {
             Some("VALUES_DIFFER")
+        } else if bidder.is_some_and(|bidder| self.takes_back(bidder, amount, values)) {
+            Some("BELOW_OWN_OFFER")
         } else {
             None
+        }
+    }
+
+    /// Whether an offer of the extra round is in any number worse than the bidder's own before: equals are asked for
+    /// more, and a bid once made is not taken back (拍卖法 36).
+    fn takes_back(&self, bidder: &Bidder, amount: Money, values: &[OfferValue]) -> bool {
+        let Some(before) = bidder.before.as_ref().filter(|_| self.state.round > self.rounds()) else { return false };
+        let anew = Standing { amount, values: values.to_vec(), ..Standing::default() };
+        match self.terms.announced.criteria.is_empty() {
+            true => self.terms.is_better(before.amount, amount),
+            false => self.is_worse(&anew, before),
         }
     }
 
@@ -105,11 +119,14 @@ impl Lot {
         self.ranked().into_iter().find(|standing| standing.code != without)
     }
 
-    /// The price of the best offers, where two or more are equal.
-    pub(super) fn tied(&self) -> Option<Money> {
+    /// The codes of the best offer, and of all that are equal to it.
+    pub(super) fn equals(&self) -> Vec<String> {
         let ranked = self.ranked();
-        let (best, second) = (ranked.first()?, ranked.get(1)?);
-        (self.worth(best) == self.worth(second)).then_some(best.amount)
+        let Some(best) = ranked.first().map(|best| self.worth(best)) else { return Vec::new() };
+        let equal = ranked.iter().filter(|standing| self.worth(standing) == best);
+        let mut codes: Vec<String> = equal.map(|standing| standing.code.clone()).collect();
+        codes.sort_unstable();
+        codes
     }
 
     /// All standing bids, the best first.

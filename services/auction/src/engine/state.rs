@@ -63,6 +63,12 @@ pub struct State {
     /// The trustees who gave their shares in the round under way.
     #[prost(string, repeated, tag = "18")]
     pub shares: Vec<String>,
+    /// Whether nobody offered in the last sealed round, so that the offers of the round before stand.
+    #[prost(bool, tag = "19")]
+    pub fell_back: bool,
+    /// Who belongs to the panel no more.
+    #[prost(string, repeated, tag = "20")]
+    pub dismissed: Vec<String>,
 }
 
 /// A bidder's best bid, or its offer of the present round.
@@ -112,6 +118,9 @@ pub struct Bidder {
     /// Whether its envelope of the round was looked at.
     #[prost(bool, tag = "8")]
     pub opened: bool,
+    /// What it had offered in the sealed round before.
+    #[prost(message, optional, tag = "9")]
+    pub before: Option<Standing>,
 }
 
 /// What a pause interrupted.
@@ -123,6 +132,9 @@ pub struct Pause {
     /// The milliseconds that remained of it; none if it has no end.
     #[prost(int64, optional, tag = "2")]
     pub remaining: Option<i64>,
+    /// When it would have ended.
+    #[prost(message, optional, tag = "3")]
+    pub ends_at: Option<Instant>,
 }
 
 /// One member's points for one bidder.
@@ -165,7 +177,7 @@ impl State {
             Kind::Unsold => self.status = Status::Unsold.into(),
             Kind::Cancelled => self.status = Status::Cancelled.into(),
             Kind::Paused => self.pause(event, before),
-            Kind::Resumed => self.resume(),
+            Kind::Resumed => self.resume(event),
             Kind::Reopened => {
                 self.status = Status::Free.into();
                 self.warnings = 0;
@@ -175,9 +187,14 @@ impl State {
             Kind::EnvelopeOpened => self.offer(event),
             Kind::EnvelopeInvalid => {
                 self.bidder(event).opened = true;
-                self.complete = event.closes_at.is_some();
+                self.looked_at(event);
             }
             Kind::Scored => self.score(event),
+            Kind::MemberDismissed => {
+                self.scores.retain(|score| score.member != event.named());
+                self.dismissed.push(event.named().to_owned());
+                self.complete = event.closes_at.is_some();
+            }
             Kind::Admitted => {
                 self.bidder(event).rank = event.preemption_rank;
             }
@@ -211,11 +228,10 @@ impl State {
             return;
         };
         self.round = round;
-        for bidder in self.bidders.values_mut() {
-            // An extra round is among the equals: its event names what they had offered.
-            let offered = bidder.standing.take().map(|standing| standing.amount);
+        for (code, bidder) in &mut self.bidders {
+            bidder.before = bidder.standing.take();
             bidder.opened = false;
-            bidder.shut_out = event.amount.is_some() && offered != event.amount;
+            bidder.shut_out = !event.going_on.contains(code);
         }
     }
 
@@ -237,13 +253,17 @@ impl State {
 
     fn pause(&mut self, event: &AuctionEvent, before: Option<Instant>) {
         let at = event.at.unwrap_or_default();
-        self.paused = Some(Pause { from: self.status, remaining: before.map(|end| (end.0 - at.0).max(0)) });
+        let remaining = before.map(|end| (end.0 - at.0).max(0));
+        self.paused = Some(Pause { from: self.status, remaining, ends_at: before });
         self.status = Status::Paused.into();
     }
 
-    fn resume(&mut self) {
-        if let Some(pause) = self.paused.take() {
-            self.status = pause.from;
+    /// A pause puts off the first end as well, from which the limit to the extensions counts.
+    fn resume(&mut self, event: &AuctionEvent) {
+        let Some(pause) = self.paused.take() else { return };
+        self.status = pause.from;
+        if let (Some(first), Some(before), Some(end)) = (self.first_end, pause.ends_at, event.closes_at) {
+            self.first_end = Some(first.plus_millis(end.0 - before.0));
         }
     }
 
@@ -288,7 +308,19 @@ impl State {
         let bidder = self.bidder(event);
         bidder.standing = standing;
         bidder.opened = true;
+        self.looked_at(event);
+    }
+
+    /// After the last envelope of a round: what was offered lapses only where somebody offers anew (拍卖法 36).
+    fn looked_at(&mut self, event: &AuctionEvent) {
         self.complete = event.closes_at.is_some();
+        if !self.complete || self.bidders.values().any(|bidder| bidder.standing.is_some()) {
+            return;
+        }
+        for bidder in self.bidders.values_mut() {
+            bidder.standing = bidder.before.take();
+            self.fell_back |= bidder.standing.is_some();
+        }
     }
 
     fn score(&mut self, event: &AuctionEvent) {

@@ -37,11 +37,46 @@ fn a_soft_close_moves_by_late_bids_as_far_as_announced() {
     assert_eq!(drive.lot.state.closes_at, Some(Instant(119_000)), "two extensions were announced");
     drive.pass(119_000);
     assert_eq!(drive.status(), Status::Sold);
+    let mut early = Drive::new(BiddingTerms { extension_window_seconds: 10, timed_seconds: 60, ..soft.clone() });
+    early.bid("B01", 10_000, 50_999).unwrap();
+    assert_eq!(early.lot.state.closes_at, Some(Instant(61_000)), "before the window");
+    early.bid("B02", 10_500, 51_000).unwrap();
+    assert_eq!(early.lot.state.closes_at, Some(Instant(111_000)));
     let mut drive = Drive::new(BiddingTerms { max_extensions: 0, max_extension_seconds: 40, ..soft });
     for (n, now) in (0..4).zip([60_000, 89_000, 100_000, 100_500]) {
         drive.bid(["B01", "B02"][n % 2], 10_000 + 500 * i64::try_from(n).unwrap(), now).unwrap();
     }
     assert_eq!(drive.lot.state.closes_at, Some(Instant(101_000)), "forty seconds in all");
+}
+
+#[test]
+fn a_short_extension_does_not_move_the_end_back() {
+    let soft = BiddingTerms {
+        close_rule: CloseRule::SoftClose.into(),
+        extension_window_seconds: 50,
+        timed_seconds: 20,
+        ..terms()
+    };
+    let mut drive = Drive::new(soft);
+    drive.bid("B01", 10_000, 20_000).unwrap();
+    assert_eq!((drive.lot.state.closes_at, drive.lot.state.extensions), (Some(Instant(61_000)), 0));
+    drive.bid("B02", 10_500, 51_000).unwrap();
+    assert_eq!((drive.lot.state.closes_at, drive.lot.state.extensions), (Some(Instant(71_000)), 1));
+}
+
+#[test]
+fn a_pause_uses_up_no_extension() {
+    let timed = BiddingTerms { max_extension_seconds: 40, ..terms() };
+    let mut drive = Drive::new(timed);
+    drive.bid("B01", 10_000, 100_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(160_000)), "forty seconds at most after 121,000");
+    drive.go(Command::Pause { reason: "停电".into() }, 150_000).unwrap();
+    drive.go(Command::Resume, 1_150_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(1_160_000)));
+    drive.bid("B02", 10_500, 1_159_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(1_161_000)), "what was left of the limit is left");
+    drive.bid("B01", 11_000, 1_160_000).unwrap();
+    assert_eq!(drive.lot.state.closes_at, Some(Instant(1_161_000)));
 }
 
 #[test]
@@ -54,12 +89,18 @@ fn only_a_change_of_lead_may_extend() {
     drive.bid("B01", 10_000, 1_000).unwrap();
     drive.bid("B02", 10_500, 70_000).unwrap();
     assert_eq!(drive.lot.state.closes_at, Some(Instant(130_000)));
+    let lead_change = ExtensionTrigger::LeadChange.into();
+    let mut held = Drive::new(BiddingTerms { extension_trigger: lead_change, proxy_allowed: true, ..terms() });
+    held.leave("B01", 12_000, 1_000).unwrap();
+    assert_eq!(held.bid("B02", 12_000, 70_000), Err(ErrorCode::BelowMinIncrement), "the maximum came first");
+    assert_eq!((held.lead(), held.lot.state.closes_at), (("B01", 12_000), Some(Instant(121_000))), "nobody else leads");
 }
 
 #[test]
 fn after_the_inquiry_only_those_bid_who_go_on() {
     let inquiry = CloseRule::InquiryThenTimed.into();
-    let mut drive = Drive::new(BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, ..terms() });
+    let asked = BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, proxy_allowed: true, ..terms() };
+    let mut drive = Drive::new(asked);
     let on = |code: &str| Command::Continue { code: code.into() };
     assert_eq!(drive.go(on("B01"), 2_000), Err(ErrorCode::NotInInquiry));
     drive.bid("B01", 10_000, 2_000).unwrap();
@@ -69,6 +110,7 @@ fn after_the_inquiry_only_those_bid_who_go_on() {
     drive.go(on("B01"), 61_000).unwrap();
     assert_eq!(drive.go(on("B01"), 61_000), Err(ErrorCode::AlreadyAnswered));
     assert_eq!(drive.bid("B03", 11_000, 71_000), Err(ErrorCode::NotContinuing));
+    assert_eq!(drive.leave("B02", 20_000, 71_000), Err(ErrorCode::NotContinuing));
     drive.bid("B01", 11_000, 72_000).unwrap();
     assert_eq!(drive.bid("B02", 11_500, 73_000), Err(ErrorCode::NotContinuing));
     drive.pass(132_000);
@@ -97,6 +139,20 @@ fn below_the_reserve_it_stays_unsold_and_the_reserve_is_told() {
     assert_eq!(replay(met.lot.terms.clone(), &bent).unwrap_err().seq, bent[place].seq, "not the announced one");
     bent.remove(place);
     assert!(replay(met.lot.terms.clone(), &bent).is_err(), "nor none");
+}
+
+#[test]
+fn nobody_comes_late_where_the_notice_does_not_say_so_and_nobody_twice() {
+    let admit = |code: &str| Command::Admit { code: code.into(), rank: None };
+    let mut drive = Drive::new(terms());
+    assert_eq!(drive.go(admit("B01"), 500), Err(ErrorCode::AlreadyExists));
+    assert_eq!(drive.go(admit("B05"), 1_000), Err(ErrorCode::IllegalTransition));
+    let mode = wire::v1::BiddingMode::DynamicListing.into();
+    let mut dynamic = Drive::new(BiddingTerms { mode, ..terms() });
+    dynamic.go(admit("B05"), 1_000).unwrap();
+    assert_eq!(dynamic.go(admit("B05"), 1_000), Err(ErrorCode::AlreadyExists));
+    dynamic.bid("B05", 10_000, 1_000).unwrap();
+    assert_eq!(dynamic.go(admit("B06"), 61_000), Err(ErrorCode::IllegalTransition), "not in the timed period");
 }
 
 #[test]

@@ -20,6 +20,9 @@ fn a_dutch_price_falls_until_somebody_accepts() {
     drive.bid("B02", 8_000, 25_000).unwrap();
     assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B02", 8_000)));
     assert_eq!(drive.bid("B01", 8_000, 25_000), Err(ErrorCode::SessionClosed), "the first acceptance ends it");
+    let mut uneven = Drive::new(BiddingTerms { lowest_price: Some(Money(7_500)), ..dutch.clone() });
+    uneven.pass(31_000);
+    assert_eq!(uneven.lot.price(), Some(Money(7_500)), "not below the lowest");
     let mut silent = Drive::new(dutch);
     silent.pass(40_999);
     assert_eq!((silent.status(), silent.lot.price()), (Status::Free, Some(Money(7_000))));

@@ -19,6 +19,7 @@ fn the_hammer_falls_after_fair_warning_and_may_be_lifted() {
     drive.pass(1_000);
     assert_eq!(drive.lot.wakes_at(), None, "time alone ends nothing");
     drive.go(ask(12_300), 2_000).unwrap();
+    assert_eq!(drive.bid("B02", 12_300, 2_500), Err(NotStepMultiple), "asked in the hall alone");
     drive.go(floor("B01", 12_300, 7), 3_000).unwrap();
     assert_eq!(
         (drive.lead(), drive.lot.state.asking),

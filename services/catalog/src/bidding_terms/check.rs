@@ -16,6 +16,8 @@ use crate::{record::known, terms::LARGEST, terms::LONGEST_FREE};
 const OPEN: &str = "ASCENDING | DYNAMIC_LISTING | REVERSE";
 const SEALED: &str = "SEALED_SINGLE | MULTI_ROUND_SEALED | WEIGHTED | EVALUATION";
 const SCORED: &str = "WEIGHTED | EVALUATION";
+/// Nobody appoints a larger panel.
+const LARGEST_PANEL: i32 = 15;
 
 /// Refuses the first term that a rule does not allow.
 pub fn check(input: &BiddingTermsInput, notice: &Notice, figures: &Figures<'_>) -> Result<()> {
@@ -36,7 +38,8 @@ pub fn check(input: &BiddingTermsInput, notice: &Notice, figures: &Figures<'_>) 
     view.promises()?;
     view.dutch()?;
     view.sealed()?;
-    view.criteria()
+    view.criteria()?;
+    view.panel()
 }
 
 /// The terms with what decides which of them have a meaning.
@@ -275,6 +278,19 @@ impl View<'_> {
             return Err(contradiction("bidding.criteria", "Σ weightBp = 10000"));
         }
         Ok(())
+    }
+
+    /// How many of a panel must score every offer.
+    fn panel(&self) -> Result<()> {
+        let panel = self.input.criteria.iter().any(|criterion| criterion.kind == i32::from(CriterionKind::Panel));
+        self.fits("panelQuorum", self.input.panel_quorum.is_some(), panel, "criteria: PANEL")?;
+        match self.input.panel_quorum {
+            Some(quorum) if !(1..=LARGEST_PANEL).contains(&quorum) => {
+                let refusal = Refusal::new(ErrorCode::InvalidInput).at_field("bidding.panelQuorum").by_rule("SM-5");
+                Err(refusal.accepting(format!("1–{LARGEST_PANEL}")).into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A term that is given must have a meaning.
