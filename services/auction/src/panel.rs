@@ -17,7 +17,7 @@ use crate::{
     boxes, ceremony,
     engine::{Command, Lot},
     foreign,
-    keyed::keyed,
+    keyed::{answered, keyed, once},
     lot_command::{Answer, Effect, Wish},
     opening::ten_thousandths,
     sealed::envelope::decimal,
@@ -140,7 +140,8 @@ fn own(panel: Vec<member::Model>, actor: &Actor) -> Result<member::Model> {
 pub async fn score(auctions: &Auctions, request: Request<v1::ScoreOfferInput>) -> Result<v1::ScoreOfferPayload> {
     let keyed = keyed(auctions, &request, "ScoreOffer");
     let (actor, input) = kernel::query(request);
-    ceremony::once(auctions, keyed.clone(), give(auctions, &actor, input, keyed)).await
+    let given = async { answered(auctions, keyed.clone(), give(auctions, &actor, input, keyed.clone()).await).await };
+    once(auctions, keyed.as_ref(), given).await
 }
 
 async fn give(
