@@ -5,7 +5,7 @@
 //! then the shares lie under the exchange's own seal.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Refusal, Result};
 use serde_json::json;
 use tonic::Request;
 use wire::{
