@@ -60,6 +60,10 @@ mod change {
         m0014_hall
         m0015_confirmation
         m0016_deal_end
+        m0017_default_step
+        m0018_named_member
+        m0019_licence_and_late_deposits
+        m0020_forfeit_debt
     }
 }
 

@@ -56,7 +56,7 @@ impl Market {
     }
 
     /// What anybody reads of who acquired it.
-    async fn confirmations(&self, listing: &Listed) -> Value {
+    pub async fn confirmations(&self, listing: &Listed) -> Value {
         let query = "query C($id: ID!) { transactionConfirmations(listingId: $id) {
             awardId listingId title sessionId bidderCode price decidedAt confirmedAt status signature
             transferor { organizationId name } transferees { organizationId name shareBp } } }";

@@ -3,6 +3,7 @@
 
 mod bundle;
 pub mod court;
+mod late;
 mod refused;
 pub mod terminal;
 
@@ -17,8 +18,12 @@ use super::{
     refusal::{no, refused, with},
 };
 use court::{ABSENT_PADDLE, Crew, FLOOR_PADDLE, HEARTBEAT_SECONDS, Lot, PHONE_PADDLE, outcomes};
+use late::deposits_are_taken_until_the_hammer;
 
-lanes! { one_lot_has_three_doors_and_one_bundle what_the_hall_refuses late_bidders_get_their_paddles }
+lanes! {
+    one_lot_has_three_doors_and_one_bundle what_the_hall_refuses late_bidders_get_their_paddles
+    deposits_are_taken_until_the_hammer
+}
 
 async fn one_lot_has_three_doors_and_one_bundle(exchange: Exchange) {
     let market = Market::open(&exchange, 4).await;
@@ -114,8 +119,13 @@ async fn a_silent_hall_waits(lot: &mut Lot<'_>) {
     refused(&market.buyers[0].person, "placeBid", lot.online(steps(9)), paused).await;
     let clerk = &lot.crew.clerk;
     lot.phones.note((PHONE_PADDLE, steps(9), "PHONE"), market.stage.client.now());
-    let kept = no("SESSION_PAUSED", "lines.0.sessionId").by("SM-5").accepting("resumeBidding");
-    refused(clerk, "uploadHallJournal", lot.phones.journal(4), kept).await;
+    // A journal is taken all the same: what was bid before is known, what it brings now is for the auctioneer.
+    let (already, during) = (("ALREADY_APPLIED", None), ("CONFLICT", Some("SESSION_PAUSED")));
+    let brought = lot.uploaded(lot.phones.journal(0)).await;
+    assert_eq!(outcomes(&brought)[..2], [already, already]);
+    assert_eq!(outcomes(&brought)[4..], [during]);
+    assert_eq!(lot.conflicts(&lot.phones).await, [5]);
+    assert_eq!(market.log(&lot.session).await.len(), log.len(), "nothing is bid during a pause");
     // A live line is answered, so its number is used up.
     let entry = lot.front.note((FLOOR_PADDLE, steps(9), "FLOOR"), market.stage.client.now());
     refused(clerk, "enterHallBid", entry, paused).await;
@@ -124,7 +134,9 @@ async fn a_silent_hall_waits(lot: &mut Lot<'_>) {
     refused(clerk, "resumeBidding", go_on.clone(), no("FORBIDDEN", "").accepting("AUCTIONEER")).await;
     lot.beat(&lot.phones).await;
     made(&lot.crew.auctioneer, "resumeBidding", "biddingSession", go_on).await;
-    assert_eq!(outcomes(&lot.uploaded(lot.phones.journal(4)).await), [("APPLIED", None)]);
+    // The conflict stays one, whenever the journal is brought again; the bidder bids anew.
+    lot.phones.note((PHONE_PADDLE, steps(9), "PHONE"), market.stage.client.now());
+    assert_eq!(outcomes(&lot.uploaded(lot.phones.journal(4)).await), [during, ("APPLIED", None)]);
     lot.watched().await;
 }
 

@@ -18,7 +18,7 @@ CREATE TABLE transfer (
     amount bigint NOT NULL CHECK (amount > 0),
     posted_amount bigint NOT NULL CHECK (posted_amount >= 0 AND posted_amount <= amount),
     state text NOT NULL CHECK (state IN ('PENDING', 'POSTED', 'VOID')),
-    purpose text NOT NULL CHECK (purpose IN ('BANK_RECEIPT', 'DEPOSIT', 'PRICE', 'FEE', 'FORFEIT', 'FORFEIT_COSTS', 'FORFEIT_GAP')),
+    purpose text NOT NULL CHECK (purpose IN ('BANK_RECEIPT', 'DEPOSIT', 'PRICE', 'FEE', 'FORFEIT', 'FORFEIT_COSTS', 'FORFEIT_GAP', 'FORFEIT_DEBT')),
     reference text NOT NULL,
     at bigint NOT NULL,
     resolved_at bigint,
@@ -67,7 +67,7 @@ CREATE TABLE settlement (
 );
 CREATE UNIQUE INDEX settlement_listing ON settlement (listing_id) WHERE NOT open_licence;
 
--- What a defaulter lost, and where it went: costs, then the transferor's loss on the resale; the rest is kept (judicial 24).
+-- What a defaulter lost, and where it went: costs, then the transferor's loss on the resale, then other debts (judicial 24).
 CREATE TABLE forfeiture (
     id {uuid} PRIMARY KEY,
     transfer_application_id {uuid} NOT NULL UNIQUE,
@@ -80,11 +80,11 @@ CREATE TABLE forfeiture (
     resale_price bigint CHECK (resale_price > 0),
     costs bigint CHECK (costs >= 0),
     gap_paid bigint CHECK (gap_paid >= 0),
-    status text NOT NULL CHECK (status IN ('FORFEITED', 'COSTS_PAID', 'DISTRIBUTED')),
+    status text NOT NULL CHECK (status IN ('FORFEITED', 'COSTS_PAID', 'DISTRIBUTED', 'CLOSED')),
     forfeited_at bigint NOT NULL,
     distributed_at bigint,
     CHECK (COALESCE(costs, 0) + COALESCE(gap_paid, 0) <= amount),
     CHECK ((status = 'FORFEITED') = (costs IS NULL)),
-    CHECK ((status = 'DISTRIBUTED') = (gap_paid IS NOT NULL)),
+    CHECK ((status IN ('DISTRIBUTED', 'CLOSED')) = (gap_paid IS NOT NULL)),
     CHECK (gap_paid IS NULL OR resale_price IS NOT NULL)
 );

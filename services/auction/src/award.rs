@@ -80,6 +80,9 @@ pub async fn quote_as_sole_bidder(
         first_confirmer: None,
         second_confirmer: None,
         decided_at: call.now,
+        default_declared_at: None,
+        default_declared_by: None,
+        default_hindrance: None,
     };
     if !award::insert(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
@@ -114,21 +117,21 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     let row = award::confirm(&call.tx, row, status, &call.actor.person_id).await?;
     call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;
     if status == AwardStatus::Confirmed {
-        let names = foreign::names(auctions, [&transferor, &winner]).await?;
-        confirmation::publish(auctions, call, &row, &names).await?;
-        let [transferor_name, transferee_name] = names;
+        let published = confirmation::publish(auctions, call, &row).await?;
+        let transferee = published.transferees.into_iter().find(|party| party.organization_id == winner);
         let confirmed = v1::AwardConfirmed {
             award_id: id.text(),
             listing_id: row.listing_id.text(),
             title: row.title.clone(),
             transferor_id: transferor,
             transferee_id: winner,
-            transferor_name,
-            transferee_name,
+            transferor_name: published.transferor.unwrap_or_default().name,
+            transferee_name: transferee.unwrap_or_default().name,
             transfer_application_id: row.transfer_application_id.text(),
             price: Some(row.price),
             licence: row.licence,
             centre_id: row.centre_id.text(),
+            open_licence: row.open,
         };
         call.announce(&id.text(), &confirmed).await?;
     }

@@ -5,7 +5,7 @@
 //! then the shares lie under the exchange's own seal.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Refusal, Result};
 use serde_json::json;
 use tonic::Request;
 use wire::{
@@ -19,7 +19,7 @@ use crate::{
     boxes,
     engine::{Command, Lot},
     halls::Hall,
-    keyed::{answered, keyed},
+    keyed::{answered, keyed, once},
     lot_command::{Answer, Effect, Wish},
     opening,
     sealed::{
@@ -32,24 +32,6 @@ use crate::{
 
 /// The log of a sealed lot is short.
 const LOG: u64 = 10_000;
-
-/// A keyed command that its lot's writer decides. What was answered before counts, whatever has changed since.
-pub async fn once<P: Payload>(
-    auctions: &Auctions,
-    keyed: Option<Idempotency>,
-    work: impl Future<Output = Result<Answer>>,
-) -> Result<P> {
-    let first = async {
-        if let Some(call) = &keyed
-            && let Some(reply) = call.find(auctions.cx.db.read()).await?
-        {
-            return Ok(Answer { reply, refused: None });
-        }
-        work.await
-    };
-    let outcome = first.await;
-    answered(auctions, keyed, outcome).await
-}
 
 /// The lot with its writer.
 pub async fn lot(auctions: &Auctions, id: BiddingSessionId) -> Result<(Hall, session::Model, Lot)> {
@@ -67,7 +49,8 @@ pub async fn contribute(
 ) -> Result<v1::ContributeSharePayload> {
     let keyed = keyed(auctions, &request, "ContributeShare");
     let (actor, input) = kernel::query(request);
-    once(auctions, keyed.clone(), give(auctions, &actor, input, keyed)).await
+    let given = async { answered(auctions, keyed.clone(), give(auctions, &actor, input, keyed.clone()).await).await };
+    once(auctions, keyed.as_ref(), given).await
 }
 
 async fn give(

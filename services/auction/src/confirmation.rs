@@ -11,27 +11,24 @@ use wire::{
 use crate::{
     api::Auctions,
     foreign,
-    store::{award, confirmation, hall},
+    store::{self, award, confirmation},
 };
 
-/// The names under which the two sides acted, transferor first.
-pub type Names = [String; 2];
-
-/// Publishes an award that two persons confirmed, in the transaction that says so.
-pub async fn publish(auctions: &Auctions, call: &Call, row: &award::Model, names: &Names) -> Result<()> {
+/// Publishes an award that two persons confirmed, in the transaction that says so; who acquires, and from whom.
+pub async fn publish(auctions: &Auctions, call: &Call, row: &award::Model) -> Result<TransactionConfirmation> {
     let bidder_code = match row.session_id {
         None => None,
-        Some(session) => hall::code(&call.tx, session, row.winner_id).await?,
+        Some(session) => store::code_of(&call.tx, session, row.winner_id).await?,
     };
-    let [transferor, winner] = names;
+    let (transferor, transferees) = sides(auctions, row).await?;
     let mut document = TransactionConfirmation {
         award_id: row.id.text(),
         listing_id: row.listing_id.text(),
         title: row.title.clone(),
         session_id: row.session_id.map(Id::text),
         bidder_code,
-        transferor: Some(party(row.transferor_id.text(), transferor.clone(), None)),
-        transferees: transferees(auctions, row, winner).await?,
+        transferor: Some(transferor),
+        transferees,
         price: Some(row.price),
         decided_at: Some(row.decided_at),
         confirmed_at: Some(call.now),
@@ -39,7 +36,8 @@ pub async fn publish(auctions: &Auctions, call: &Call, row: &award::Model, names
         signature: String::new(),
     };
     document.signature = sign(&auctions.cx.vault, &document);
-    confirmation::insert(&call.tx, row, call.now, &document).await
+    confirmation::insert(&call.tx, row, call.now, &document).await?;
+    Ok(document)
 }
 
 /// What was published of a listing: of an open licence one for every licensee, after a default also the one before.
@@ -78,23 +76,21 @@ fn sign(vault: &Vault, document: &TransactionConfirmation) -> String {
     BASE64URL_NOPAD.encode(&vault.sign(statement(document).as_bytes()))
 }
 
-/// Who acquires: the winner alone, or with it those of its consortium (联合受让).
-async fn transferees(auctions: &Auctions, row: &award::Model, winner: &str) -> Result<Vec<ConfirmedParty>> {
+/// Who sells, and who acquires: the winner alone, or the members of its consortium (联合受让).
+async fn sides(auctions: &Auctions, row: &award::Model) -> Result<(ConfirmedParty, Vec<ConfirmedParty>)> {
     let winner_id = row.winner_id.text();
     let applications = foreign::applications(auctions, &row.listing_id.text(), Some(&winner_id)).await?;
     let application = applications.into_iter().find(|found| found.id == row.transfer_application_id.text());
     let application = application.ok_or_else(|| Error::Internal(format!("{} has no application", row.id)))?;
-    if application.members.is_empty() {
-        return Ok(vec![party(winner_id, winner.to_owned(), None)]);
+    let members = application.members.into_iter().map(|member| (member.organization_id, Some(member.share_bp)));
+    let mut named: Vec<_> = members.collect();
+    if named.is_empty() {
+        named.push((winner_id, None));
     }
-    let mut transferees = Vec::with_capacity(application.members.len());
-    for member in application.members {
-        let [name] = foreign::names(auctions, [&member.organization_id]).await?;
-        transferees.push(party(member.organization_id, name, Some(member.share_bp)));
-    }
-    Ok(transferees)
-}
-
-fn party(organization_id: String, name: String, share_bp: Option<i32>) -> ConfirmedParty {
-    ConfirmedParty { organization_id, name, share_bp }
+    named.insert(0, (row.transferor_id.text(), None));
+    let names = foreign::names(auctions, named.iter().map(|(id, _)| id.clone()).collect()).await?;
+    let party = |((organization_id, share_bp), name)| ConfirmedParty { organization_id, name, share_bp };
+    let mut parties = named.into_iter().zip(names).map(party);
+    let transferor = parties.next().ok_or_else(|| Error::Internal(format!("{} has no transferor", row.id)))?;
+    Ok((transferor, parties.collect()))
 }

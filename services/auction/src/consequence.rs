@@ -32,10 +32,7 @@ impl Decided<'_> {
         let at = event.at.unwrap_or_default();
         match (event.kind(), defaulted) {
             (Kind::Sold, _) if self.lot.terms.announced.mode() == BiddingMode::OpenLicence => {
-                for bidder in self.lot.state.bidders.values().filter_map(|bidder| bidder.standing.as_ref()) {
-                    self.award(tx, (&bidder.code, Some(bidder.amount)), (at, true)).await?;
-                }
-                Ok(())
+                self.license(cx, tx, at).await
             }
             (Kind::Sold, _) => self.award(tx, (event.bidder_code(), event.amount), (at, false)).await,
             (Kind::PassedOn | Kind::Unsold, Some(failed)) => self.pass_on(cx, tx, (event, failed)).await,
@@ -61,6 +58,23 @@ impl Decided<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Everybody who accepted has an award. Whoever did not goes without.
+    async fn license(&self, cx: &Context, tx: &DatabaseTransaction, at: Instant) -> Result<()> {
+        let mut acceptor_ids = Vec::new();
+        for standing in self.lot.state.bidders.values().filter_map(|bidder| bidder.standing.as_ref()) {
+            self.award(tx, (&standing.code, Some(standing.amount)), (at, true)).await?;
+            let acceptor = self.bidders.iter().find(|bidder| bidder.code == standing.code);
+            acceptor_ids.extend(acceptor.map(|bidder| bidder.transfer_application_id.text()));
+        }
+        let ended = v1::OpenLicenceEnded {
+            listing_id: self.row.listing_id.text(),
+            session_id: self.row.id.text(),
+            transferor_id: self.row.transferor_id.text(),
+            acceptor_ids,
+        };
+        cx.announce(tx, at, &self.row.id.text(), &ended).await
     }
 
     async fn award(

@@ -109,14 +109,13 @@ pub async fn reserve(auctions: &Auctions, listing_id: &str) -> Result<Option<Res
 }
 
 /// Names of organizations, in the order asked for.
-pub async fn names<const N: usize>(auctions: &Auctions, ids: [&str; N]) -> Result<[String; N]> {
-    let wanted = v1::Ids { ids: ids.map(str::to_owned).to_vec() };
+pub async fn names(auctions: &Auctions, ids: Vec<String>) -> Result<Vec<String>> {
+    let wanted = v1::Ids { ids: ids.clone() };
     let found =
         auctions.clients.identity.clone().get_organizations(Actor::exchange().asks(wanted)).await?.into_inner().items;
-    let mut names = ids.map(|_| String::new());
-    for (name, id) in names.iter_mut().zip(ids) {
-        let organization = found.iter().find(|organization| organization.id == id);
-        *name = organization.ok_or_else(|| Error::Internal(format!("{id} has no organization")))?.name.clone();
-    }
-    Ok(names)
+    let name = |id: &String| {
+        let organization = found.iter().find(|organization| organization.id == *id);
+        Ok(organization.ok_or_else(|| Error::Internal(format!("{id} has no organization")))?.name.clone())
+    };
+    ids.iter().map(name).collect()
 }

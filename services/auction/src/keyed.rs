@@ -14,6 +14,32 @@ pub fn keyed<I: Message>(auctions: &Auctions, request: &Request<I>, method: &str
     Some(Idempotency::new(&auctions.cx.vault, [&actor.person_id, method, &key], &input))
 }
 
+/// Does the work unless it was done before under this key: then that answer counts, whatever has changed since. For calls
+/// that are not one transaction; the work keeps its answer by [`answered`] or [`keep`].
+pub async fn once<P: Payload>(
+    auctions: &Auctions,
+    keyed: Option<&Idempotency>,
+    work: impl Future<Output = Result<P>>,
+) -> Result<P> {
+    let Some(call) = keyed else { return work.await };
+    match call.find(auctions.cx.db.write()).await {
+        Ok(None) => work.await,
+        Ok(Some(reply)) => P::decode(reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
+        Err(Error::Refused(refusal)) => Ok(P::of(Err(*refusal))),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Keeps an answer that no writer keeps, refusals included.
+pub async fn keep<P: Payload>(auctions: &Auctions, keyed: Option<Idempotency>, outcome: Result<P>) -> Result<P> {
+    let reply = match outcome {
+        Ok(reply) => reply,
+        Err(Error::Refused(refusal)) => P::of(Err(*refusal)),
+        Err(fault) => return Err(fault),
+    };
+    Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
+}
+
 /// The payload of what the lot's writer answered, and has kept. What was refused without the writer is kept here.
 pub async fn answered<P: Payload>(
     auctions: &Auctions,
@@ -22,11 +48,7 @@ pub async fn answered<P: Payload>(
 ) -> Result<P> {
     match outcome {
         Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
-        Err(Error::Refused(refusal)) => {
-            let reply = P::of(Err(*refusal));
-            Ok(auctions.cx.refuse(keyed, reply, auctions.cx.clock.now()).await?.into_inner())
-        }
-        Err(fault) => Err(fault),
+        Err(error) => keep(auctions, keyed, Err(error)).await,
     }
 }
 

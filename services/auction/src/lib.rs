@@ -70,6 +70,7 @@ pub fn serve(cx: Context, clients: Clients, (tasks, stop): (TaskTracker, Cancell
     let auctions = Auctions { cx, clients, halls, boxes: boxes::Boxes::default(), scoring: Arc::default(), stop };
     tasks.spawn(boxes::watch_over(auctions.clone()));
     tasks.spawn(floor::heartbeat::watch_over(auctions.clone()));
+    tasks.spawn(default::watch_over(auctions.clone()));
     let routes = routes.add_service(HallServer::new(auctions.clone()));
     let routes = routes.add_service(SealedBidsServer::new(auctions.clone()));
     routes.add_service(AuctionServer::new(auctions))

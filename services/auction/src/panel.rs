@@ -19,7 +19,7 @@ use crate::{
     engine::{Command, Lot},
     foreign,
     halls::Hall,
-    keyed::keyed,
+    keyed::{answered, keyed, once},
     lot_command::{Answer, Effect, Wish},
     opening::ten_thousandths,
     sealed::envelope::decimal,
@@ -204,7 +204,8 @@ fn own(panel: Vec<member::Model>, actor: &Actor) -> Result<member::Model> {
 pub async fn score(auctions: &Auctions, request: Request<v1::ScoreOfferInput>) -> Result<v1::ScoreOfferPayload> {
     let keyed = keyed(auctions, &request, "ScoreOffer");
     let (actor, input) = kernel::query(request);
-    ceremony::once(auctions, keyed.clone(), give(auctions, &actor, input, keyed)).await
+    let given = async { answered(auctions, keyed.clone(), give(auctions, &actor, input, keyed.clone()).await).await };
+    once(auctions, keyed.as_ref(), given).await
 }
 
 async fn give(
@@ -246,7 +247,9 @@ pub async fn dismiss(
 ) -> Result<v1::DismissPanelMemberPayload> {
     let keyed = keyed(auctions, &request, "DismissPanelMember");
     let (actor, input) = kernel::query(request);
-    ceremony::once(auctions, keyed.clone(), take_off(auctions, &actor, input, keyed)).await
+    let taken =
+        async { answered(auctions, keyed.clone(), take_off(auctions, &actor, input, keyed.clone()).await).await };
+    once(auctions, keyed.as_ref(), taken).await
 }
 
 async fn take_off(

@@ -11,8 +11,8 @@ pub mod sealed;
 use kernel::{Context, Error, Id, Instant, Result};
 use prost::Message;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, Statement,
     sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
@@ -143,6 +143,8 @@ impl session::Model {
             asking_price: state.asking,
             warnings: state.warnings,
             sealed_keys: terms.sealed_keys.clone(),
+            takes_late_bidders: terms.takes_late_bidders()
+                && matches!(lot.status(), BiddingStatus::Scheduled | BiddingStatus::Free),
         }
     }
 }
@@ -177,6 +179,26 @@ pub async fn hold(tx: &DatabaseTransaction, id: BiddingSessionId) -> Result<()> 
 /// Who may bid on a lot.
 pub async fn bidders(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<Vec<bidder::Model>> {
     Ok(bidder::Entity::find().filter(bidder::Column::SessionId.eq(id)).all(db).await?)
+}
+
+/// Whether the organization is a bidder of one of the lots: qualified, its deposit on hold.
+pub async fn is_bidder(
+    db: &impl ConnectionTrait,
+    lots: Vec<BiddingSessionId>,
+    organization: OrganizationId,
+) -> Result<bool> {
+    let wanted = bidder::Column::SessionId.is_in(lots).and(bidder::Column::OrganizationId.eq(organization));
+    Ok(bidder::Entity::find().filter(wanted).count(db).await? > 0)
+}
+
+/// The bidder's anonymous code in one lot.
+pub async fn code_of(
+    db: &impl ConnectionTrait,
+    session: BiddingSessionId,
+    organization: OrganizationId,
+) -> Result<Option<String>> {
+    let wanted = bidder::Column::SessionId.eq(session).and(bidder::Column::OrganizationId.eq(organization));
+    Ok(bidder::Entity::find().filter(wanted).one(db).await?.map(|bidder| bidder.code))
 }
 
 /// Makes decisions about one listing take turns: a sole bidder's quote and a schedule must see each other

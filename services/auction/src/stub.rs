@@ -111,6 +111,7 @@ world! {
     apply_for_transfer(ApplyForTransferInput) -> ApplyForTransferPayload;
     conclude_disclosure(ConcludeDisclosureInput) -> ConcludeDisclosurePayload;
     relist(RelistInput) -> RelistPayload;
+    answer_consortium(AnswerConsortiumInput) -> AnswerConsortiumPayload;
     review_transfer_application(ReviewTransferApplicationInput) -> ReviewTransferApplicationPayload;
     get_achievements(Ids) -> Achievements;
     list_achievements(ListAchievementsRequest) -> AchievementPage;

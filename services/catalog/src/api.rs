@@ -4,7 +4,7 @@ use kernel::query;
 use tonic::{Request, Response, Status};
 use wire::v1::{self, catalog_server};
 
-use crate::{Catalog, apply, browse, conclude, draft, import, qualify, relist, review};
+use crate::{Catalog, apply, browse, conclude, consent, draft, import, qualify, relist, review};
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -29,6 +29,13 @@ impl catalog_server::Catalog for Catalog {
     ) -> Reply<v1::ApplyForTransferPayload> {
         let clients = self.clients.clone();
         self.cx.mutate(request, "ApplyForTransfer", |call, input| Box::pin(apply::apply(call, clients, input))).await
+    }
+
+    async fn answer_consortium(
+        &self,
+        request: Request<v1::AnswerConsortiumInput>,
+    ) -> Reply<v1::AnswerConsortiumPayload> {
+        self.cx.mutate(request, "AnswerConsortium", |call, input| Box::pin(consent::answer(call, input))).await
     }
 
     async fn review_transfer_application(

@@ -43,17 +43,18 @@ pub async fn apply(call: &Call, clients: Clients, input: v1::ApplyForTransferInp
         deposit: listing.deposit,
         bidder_code: None,
         review_note: None,
-        members: serde_json::to_string(&members).map_err(|error| Error::Internal(error.to_string()))?,
+        members: consortium::stored(&members)?,
         preemption_ground,
         preemption_rank: None,
         created_at: call.now,
     };
     let inserted = store::insert_application(&call.tx, row.clone()).await?;
-    // Only the applicant is entered now. Who applies, or is named by others, is nobody's business but the centre's, so
-    // the others are entered when the qualifier confirms them.
+    // Only the applicant is entered now. To be named by others binds nobody: the others are entered when they have
+    // consented and the qualifier confirms them.
     if !inserted || !store::enter(&call.tx, &row, vec![organization_id]).await? {
         return Err(refuse(ErrorCode::AlreadyApplied, "organizationId"));
     }
+    store::name_members(&call.tx, &row, &members).await?;
     let facts = json!({ "listingId": listing_id.text(), "organizationId": organization_id.text(), "members": members,
         "preemptionGround": preemption_ground.map(PreemptionGround::stored) });
     call.record("TransferApplied", &row.id.text(), facts).await?;

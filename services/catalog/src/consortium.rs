@@ -1,10 +1,10 @@
 //! Who bids together (联合受让, SM-4). No I/O, no clock.
 
-use kernel::{ErrorCode, Id, Refusal, Result, rules::RuleParameter};
+use kernel::{Error, ErrorCode, Id, Instant, Refusal, Result, rules::RuleParameter};
 use serde::{Deserialize, Serialize};
 use wire::{
     id::OrganizationId,
-    v1::{ConsortiumMember, ConsortiumMemberInput},
+    v1::{ConsortiumMember, ConsortiumMemberInput, ConsortiumStatus, MemberConsent},
 };
 
 /// All shares together.
@@ -16,6 +16,12 @@ const WHOLE: i64 = 10_000;
 pub struct Member {
     organization_id: String,
     share_bp: i32,
+    /// What it says to that; nothing until it has spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    consents: Option<bool>,
+    /// When it said so; the lead did by applying.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered_at: Option<Instant>,
 }
 
 impl Member {
@@ -23,11 +29,57 @@ impl Member {
     pub fn organization(&self) -> Result<OrganizationId> {
         OrganizationId::parse(&self.organization_id, "members")
     }
+
+    /// Whether it is this organization.
+    #[must_use]
+    pub fn is(&self, organization: OrganizationId) -> bool {
+        self.organization_id == organization.text()
+    }
 }
 
 impl From<Member> for ConsortiumMember {
     fn from(member: Member) -> Self {
-        ConsortiumMember { organization_id: member.organization_id, share_bp: member.share_bp }
+        let consent = match member.consents {
+            None => MemberConsent::Pending,
+            Some(true) => MemberConsent::Given,
+            Some(false) => MemberConsent::Declined,
+        };
+        ConsortiumMember {
+            organization_id: member.organization_id,
+            share_bp: member.share_bp,
+            consent: consent.into(),
+            answered_at: member.answered_at,
+        }
+    }
+}
+
+/// The members as they are stored.
+pub fn stored(members: &[Member]) -> Result<String> {
+    serde_json::to_string(members).map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// The members once one of them has said whether it consents.
+#[must_use]
+pub fn answered(members: Vec<Member>, who: OrganizationId, (consents, now): (bool, Instant)) -> Vec<Member> {
+    let speak = |member: Member| match member.is(who) {
+        true => Member { consents: Some(consents), answered_at: Some(now), ..member },
+        false => member,
+    };
+    members.into_iter().map(speak).collect()
+}
+
+/// Those who have not consented.
+pub fn without_consent(members: &[Member]) -> impl Iterator<Item = &str> {
+    members.iter().filter(|member| member.consents != Some(true)).map(|member| member.organization_id.as_str())
+}
+
+/// Whether they may bid together.
+#[must_use]
+pub fn status(members: &[Member]) -> ConsortiumStatus {
+    match (members, without_consent(members).next()) {
+        ([], _) => ConsortiumStatus::None,
+        (_, Some(_)) => ConsortiumStatus::Forming,
+        (_, None) => ConsortiumStatus::Formed,
     }
 }
 
@@ -66,7 +118,9 @@ pub fn read(
             return Err(refusal.accepting(format!("1–{WHOLE}")).into());
         }
         whole += i64::from(member.share_bp);
-        members.push((id, Member { organization_id: id.text(), share_bp: member.share_bp }));
+        let consents = (id == applicant).then_some(true);
+        let share_bp = member.share_bp;
+        members.push((id, Member { organization_id: id.text(), share_bp, consents, answered_at: None }));
     }
     if !members.iter().any(|(id, _)| *id == applicant) {
         return Err(refuse(ErrorCode::InvalidInput, "members").accepting(applicant.text()).into());
@@ -86,6 +140,28 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_consortium_is_formed_by_its_members_consent() {
+        assert_eq!(status(&[]), ConsortiumStatus::None);
+        let [lead, a, b] = std::array::from_fn(|_| OrganizationId::fresh());
+        let member = |id: OrganizationId, consents| Member {
+            organization_id: id.text(),
+            share_bp: 1,
+            consents,
+            answered_at: None,
+        };
+        let members = vec![member(lead, Some(true)), member(a, None), member(b, None)];
+        let members = answered(members, a, (true, Instant(1)));
+        assert_eq!(status(&members), ConsortiumStatus::Forming);
+        assert_eq!(without_consent(&members).collect::<Vec<_>>(), [b.text()]);
+        let declined = answered(members.clone(), b, (false, Instant(2)));
+        assert_eq!(status(&declined), ConsortiumStatus::Forming);
+        let formed = answered(declined, b, (true, Instant(3)));
+        assert_eq!(status(&formed), ConsortiumStatus::Formed);
+        let read: Vec<Member> = serde_json::from_str(&stored(&formed).unwrap()).unwrap();
+        assert_eq!(read, formed);
+    }
 
     fn refused(
         given: &[(OrganizationId, i32)],

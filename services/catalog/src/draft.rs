@@ -1,6 +1,6 @@
 //! The transferor drafts a listing and hands it in.
 
-use kernel::{Call, Error, ErrorCode, Id, Peer, Refusal, Result, text};
+use kernel::{Call, Error, ErrorCode, Id, Instant, Peer, Refusal, Result, text};
 use serde_json::json;
 use wire::{
     id::{AchievementId, ListingId, MandateId, OrganizationId},
@@ -9,7 +9,7 @@ use wire::{
 };
 
 use crate::{
-    bidding,
+    bidding::{self, Bidding},
     bidding_terms::{self, Notice},
     listing,
     record::known,
@@ -18,6 +18,67 @@ use crate::{
     terms::{Limits, Terms, given},
     transferor,
 };
+
+/// What a draft says; all else of it is as with every draft.
+pub struct Draft {
+    pub id: ListingId,
+    pub organization_id: OrganizationId,
+    pub centre_id: OrganizationId,
+    pub mandate_id: Option<MandateId>,
+    pub achievement_id: Option<AchievementId>,
+    pub title: String,
+    pub summary: String,
+    pub field: v1::TechnologyField,
+    pub stage: v1::Stage,
+    pub region: String,
+    pub notice: Notice,
+    pub bidding: Bidding,
+    pub author_id: String,
+}
+
+impl Draft {
+    /// The lot as it is offered for the first time, not handed in yet.
+    pub fn listing(self, now: Instant) -> Listing {
+        let Notice { terms, sale_method, conversion_mode } = self.notice;
+        Listing {
+            id: self.id,
+            organization_id: self.organization_id,
+            centre_id: self.centre_id,
+            mandate_id: self.mandate_id,
+            achievement_id: self.achievement_id,
+            title: self.title,
+            summary: self.summary,
+            field: self.field,
+            stage: self.stage,
+            region: self.region,
+            conversion_mode,
+            sale_method,
+            floor_price: terms.floor_price,
+            deposit: terms.deposit,
+            increment: terms.increment,
+            disclosure_days: terms.disclosure_days,
+            free_seconds: terms.free_seconds,
+            timed_seconds: terms.timed_seconds,
+            bidding: self.bidding.announced,
+            reserve: self.bidding.reserve,
+            status: ListingStatus::Draft,
+            author_id: self.author_id,
+            submitter_id: None,
+            disclosed_at: None,
+            disclosure_ends_at: None,
+            review_note: None,
+            rules_version: None,
+            bidder_codes: 0,
+            scheduled: false,
+            extensions: 0,
+            round: 1,
+            relists_id: None,
+            origin_id: self.id,
+            approval: None,
+            created_at: now,
+        }
+    }
+}
 
 /// Drafts a listing: one of the transferor's people does, or a broker under a mandate of it (SM-11).
 pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::CreateListingInput) -> Result<v1::Listing> {
@@ -39,7 +100,7 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
     let bidding = bidding::settle(call, id, input.bidding.as_ref(), &notice)?;
     require_own(call, achievement_id, organization_id).await?;
     let transferor = transferor::ask(identity, organization_id).await?;
-    let row = Listing {
+    let row = Draft {
         id,
         organization_id,
         centre_id: transferor.centre_id,
@@ -50,32 +111,11 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
         field: known(input.field, "field")?,
         stage: known(input.stage, "stage")?,
         region: transferor.region,
-        conversion_mode: notice.conversion_mode,
-        sale_method: notice.sale_method,
-        floor_price: terms.floor_price,
-        deposit: terms.deposit,
-        increment: terms.increment,
-        disclosure_days: terms.disclosure_days,
-        free_seconds: terms.free_seconds,
-        timed_seconds: terms.timed_seconds,
-        bidding: bidding.announced,
-        reserve: bidding.reserve,
-        status: ListingStatus::Draft,
+        notice,
+        bidding,
         author_id: call.actor.person_id.clone(),
-        submitter_id: None,
-        disclosed_at: None,
-        disclosure_ends_at: None,
-        review_note: None,
-        rules_version: None,
-        bidder_codes: 0,
-        scheduled: false,
-        extensions: 0,
-        round: 1,
-        relists_id: None,
-        origin_id: id,
-        approval: None,
-        created_at: call.now,
     };
+    let row = row.listing(call.now);
     if !store::insert_listing(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("mandateId").by_rule("SM-11").into());
     }

@@ -40,7 +40,8 @@ enum Step {
     Award { listing: ListingId, winner: TransferApplicationId },
     Default { listing: ListingId, defaulter: TransferApplicationId, passed_on: bool },
     Forfeit(TransferApplicationId),
-    Refund(ListingId),
+    EndLicence { listing: ListingId, acceptors: Vec<TransferApplicationId> },
+    Refund(ListingId, Vec<TransferApplicationId>),
 }
 
 impl Step {
@@ -48,6 +49,7 @@ impl Step {
         use ListingStatus::{Bidding, Contracted, Settled, Terminated, Unsold};
         let listing = |id: &str| ListingId::parse(id, "listingId");
         let application = |id: &str| TransferApplicationId::parse(id, "transferApplicationId");
+        let applications = |ids: &[String]| ids.iter().map(|id| application(id)).collect::<Result<Vec<_>>>();
         Ok(Some(if let Some(e) = event.read::<v1::DepositHeld>()? {
             Step::MakeEligible(application(&e.transfer_application_id)?)
         } else if let Some(e) = event.read::<v1::BiddingScheduled>()? {
@@ -62,7 +64,9 @@ impl Step {
         } else if let Some(e) = event.read::<v1::DepositForfeited>()? {
             Step::Forfeit(application(&e.transfer_application_id)?)
         } else if let Some(e) = event.read::<v1::DepositsReleased>()? {
-            Step::Refund(listing(&e.listing_id)?)
+            Step::Refund(listing(&e.listing_id)?, applications(&e.transfer_application_ids)?)
+        } else if let Some(e) = event.read::<v1::OpenLicenceEnded>()? {
+            Step::EndLicence { listing: listing(&e.listing_id)?, acceptors: applications(&e.acceptor_ids)? }
         } else if let Some(e) = event.read::<v1::AwardConfirmed>()? {
             Step::Award { listing: listing(&e.listing_id)?, winner: application(&e.transfer_application_id)? }
         } else if let Some(e) = event.read::<v1::ContractSigned>()? {
@@ -81,7 +85,9 @@ impl Step {
             Step::Award { listing, winner } => award(tx, listing, winner, now).await,
             Step::Default { listing, defaulter, passed_on } => default(tx, listing, defaulter, passed_on).await,
             Step::Forfeit(id) => forfeit(tx, id).await,
-            Step::Refund(id) => refund(tx, id).await,
+            Step::EndLicence { listing, acceptors } => end_licence(tx, listing, acceptors).await,
+            Step::Refund(id, only) if only.is_empty() => refund(tx, id).await,
+            Step::Refund(_, only) => refund_these(tx, only).await,
         }
     }
 }
@@ -135,6 +141,29 @@ async fn refund(tx: &DatabaseTransaction, id: ListingId) -> Result<()> {
         return Err(early(&id.text(), row.status.stored()));
     }
     store::move_applications(tx, id, TransferApplicationStatus::Lost, TransferApplicationStatus::Refunded).await
+}
+
+/// Whoever did not accept an open licence in its time goes without.
+async fn end_licence(tx: &DatabaseTransaction, id: ListingId, acceptors: Vec<TransferApplicationId>) -> Result<()> {
+    use TransferApplicationStatus::{Eligible, Lost};
+    locked(tx, id).await?;
+    store::move_others(tx, id, (Eligible, Lost), acceptors).await
+}
+
+/// Deposits that are free again although the listing is not without a sale.
+async fn refund_these(tx: &DatabaseTransaction, ids: Vec<TransferApplicationId>) -> Result<()> {
+    use TransferApplicationStatus::Refunded;
+    for id in ids {
+        let (_, row) = known_application(tx, id).await?;
+        match arrival(application::onward, row.status, Refunded) {
+            Arrival::Done => {}
+            Arrival::Early => return Err(early(&id.text(), row.status.stored())),
+            Arrival::Due => {
+                store::save_application(tx, Application { status: Refunded, ..row }).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One bidder acquires the listing, all others have lost (promise P-2); an open licence has no rivals. A sole bidder

@@ -7,13 +7,13 @@ use serde_json::json;
 use wire::{
     id::{AchievementId, ListingId, OrganizationId},
     policy::{self, Of, permit},
-    v1::{self, ListingStatus, identity_client::IdentityClient},
+    v1::{self, identity_client::IdentityClient},
 };
 
 use crate::{
     bidding,
     bidding_terms::Notice,
-    draft::{facts, limits},
+    draft::{Draft, facts, limits},
     record::{Fit, Offer, Origin, judge},
     sight::concerning,
     store::{self, Achievement, Listing},
@@ -159,8 +159,9 @@ fn draft(
 ) -> Result<Listing> {
     let (id, terms) = (ListingId::fresh(), offer.terms);
     let (sale_method, conversion_mode) = (v1::SaleMethod::OnlineBidding, v1::ConversionMode::Transfer);
-    let bidding = bidding::settle(call, id, None, &Notice { terms, sale_method, conversion_mode })?;
-    Ok(Listing {
+    let notice = Notice { terms, sale_method, conversion_mode };
+    let bidding = bidding::settle(call, id, None, &notice)?;
+    let draft = Draft {
         id,
         organization_id: transferor.id,
         centre_id: transferor.centre_id,
@@ -171,30 +172,9 @@ fn draft(
         field: offer.field,
         stage: offer.stage,
         region: transferor.region.clone(),
-        conversion_mode,
-        sale_method,
-        floor_price: terms.floor_price,
-        deposit: terms.deposit,
-        increment: terms.increment,
-        disclosure_days: terms.disclosure_days,
-        free_seconds: terms.free_seconds,
-        timed_seconds: terms.timed_seconds,
-        bidding: bidding.announced,
-        reserve: None,
-        status: ListingStatus::Draft,
+        notice,
+        bidding,
         author_id: AUTHOR.into(),
-        submitter_id: None,
-        disclosed_at: None,
-        disclosure_ends_at: None,
-        review_note: None,
-        rules_version: None,
-        bidder_codes: 0,
-        scheduled: false,
-        extensions: 0,
-        round: 1,
-        relists_id: None,
-        origin_id: id,
-        approval: None,
-        created_at: call.now,
-    })
+    };
+    Ok(draft.listing(call.now))
 }

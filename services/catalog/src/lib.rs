@@ -27,6 +27,7 @@ mod bidding;
 mod bidding_terms;
 mod browse;
 mod conclude;
+mod consent;
 mod consortium;
 mod draft;
 mod feed;

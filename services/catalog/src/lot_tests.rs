@@ -57,6 +57,11 @@ impl Town {
     }
 }
 
+/// All deposits for a listing that is sold to nobody are free.
+fn released(listing: &str) -> v1::DepositsReleased {
+    v1::DepositsReleased { listing_id: listing.into(), ..Default::default() }
+}
+
 fn default_of(listing: &str, application: &str, passed_on: bool) -> v1::AwardDefaulted {
     v1::AwardDefaulted {
         listing_id: listing.into(),
@@ -135,7 +140,7 @@ async fn a_qualified_bidder_is_not_passed_over() {
     town.pass_days(8);
     town.conclude(&listing.id, Unsold).await.unwrap();
     assert_eq!(town.at(&sole).await, TransferApplicationStatus::Lost);
-    town.deliver(&v1::DepositsReleased { listing_id: listing.id.clone() }).await.unwrap();
+    town.deliver(&released(&listing.id)).await.unwrap();
     assert_eq!(town.at(&sole).await, TransferApplicationStatus::Refunded);
 
     let listing = town.disclosed().await;
@@ -148,7 +153,7 @@ async fn a_qualified_bidder_is_not_passed_over() {
     let ended = town.conclude(&listing.id, Terminate).await.unwrap();
     assert_eq!(ended.status(), ListingStatus::Terminated);
     assert_eq!(town.announced("BiddingCancelled").await, 1);
-    town.deliver(&v1::DepositsReleased { listing_id: listing.id.clone() }).await.unwrap();
+    town.deliver(&released(&listing.id)).await.unwrap();
     assert_eq!(town.at(&first).await, TransferApplicationStatus::Refunded);
 }
 
@@ -161,7 +166,7 @@ async fn a_cancelled_session_ends_the_listing() {
     town.deliver(&v1::BiddingScheduled { listing_id: listing.id.clone(), ..Default::default() }).await.unwrap();
     let refused = town.conclude(&listing.id, DisclosureConclusion::Terminate).await;
     assert_eq!(refused, Err(ErrorCode::IllegalTransition), "bidding has its own ways to end");
-    let released = v1::DepositsReleased { listing_id: listing.id.clone() };
+    let released = self::released(&listing.id);
     assert!(town.deliver(&released).await.is_err(), "early");
     town.deliver(&v1::BiddingCancelled { listing_id: listing.id.clone(), ..Default::default() }).await.unwrap();
     assert_eq!(town.status(&listing.id).await, ListingStatus::Terminated);
@@ -240,7 +245,7 @@ async fn a_defaulter_loses_the_lot_to_the_next_bidder_and_never_comes_back() {
     assert_eq!(town.status(&listing.id).await, ListingStatus::Unsold);
     town.deliver(&v1::ContractSigned { listing_id: listing.id.clone(), ..Default::default() }).await.unwrap();
     assert_eq!(town.status(&listing.id).await, ListingStatus::Unsold, "what a defaulter signed counts no more");
-    town.deliver(&v1::DepositsReleased { listing_id: listing.id.clone() }).await.unwrap();
+    town.deliver(&released(&listing.id)).await.unwrap();
     assert_eq!([town.at(&b).await, town.at(&c).await], [Forfeited, TransferApplicationStatus::Refunded]);
 
     let again = town.relist(&listing.id, 45_000_000, None).await.unwrap();

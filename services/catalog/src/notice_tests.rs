@@ -29,6 +29,17 @@ fn wish(actor: &Actor, listing_id: &str) -> v1::ApplyForTransferInput {
     }
 }
 
+impl Town {
+    async fn consents(&self, member: &Actor, application: &str) -> Result<v1::TransferApplication, ErrorCode> {
+        let input = v1::AnswerConsortiumInput {
+            transfer_application_id: application.into(),
+            organization_id: home(member),
+            consent: true,
+        };
+        ask!(self, answer_consortium, member, transfer_application, input)
+    }
+}
+
 fn together(actors: &[&Actor]) -> Vec<v1::ConsortiumMemberInput> {
     let share_bp = 10_000 / i32::try_from(actors.len()).unwrap();
     actors.iter().map(|actor| v1::ConsortiumMemberInput { organization_id: home(actor), share_bp }).collect()
@@ -159,11 +170,17 @@ async fn nobody_takes_part_twice_alone_or_with_others() {
     let made = ask!(town, apply_for_transfer, &lead, transfer_application, input).unwrap();
     assert_eq!(made.members.iter().map(|member| member.share_bp).collect::<Vec<_>>(), [5_000, 5_000]);
     assert_eq!(town.apply(&lead, &listing.id).await, Err(AlreadyApplied));
-    // To be named by others binds nobody until the qualifier has confirmed it, and tells nobody anything.
-    let own = town.apply(&alone, &listing.id).await.unwrap();
-    let input = joint(&listing.id, &third, &[&third, &alone, &other, &bidder("more")]);
+    // To be named by others binds nobody until they have consented and the qualifier has confirmed it.
+    let (own, more) = (town.apply(&alone, &listing.id).await.unwrap(), bidder("more"));
+    let input = joint(&listing.id, &third, &[&third, &alone, &other, &more]);
     let rival = ask!(town, apply_for_transfer, &third, transfer_application, input).unwrap();
+    assert_eq!(town.qualify(&rival.id).await, Err(ErrorCode::ConsentMissing));
+    for member in [&alone, &other, &more] {
+        town.consents(member, &rival.id).await.unwrap();
+    }
     assert_eq!(town.qualify(&rival.id).await, Err(AlreadyApplied), "one of them applied alone");
+    assert_eq!(town.consents(&alone, &made.id).await, Err(ErrorCode::NotFound), "it names others");
+    town.consents(&other, &made.id).await.unwrap();
     town.qualify(&made.id).await.unwrap();
     assert_eq!(town.apply(&other, &listing.id).await, Err(AlreadyApplied), "confirmed with others");
     town.qualify(&own.id).await.unwrap();

@@ -9,7 +9,7 @@ use wire::{
 };
 
 use crate::{
-    application, listing,
+    application, consent, listing,
     sight::Sight,
     store::{self, Application, Listing},
 };
@@ -31,6 +31,7 @@ pub async fn qualify(call: &Call, input: v1::ReviewTransferApplicationInput) -> 
     }
     require_uninvolved(call, &listing, &row)?;
     if input.approve {
+        consent::require(&row)?;
         enter_others(call, &row).await?;
     } else {
         row.review_note = Some(text(input.note.as_deref().unwrap_or_default(), "note", 1, 1_000)?);

@@ -11,7 +11,7 @@ use wire::{
 use crate::{
     bidding, bidding_terms,
     bidding_terms::Notice,
-    draft::{facts, limits, visible},
+    draft::{Draft, facts, limits, visible},
     store::{self, Listing},
     terms::{Terms, given},
 };
@@ -99,30 +99,23 @@ fn draft(call: &Call, row: Listing, terms: Terms, approval: Option<String>) -> R
     // A negotiated sale announces no bidding, so there is nothing to ask for.
     let asked = (notice.sale_method != v1::SaleMethod::Negotiated).then_some(&asked);
     let bidding = bidding::settle(call, id, asked, &notice).map_err(at_floor)?;
-    Ok(Listing {
+    let (round, relists_id, origin_id) = (row.round + 1, Some(row.id), row.origin_id);
+    let anew = Draft {
         id,
+        organization_id: row.organization_id,
+        centre_id: row.centre_id,
         mandate_id: None,
-        floor_price: terms.floor_price,
-        deposit: terms.deposit,
-        disclosure_days: terms.disclosure_days,
-        bidding: bidding.announced,
-        reserve: bidding.reserve,
-        status: ListingStatus::Draft,
+        achievement_id: row.achievement_id,
+        title: row.title,
+        summary: row.summary,
+        field: row.field,
+        stage: row.stage,
+        region: row.region,
+        notice,
+        bidding,
         author_id: call.actor.person_id.clone(),
-        submitter_id: None,
-        disclosed_at: None,
-        disclosure_ends_at: None,
-        review_note: None,
-        rules_version: None,
-        bidder_codes: 0,
-        scheduled: false,
-        extensions: 0,
-        round: row.round + 1,
-        relists_id: Some(row.id),
-        approval,
-        created_at: call.now,
-        ..row
-    })
+    };
+    Ok(Listing { round, relists_id, origin_id, approval, ..anew.listing(call.now) })
 }
 
 /// The one term that can be at fault is the new price.

@@ -33,10 +33,13 @@ impl Sight {
             || row.mandate_id.is_some_and(|mandate| self.mandates.contains(&mandate))
     }
 
-    /// Whether the application is open to the caller; it never is to the transferor or to a rival.
+    /// Whether the application is open to the caller: to those who bid by it and to those whom it names; never to the
+    /// transferor or to a rival.
     #[must_use]
     pub fn covers_application(&self, row: &Application) -> bool {
-        self.places.covers(&[row.organization_id.uuid()], row.centre_id.uuid())
+        let bidders = row.bidders().unwrap_or_else(|_| vec![row.organization_id]);
+        let bidders: Vec<_> = bidders.into_iter().map(Id::uuid).collect();
+        self.places.covers(&bidders, row.centre_id.uuid())
     }
 }
 

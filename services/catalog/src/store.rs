@@ -79,7 +79,7 @@ mod listing {
 pub use achievement::{Achievement, achievement_page, achievements, achievements_from, insert_achievements};
 pub use application::{
     Application, application_page, applications, count_eligible, enter, insert_application, locked_application,
-    move_applications, rank_taken, save_application,
+    move_applications, move_others, name_members, rank_taken, save_application,
 };
 pub use listing::Model as Listing;
 pub use lot::{bar, is_barred, is_relisted, origin};

@@ -81,6 +81,7 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
         created_at: event.at,
         centre_id: OrganizationId::parse(&award.centre_id, "centreId")?,
         licence: award.licence,
+        open_licence: award.open_licence,
     };
     let contract = store::contract::Model {
         id: contract_id,

@@ -78,6 +78,7 @@ async fn take_effect(call: &Call, dossier: &Dossier) -> Result<()> {
         listing_id: deal.listing_id.text(),
         deal_id: deal.id.text(),
         contract_id: contract.id.text(),
+        transfer_application_id: deal.transfer_application_id.text(),
     };
     call.announce(&contract.id.text(), &event).await
 }

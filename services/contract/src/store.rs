@@ -38,6 +38,7 @@ pub mod deal {
         pub created_at: Instant,
         pub centre_id: OrganizationId,
         pub licence: bool,
+        pub open_licence: bool,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }

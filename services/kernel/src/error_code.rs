@@ -124,6 +124,7 @@ codes! {
     BadSignature "签名不符。" "The signature does not fit.";
     ReserveBelowFloor "保留价不得低于转让底价。" "The reserve price may not be below the floor price.";
     ConsortiumNotAllowed "公告未允许联合受让。" "The notice allows no consortium.";
+    ConsentMissing "联合受让成员尚未全部同意。" "Not every member of the consortium has consented.";
     ExtensionsUsedUp "延牌次数已用完。" "The disclosure was extended as often as it may be.";
     PriceCutTooDeep "降价幅度超过上限，须有批准文件。" "The price cut is too deep without an approval document.";
 

@@ -1,4 +1,4 @@
-use sea_orm::{ColumnTrait, Condition};
+use sea_orm::{ColumnTrait, Condition, sea_query::SimpleExpr};
 use uuid::Uuid;
 
 use crate::{Actor, Scope};
@@ -43,6 +43,12 @@ impl Sight {
     pub fn covers(&self, organizations: &[Uuid], centre: Uuid) -> bool {
         organizations.iter().any(|organization| self.own.contains(organization))
             || self.centres.as_ref().is_none_or(|centres| centres.contains(&centre))
+    }
+
+    /// Whether the column names an organization that the person belongs to.
+    #[must_use]
+    pub fn own<C: ColumnTrait>(&self, organization: C) -> SimpleExpr {
+        organization.is_in(self.own.iter().copied())
     }
 
     /// The same as a condition, for lists.

@@ -7,7 +7,7 @@ use wire::{
     v1::{self, ledger_server::Ledger},
 };
 
-use crate::{account, default, deposit, forfeiture, receipt, settlement};
+use crate::{account, default, deposit, forfeit_debt, forfeiture, receipt, settlement};
 
 /// The ledger's calls.
 pub struct Accounts {
@@ -58,6 +58,18 @@ impl Ledger for Accounts {
         self.cx
             .mutate(request, "DistributeForfeit", |call, input| {
                 Box::pin(async move { forfeiture::distribute(call, &clients, input).await })
+            })
+            .await
+    }
+
+    async fn pay_forfeit_debts(
+        &self,
+        request: Request<v1::PayForfeitDebtsInput>,
+    ) -> Result<Response<v1::PayForfeitDebtsPayload>, Status> {
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "PayForfeitDebts", |call, input| {
+                Box::pin(async move { forfeit_debt::pay(call, &clients, input).await })
             })
             .await
     }

@@ -55,15 +55,16 @@ pub async fn pay(call: &Call, clients: &Clients, input: v1::PayDepositInput) -> 
     let application = application.ok_or_else(|| Error::not_found(FIELD))?;
     permit(&call.actor, policy::PAY_DEPOSIT, Of::organization(&application.organization_id, FIELD))?;
     let listing = foreign::listing(clients, &application.listing_id).await?;
-    let due = due(&application, &listing)?;
+    let late = foreign::takes_late_bidders(clients, &listing).await?;
+    let due = due(&application, &listing, late)?;
     if let Some(conflict) = call.actor.conflict(&listing.organization_id, &listing.centre_id) {
         return Err(refusal(conflict));
     }
     hold(call, due).await
 }
 
-/// What is due on this application, or why nothing is.
-fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<Due> {
+/// What is due on this application, or why nothing is. `late` says whether bidding takes bidders while it goes on.
+fn due(application: &v1::TransferApplication, listing: &v1::Listing, late: bool) -> Result<Due> {
     use TransferApplicationStatus as Status;
     match application.status() {
         Status::DepositDue => {}
@@ -72,10 +73,15 @@ fn due(application: &v1::TransferApplication, listing: &v1::Listing) -> Result<D
             return Err(refusal(ErrorCode::DepositNotDue));
         }
     }
-    // Once the bidding is scheduled its bidders are fixed: from then on a deposit would qualify for nothing.
-    let open = [ListingStatus::Disclosed, ListingStatus::PeriodEnded];
+    // Once the bidding is scheduled its bidders are fixed, but where the notice admits late ones: else a deposit would
+    // qualify for nothing.
+    let open = match listing.status() {
+        ListingStatus::Disclosed | ListingStatus::PeriodEnded => true,
+        ListingStatus::Bidding => late,
+        _ => false,
+    };
     let amount = application.deposit.unwrap_or_default();
-    if !open.contains(&listing.status()) || amount <= Money::ZERO {
+    if !open || amount <= Money::ZERO {
         return Err(refusal(ErrorCode::DepositNotDue));
     }
     Ok(Due {
@@ -100,8 +106,8 @@ pub async fn hold(call: &Call, due: Due) -> Result<v1::Deposit> {
     if store::deposit(&call.tx, due.application).await?.is_some() {
         return Err(refusal(ErrorCode::DepositPaid));
     }
-    // Settlement locks the transferor's account too: from then on no deposit can slip in unreleased.
-    if store::is_sold(&call.tx, due.listing).await? {
+    // Settlements and releases lock the transferor's account too: from then on no deposit can slip in unreleased.
+    if store::is_closed(&call.tx, due.listing).await? {
         return Err(refusal(ErrorCode::DepositNotDue));
     }
     let movement = Movement { debit: bidder.account_id(), credit: transferor.account_id(), amount: due.amount };
@@ -147,17 +153,20 @@ mod tests {
             deposit: Some(Money(1)),
             ..v1::TransferApplication::default()
         };
-        let outcome = |status: Status, at: ListingStatus| {
+        let outcome = |status: Status, at: ListingStatus, late: bool| {
             let application = v1::TransferApplication { status: status.into(), ..application.clone() };
-            due(&application, &v1::Listing { status: at.into(), ..listing.clone() }).map_err(|error| error.code())
+            due(&application, &v1::Listing { status: at.into(), ..listing.clone() }, late).map_err(|error| error.code())
         };
         for at in [ListingStatus::Disclosed, ListingStatus::PeriodEnded] {
-            assert!(outcome(Status::DepositDue, at).is_ok());
+            assert!(outcome(Status::DepositDue, at, false).is_ok());
         }
+        assert!(outcome(Status::DepositDue, ListingStatus::Bidding, true).is_ok());
+        let fixed = outcome(Status::DepositDue, ListingStatus::TransfereeFixed, true);
+        assert_eq!(fixed, Err(ErrorCode::DepositNotDue));
         for at in
             [ListingStatus::Bidding, ListingStatus::TransfereeFixed, ListingStatus::Settled, ListingStatus::Unsold]
         {
-            assert_eq!(outcome(Status::DepositDue, at), Err(ErrorCode::DepositNotDue));
+            assert_eq!(outcome(Status::DepositDue, at, false), Err(ErrorCode::DepositNotDue));
         }
         for (status, code) in [
             (Status::Applied, ErrorCode::DepositNotDue),
@@ -168,10 +177,10 @@ mod tests {
             (Status::Refunded, ErrorCode::DepositNotDue),
             (Status::Forfeited, ErrorCode::DepositNotDue),
         ] {
-            assert_eq!(outcome(status, ListingStatus::Disclosed), Err(code), "{status:?}");
+            assert_eq!(outcome(status, ListingStatus::Disclosed, false), Err(code), "{status:?}");
         }
         let free = v1::TransferApplication { deposit: None, status: Status::DepositDue.into(), ..application };
         let open = v1::Listing { status: ListingStatus::Disclosed.into(), ..listing };
-        assert_eq!(due(&free, &open).unwrap_err().code(), ErrorCode::DepositNotDue);
+        assert_eq!(due(&free, &open, false).unwrap_err().code(), ErrorCode::DepositNotDue);
     }
 }

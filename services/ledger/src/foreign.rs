@@ -31,6 +31,17 @@ pub fn is_open_licence(listing: &v1::Listing) -> bool {
     listing.bidding.as_ref().is_some_and(|terms| terms.mode() == v1::BiddingMode::OpenLicence)
 }
 
+/// Whether a lot that is called in the hall, and bid for already, still takes bidders.
+pub async fn takes_late_bidders(clients: &Clients, listing: &v1::Listing) -> Result<bool> {
+    let called = listing.bidding.as_ref().is_some_and(|terms| terms.close_rule() == v1::CloseRule::Hammer);
+    if !called || listing.status() != v1::ListingStatus::Bidding {
+        return Ok(false);
+    }
+    let wanted = v1::GetBiddingSessionsRequest { ids: Vec::new(), listing_ids: vec![listing.id.clone()] };
+    let reply = clients.auction.clone().get_bidding_sessions(Actor::exchange().asks(wanted)).await?;
+    Ok(reply.into_inner().items.iter().any(|session| session.takes_late_bidders))
+}
+
 /// The deal, seen by the exchange.
 pub async fn deal(clients: &Clients, id: &str) -> Result<Option<v1::Deal>> {
     let wanted = v1::GetDealsRequest { ids: vec![id.to_owned()], listing_ids: Vec::new() };

@@ -295,7 +295,7 @@ impl Town {
             assert_eq!(forfeited.is_some(), lost.is_some());
             let (Some(lost), Some(forfeited)) = (lost, forfeited) else { continue };
             let left = DEPOSIT - lost.costs.unwrap_or(0) - lost.gap.unwrap_or(0);
-            let shown = forfeited.shown().unwrap();
+            let shown = forfeited.shown(Vec::new()).unwrap();
             assert_eq!(shown.remainder, Some(Money(left)));
             assert_eq!(shown.status() == ForfeitureStatus::Distributed, lost.gap.is_some());
         }

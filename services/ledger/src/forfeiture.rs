@@ -7,7 +7,7 @@ use serde_json::json;
 use wire::{
     Clients,
     id::{AwardId, DealId, ForfeitureId, ListingId, OrganizationId, TransferApplicationId, TransferId},
-    policy::{self, Of, permit},
+    policy::{self, Of, Permission, permit},
     v1::{self, DealStatus, DepositStatus},
 };
 
@@ -99,12 +99,16 @@ pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaul
         Some(deposit) => book(cx, tx, now, (&default, deposit)).await?,
         None => ignore(cx, tx, now, &default).await?,
     }
+    if !default.passed_on {
+        store::close_listing(tx, default.listing).await?;
+    }
     if others.is_empty() {
         return Ok(());
     }
     release::conclude(cx, tx, now, &others).await?;
     let listing_id = default.listing.text();
-    cx.announce(tx, now, &listing_id, &v1::DepositsReleased { listing_id: listing_id.clone() }).await
+    let released = v1::DepositsReleased { listing_id: listing_id.clone(), ..v1::DepositsReleased::default() };
+    cx.announce(tx, now, &listing_id, &released).await
 }
 
 /// Notes the forfeiture and tells it.
@@ -147,20 +151,31 @@ async fn ignore(cx: &Context, tx: &DatabaseTransaction, now: Instant, default: &
 
 /// Gives a forfeited deposit out. The cashier belongs to neither side.
 pub async fn distribute(call: &Call, clients: &Clients, input: v1::DistributeForfeitInput) -> Result<v1::Forfeiture> {
-    permit(&call.actor, policy::DISTRIBUTE_FORFEIT, Of::default())?;
-    let application = TransferApplicationId::parse(&input.transfer_application_id, FIELD)?;
-    let row = forfeiture::of(&call.tx, application).await?.ok_or_else(|| Error::not_found(FIELD))?;
-    let listing = foreign::listing(clients, &row.listing_id.text()).await?;
-    permit(&call.actor, policy::DISTRIBUTE_FORFEIT, Of::centre(&listing.centre_id, FIELD))?;
-    if [row.organization_id, row.transferor_id].iter().any(|side| call.actor.is_member(&side.text())) {
-        return Err(refusal(ErrorCode::SamePerson, FIELD).into());
-    }
+    let named = (input.transfer_application_id.as_str(), policy::DISTRIBUTE_FORFEIT);
+    let row = decided_by(call, clients, named).await?;
     let costs = input.costs.ok_or_else(|| refusal(ErrorCode::Required, "costs"))?;
     let resale = match input.resale_deal_id.filter(|id| !id.is_empty()) {
         Some(id) => Some(resale_price(clients, &row, &id).await?),
         None => None,
     };
-    give_out(call, application, costs, resale).await
+    give_out(call, row.transfer_application_id, costs, resale).await
+}
+
+/// A forfeiture that the caller may decide on: a cashier of the listing's centre who belongs to neither side.
+pub async fn decided_by(
+    call: &Call,
+    clients: &Clients,
+    (application, permission): (&str, Permission),
+) -> Result<Model> {
+    permit(&call.actor, permission, Of::default())?;
+    let application = TransferApplicationId::parse(application, FIELD)?;
+    let row = forfeiture::of(&call.tx, application).await?.ok_or_else(|| Error::not_found(FIELD))?;
+    let listing = foreign::listing(clients, &row.listing_id.text()).await?;
+    permit(&call.actor, permission, Of::centre(&listing.centre_id, FIELD))?;
+    if [row.organization_id, row.transferor_id].iter().any(|side| call.actor.is_member(&side.text())) {
+        return Err(refusal(ErrorCode::SamePerson, FIELD).into());
+    }
+    Ok(row)
 }
 
 /// The price for which the same transferor sold the same lot, offered again or not, to somebody else.
@@ -208,7 +223,7 @@ pub async fn give_out(
     let row = forfeiture::locked(&call.tx, application).await?.ok_or_else(|| Error::not_found(FIELD))?;
     let portions = row.forfeit().portions(costs, resale)?;
     post(call, &row, &portions).await?;
-    let row = forfeiture::advance(&call.tx, row, &portions, call.now).await?;
+    let row = forfeiture::advance(&call.tx, row, &portions, (&call.actor.person_id, call.now)).await?;
     let facts = json!({
         "costs": portions.costs_now.to_string(),
         "resalePrice": portions.resale_price.map(|price| price.to_string()),
@@ -217,7 +232,7 @@ pub async fn give_out(
         "rule": "SM-4",
     });
     call.record("ForfeitureDistributed", &row.id.text(), facts).await?;
-    row.shown()
+    row.shown(Vec::new())
 }
 
 /// The entries of one step: forfeited → fees, forfeited → transferor. Their ids are the forfeiture's, so that neither is
@@ -251,7 +266,11 @@ pub async fn get(ledger: &Accounts, actor: &Actor, wanted: v1::GetForfeitureRequ
     };
     let own = [row.organization_id, row.transferor_id].iter().any(|side| actor.is_member(&side.text()));
     let seen = own || oversees(ledger, actor, row.listing_id).await?;
-    Ok(v1::ForfeitureReply { forfeiture: seen.then(|| row.shown()).transpose()? })
+    if !seen {
+        return Ok(v1::ForfeitureReply::default());
+    }
+    let debts = forfeiture::debts(ledger.cx.db.read(), row.id).await?;
+    Ok(v1::ForfeitureReply { forfeiture: Some(row.shown(debts)?) })
 }
 
 async fn oversees(ledger: &Accounts, actor: &Actor, listing: ListingId) -> Result<bool> {

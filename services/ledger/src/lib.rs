@@ -4,7 +4,7 @@
 //! bank received for it is what it can use. A deposit is put on hold and either pays part of the price or
 //! goes back in full, once. A deal is settled in one step: the transferor gets the price less the fee, and
 //! every other bidder's deposit is free again. A winner who defaults loses the deposit: it pays the costs, then
-//! what the transferor lost by the resale, and the exchange owes what remains. At every instant all accounts add up to zero, and no
+//! what the transferor lost by the resale, and what remains pays other debts for the lot. At every instant all accounts add up to zero, and no
 //! organization can spend or bind what it does not have; the trial balance proves it anew each time.
 
 mod account;
@@ -15,6 +15,7 @@ mod deposit;
 mod fee;
 mod feed;
 mod foreign;
+mod forfeit_debt;
 #[cfg(test)]
 mod forfeit_tests;
 mod forfeiture;

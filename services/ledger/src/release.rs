@@ -1,10 +1,10 @@
-//! Deposits that go back: all that are on hold for a listing which nobody acquires.
+//! Deposits that go back: all that are on hold for a listing which nobody acquires, or those that answer for no licence.
 
 use kernel::{Context, Error, Id, Instant, Result};
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use wire::{
-    id::{ListingId, OrganizationId, TransferId},
+    id::{ListingId, OrganizationId, TransferApplicationId, TransferId},
     v1::{self, DepositStatus},
 };
 
@@ -50,16 +50,30 @@ pub async fn conclude(cx: &Context, tx: &DatabaseTransaction, now: Instant, depo
     Ok(())
 }
 
-/// Voids every hold for the listing, each exactly once.
-pub async fn all(cx: &Context, tx: &DatabaseTransaction, listing: ListingId, transferor: OrganizationId) -> Result<()> {
+/// Voids every hold for the listing but those of the applications that are kept, each exactly once. From then on no deposit
+/// is taken for it.
+pub async fn all(
+    cx: &Context,
+    tx: &DatabaseTransaction,
+    sides: (ListingId, OrganizationId),
+    kept: &[TransferApplicationId],
+) -> Result<()> {
     let now = cx.clock.now();
-    let Held { mut opened, mut deposits } = lock(tx, (listing, transferor), &[], &[]).await?;
-    deposits.retain(|deposit| !deposit.in_default);
+    let Held { mut opened, mut deposits } = lock(tx, sides, &[], &[]).await?;
+    deposits.retain(|deposit| !deposit.in_default && !kept.contains(&deposit.application));
     for deposit in &deposits {
         opened.book.void(deposit.transfer)?;
     }
     opened.save(tx, now).await?;
     conclude(cx, tx, now, &deposits).await?;
-    let listing_id = listing.text();
-    cx.announce(tx, now, &listing_id, &v1::DepositsReleased { listing_id: listing_id.clone() }).await
+    store::close_listing(tx, sides.0).await?;
+    // Where somebody has acquired it, those whose deposits are free are named one by one; there may be none.
+    let named = if kept.is_empty() { &[][..] } else { &deposits[..] };
+    if !kept.is_empty() && named.is_empty() {
+        return Ok(());
+    }
+    let transfer_application_ids = named.iter().map(|deposit| deposit.application.text()).collect();
+    let listing_id = sides.0.text();
+    let released = v1::DepositsReleased { listing_id: listing_id.clone(), transfer_application_ids };
+    cx.announce(tx, now, &listing_id, &released).await
 }

@@ -21,7 +21,7 @@ use wire::{
     v1::{self, DepositStatus},
 };
 
-use self::tables::{account, bank_receipt, deposit, settlement, transfer};
+use self::tables::{account, bank_receipt, closed_listing, deposit, settlement, transfer};
 use crate::{
     account::Holder,
     book::{Account, Book, Movement, State, Transfer},
@@ -49,6 +49,8 @@ pub enum Purpose {
     ForfeitCosts,
     /// What of it makes up for the lower resale price.
     ForfeitGap,
+    /// What of the remainder pays another debt.
+    ForfeitDebt,
 }
 
 impl Purpose {
@@ -61,6 +63,7 @@ impl Purpose {
             Purpose::Forfeit => "FORFEIT",
             Purpose::ForfeitCosts => "FORFEIT_COSTS",
             Purpose::ForfeitGap => "FORFEIT_GAP",
+            Purpose::ForfeitDebt => "FORFEIT_DEBT",
         }
     }
 }
@@ -300,6 +303,18 @@ pub async fn is_sold(tx: &DatabaseTransaction, listing: ListingId) -> Result<boo
         .filter(settlement::Column::ListingId.eq(listing))
         .filter(settlement::Column::OpenLicence.eq(false));
     Ok(sold.count(tx).await? > 0)
+}
+
+/// From now on no deposit is taken for the listing.
+pub async fn close_listing(tx: &DatabaseTransaction, listing: ListingId) -> Result<()> {
+    let row = closed_listing::ActiveModel { listing_id: Set(listing) };
+    closed_listing::Entity::insert(row).on_conflict(any_conflict()).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Whether no deposit is taken for the listing any more.
+pub async fn is_closed(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+    Ok(closed_listing::Entity::find_by_id(listing).one(tx).await?.is_some() || is_sold(tx, listing).await?)
 }
 
 /// Whether the deal is settled, or its listing is sold by another.

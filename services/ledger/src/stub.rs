@@ -105,6 +105,7 @@ impl catalog_server::Catalog for World {
         submit_listing(SubmitListingInput) -> SubmitListingPayload;
         review_listing(ReviewListingInput) -> ReviewListingPayload;
         apply_for_transfer(ApplyForTransferInput) -> ApplyForTransferPayload;
+        answer_consortium(AnswerConsortiumInput) -> AnswerConsortiumPayload;
         review_transfer_application(ReviewTransferApplicationInput) -> ReviewTransferApplicationPayload;
         conclude_disclosure(ConcludeDisclosureInput) -> ConcludeDisclosurePayload;
         relist(RelistInput) -> RelistPayload;

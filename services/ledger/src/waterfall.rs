@@ -9,7 +9,8 @@ pub fn next(status: ForfeitureStatus) -> &'static [ForfeitureStatus] {
     match status {
         ForfeitureStatus::Forfeited => &[ForfeitureStatus::CostsPaid, ForfeitureStatus::Distributed],
         ForfeitureStatus::CostsPaid => &[ForfeitureStatus::Distributed],
-        ForfeitureStatus::Distributed => &[],
+        ForfeitureStatus::Distributed => &[ForfeitureStatus::Closed],
+        ForfeitureStatus::Closed => &[],
     }
 }
 
@@ -52,7 +53,7 @@ impl Forfeit {
     /// The next step, with the costs that a cashier states and the resale price if the cashier proved one. Costs once
     /// paid stay; a resale price once known stays.
     pub fn portions(&self, costs: Money, resale: Option<Money>) -> Result<Portions> {
-        if self.status == ForfeitureStatus::Distributed {
+        if matches!(self.status, ForfeitureStatus::Distributed | ForfeitureStatus::Closed) {
             return Err(refusal(ErrorCode::AlreadyDistributed, "transferApplicationId").into());
         }
         let within = Money::ZERO <= costs && costs <= self.amount;
@@ -89,6 +90,25 @@ impl Forfeit {
     }
 }
 
+/// Other debts come last, and together they are what remains, to the fen: nothing is kept, and nothing goes back.
+pub fn require_debts(status: ForfeitureStatus, remainder: Money, mut debts: impl Iterator<Item = Money>) -> Result<()> {
+    match status {
+        ForfeitureStatus::Forfeited | ForfeitureStatus::CostsPaid => {
+            let early = refusal(ErrorCode::IllegalTransition, "transferApplicationId");
+            return Err(early.accepting(ForfeitureStatus::Distributed.stored()).into());
+        }
+        ForfeitureStatus::Distributed if remainder > Money::ZERO => {}
+        ForfeitureStatus::Distributed | ForfeitureStatus::Closed => {
+            return Err(refusal(ErrorCode::AlreadyDistributed, "transferApplicationId").into());
+        }
+    }
+    let whole = debts.try_fold(Money::ZERO, Money::plus);
+    if whole.is_ok_and(|whole| whole == remainder) {
+        return Ok(());
+    }
+    Err(refusal(ErrorCode::AmountOutOfRange, "debts").accepting(format!("Σ amount = {remainder}")).into())
+}
+
 fn refusal(code: ErrorCode, field: &str) -> Refusal {
     Refusal::new(code).at_field(field).by_rule("SM-4")
 }
@@ -98,8 +118,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: [ForfeitureStatus; 3] =
-        [ForfeitureStatus::Forfeited, ForfeitureStatus::CostsPaid, ForfeitureStatus::Distributed];
+    const ALL: [ForfeitureStatus; 4] = [
+        ForfeitureStatus::Forfeited,
+        ForfeitureStatus::CostsPaid,
+        ForfeitureStatus::Distributed,
+        ForfeitureStatus::Closed,
+    ];
     const FORFEIT: Forfeit = Forfeit {
         amount: Money(300),
         defaulted_price: Money(1_000),
@@ -112,9 +136,27 @@ mod tests {
     fn it_goes_forward_only() {
         for from in ALL {
             for to in ALL {
-                assert_eq!(next(from).contains(&to), to as i32 > from as i32, "{from:?} → {to:?}");
+                let closing = to == ForfeitureStatus::Closed && from != ForfeitureStatus::Distributed;
+                assert_eq!(next(from).contains(&to), to as i32 > from as i32 && !closing, "{from:?} → {to:?}");
             }
         }
+    }
+
+    #[test]
+    fn other_debts_are_all_that_remains() {
+        use ForfeitureStatus::{Closed, Distributed};
+        let require = |status, remainder, debts: &[i64]| {
+            require_debts(status, Money(remainder), debts.iter().copied().map(Money)).map_err(|error| error.code())
+        };
+        assert_eq!(require(Distributed, 7, &[3, 4]), Ok(()));
+        for debts in [&[3, 3][..], &[3, 5], &[], &[i64::MAX, i64::MAX]] {
+            assert_eq!(require(Distributed, 7, debts), Err(ErrorCode::AmountOutOfRange), "{debts:?}");
+        }
+        for early in [ForfeitureStatus::Forfeited, ForfeitureStatus::CostsPaid] {
+            assert_eq!(require(early, 7, &[7]), Err(ErrorCode::IllegalTransition));
+        }
+        assert_eq!(require(Distributed, 0, &[1]), Err(ErrorCode::AlreadyDistributed));
+        assert_eq!(require(Closed, 7, &[7]), Err(ErrorCode::AlreadyDistributed));
     }
 
     #[test]

@@ -71,7 +71,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for message in files.announcements() {
         build = build.message_attribute(
             format!(".jishi.v1.{}", message.name),
-            "#[derive(serde::Serialize, serde::Deserialize)]",
+            // An event that was written before a field was added lacks it.
+            "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]",
         );
     }
     build = readable::derive(build, &files);

@@ -13,7 +13,10 @@ use super::floor_bid::require_open;
 use crate::{
     api::Auctions,
     bid,
-    store::hall::{self, hall_session, paddle},
+    store::{
+        self,
+        hall::{self, hall_session, paddle},
+    },
 };
 
 /// Lets an organization in that was qualified after the lots were scheduled, where these take bidders late. That is done
@@ -33,7 +36,7 @@ pub async fn let_in(auctions: &Auctions, request: &Request<v1::CheckInInput>) ->
         return Ok(());
     }
     for lot in hall::lots(auctions.cx.db.read(), hall_id).await? {
-        if hall::code(auctions.cx.db.read(), lot, organization_id).await?.is_none()
+        if store::code_of(auctions.cx.db.read(), lot, organization_id).await?.is_none()
             && let Some(writer) = auctions.halls.hall(lot).await?
         {
             bid::admit(auctions, &writer, lot, organization_id).await?;
@@ -59,7 +62,7 @@ pub async fn check_in(call: &Call, input: v1::CheckInInput) -> Result<v1::Paddle
         return refused(ErrorCode::ConflictOfInterest, "organizationId");
     }
     let lots = hall::lots(&call.tx, id).await?;
-    if !hall::is_bidder(&call.tx, lots, organization_id).await? {
+    if !store::is_bidder(&call.tx, lots, organization_id).await? {
         return refused(ErrorCode::NotEligible, "organizationId");
     }
     if let Some(paddle) = hall::paddle_of(&call.tx, id, organization_id).await? {

@@ -23,6 +23,7 @@ use crate::{
     engine::Command,
     lot_command::{Effect, Wish},
     store::{
+        self,
         hall::{self, hall_session},
         hall_line,
     },
@@ -116,7 +117,7 @@ async fn judge(
         return refused(ErrorCode::ConflictOfInterest, "paddle");
     }
     // The bidder is one and the same online and in the hall: its code in this lot.
-    match hall::code(tx, session_id, paddle.organization_id).await? {
+    match store::code_of(tx, session_id, paddle.organization_id).await? {
         Some(code) => Ok(Ok(code)),
         None => refused(ErrorCode::NotEligible, "paddle"),
     }

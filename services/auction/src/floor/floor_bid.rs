@@ -1,7 +1,6 @@
 //! A floor, phone or absentee bid that a clerk enters while the terminal is connected.
 
-use kernel::{Actor, Error, ErrorCode, Idempotency, Payload, Refusal, Result};
-use prost::Message;
+use kernel::{Actor, Error, ErrorCode, Refusal, Result};
 use tonic::Request;
 use wire::{
     id::HallDeviceId,
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     api::Auctions,
-    keyed::keyed,
+    keyed::{keep, keyed, once},
     store::{
         hall::{self, hall_device, hall_session},
         hall_line,
@@ -25,12 +24,10 @@ use crate::{
 
 /// Enters one bid. Operation and number are its key; a key in the header counts as everywhere besides.
 pub async fn enter(auctions: &Auctions, request: Request<v1::EnterHallBidInput>) -> Result<EnterHallBidPayload> {
-    let once = Once::of(auctions, "EnterHallBid", &request);
+    let keyed = keyed(auctions, &request, "EnterHallBid");
     let (actor, input) = kernel::query(request);
-    if let Some(earlier) = once.earlier().await? {
-        return Ok(earlier);
-    }
-    once.keep(entered(auctions, &actor, &input).await).await
+    let kept = async { keep(auctions, keyed.clone(), entered(auctions, &actor, &input).await).await };
+    once(auctions, keyed.as_ref(), kept).await
 }
 
 async fn entered(auctions: &Auctions, actor: &Actor, input: &v1::EnterHallBidInput) -> Result<EnterHallBidPayload> {
@@ -92,41 +89,5 @@ pub fn require_open(hall: &hall_session::Model) -> Result<()> {
     match hall.status {
         HallStatus::Open => Ok(()),
         HallStatus::Closed => Err(Refusal::new(ErrorCode::IllegalTransition).accepting("OPEN").into()),
-    }
-}
-
-/// The key in the header, for calls that are not one transaction and have keys of their own inside.
-pub struct Once<'a> {
-    auctions: &'a Auctions,
-    keyed: Option<Idempotency>,
-}
-
-impl<'a> Once<'a> {
-    pub fn of<I: Message>(auctions: &'a Auctions, method: &str, request: &Request<I>) -> Self {
-        Self { auctions, keyed: keyed(auctions, request, method) }
-    }
-
-    /// What was answered before under this key.
-    pub async fn earlier<P: Payload>(&self) -> Result<Option<P>> {
-        let Some(keyed) = &self.keyed else { return Ok(None) };
-        match keyed.find(self.auctions.cx.db.write()).await {
-            Ok(None) => Ok(None),
-            Ok(Some(reply)) => {
-                P::decode(reply.as_slice()).map(Some).map_err(|error| Error::Internal(error.to_string()))
-            }
-            Err(Error::Refused(refusal)) => Ok(Some(P::of(Err(*refusal)))),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// Keeps the answer, refusals included.
-    pub async fn keep<P: Payload>(self, outcome: Result<P>) -> Result<P> {
-        let reply = match outcome {
-            Ok(reply) => reply,
-            Err(Error::Refused(refusal)) => P::of(Err(*refusal)),
-            Err(fault) => return Err(fault),
-        };
-        let now = self.auctions.cx.clock.now();
-        Ok(self.auctions.cx.refuse(self.keyed, reply, now).await?.into_inner())
     }
 }

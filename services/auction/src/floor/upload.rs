@@ -3,25 +3,23 @@
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::VerifyingKey;
 use kernel::{Actor, Call, Error, ErrorCode, Id, Payload, Refusal, Result, text};
-use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use tonic::Request;
 use wire::{
-    id::{BiddingSessionId, HallDeviceId},
+    id::HallDeviceId,
     policy,
-    v1::{self, BiddingStatus, JournalOutcome, UploadHallJournalPayload},
+    v1::{self, JournalOutcome, UploadHallJournalPayload},
 };
 
 use super::{
     device::terminal,
     entry::{self, ATTEMPTS, out_of_sequence},
-    floor_bid::Once,
     journal::{self, Signed},
 };
 use crate::{
     api::Auctions,
+    keyed::{keep, keyed, once},
     store::{
-        self,
         hall::{self, hall_device, hall_session},
         hall_line,
     },
@@ -35,13 +33,13 @@ pub async fn upload(
     auctions: &Auctions,
     request: Request<v1::UploadHallJournalInput>,
 ) -> Result<UploadHallJournalPayload> {
-    let once = Once::of(auctions, "UploadHallJournal", &request);
+    let keyed = keyed(auctions, &request, "UploadHallJournal");
     let (actor, input) = kernel::query(request);
-    if let Some(earlier) = once.earlier().await? {
-        return Ok(earlier);
-    }
-    let uploaded = uploaded(auctions, &actor, &input).await;
-    once.keep(uploaded.map(|upload| UploadHallJournalPayload::of(Ok(upload)))).await
+    let kept = async {
+        let uploaded = uploaded(auctions, &actor, &input).await;
+        keep(auctions, keyed.clone(), uploaded.map(|upload| UploadHallJournalPayload::of(Ok(upload)))).await
+    };
+    once(auctions, keyed.as_ref(), kept).await
 }
 
 async fn uploaded(auctions: &Auctions, actor: &Actor, input: &v1::UploadHallJournalInput) -> Result<v1::JournalUpload> {
@@ -146,7 +144,6 @@ async fn write_down(
         let (noted_at, signature) = (Some(signed.noted_at), Some(signed.signature.clone()));
         fresh.push(hall_line::Model { noted_at, signature, outcome: refused, ..row });
     }
-    require_time(&tx, lines, &fresh).await?;
     hall_line::insert(&tx, fresh).await?;
     if !hall::move_device(&tx, &device, &after).await? {
         tx.rollback().await?;
@@ -167,21 +164,6 @@ fn noted(row: &hall_line::Model, signed: &Signed) -> Option<hall_line::Model> {
 fn reused_operation(index: usize) -> Error {
     let refusal = Refusal::new(ErrorCode::IdempotencyConflict).at_field(&format!("lines.{index}.operationId"));
     refusal.by_rule("P-7").into()
-}
-
-/// While a lot is paused its lines would all become conflicts although they may fit: the journal stays with the terminal
-/// until the lot goes on, or is cancelled.
-async fn require_time(tx: &DatabaseTransaction, lines: &[Signed], fresh: &[hall_line::Model]) -> Result<()> {
-    let mut lots: Vec<BiddingSessionId> = fresh.iter().map(|row| row.session_id).collect();
-    lots.dedup();
-    let paused = store::sessions(tx, lots, Vec::new()).await?;
-    let is_paused = |row: &&hall_line::Model| {
-        row.reply.is_none() && paused.iter().any(|lot| lot.id == row.session_id && lot.status == BiddingStatus::Paused)
-    };
-    let Some(row) = fresh.iter().find(is_paused) else { return Ok(()) };
-    let index = lines.iter().position(|signed| signed.line.number == row.number).unwrap_or_default();
-    let refusal = Refusal::new(ErrorCode::SessionPaused).at_field(&format!("lines.{index}.sessionId"));
-    Err(refusal.by_rule("SM-5").accepting("resumeBidding").into())
 }
 
 /// The auctioneer settles a conflict, in words.

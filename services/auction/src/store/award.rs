@@ -5,8 +5,8 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
-    sea_query::{ExprTrait, OnConflict},
+    QueryOrder, QuerySelect, UpdateMany,
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
     id::{AwardId, BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
@@ -44,6 +44,9 @@ mod row {
         pub first_confirmer: Option<String>,
         pub second_confirmer: Option<String>,
         pub decided_at: Instant,
+        pub default_declared_at: Option<Instant>,
+        pub default_declared_by: Option<String>,
+        pub default_hindrance: Option<String>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -67,6 +70,9 @@ impl Model {
             first_confirmer: None,
             second_confirmer: None,
             decided_at: at,
+            default_declared_at: None,
+            default_declared_by: None,
+            default_hindrance: None,
         }
     }
 }
@@ -85,6 +91,8 @@ impl From<Model> for v1::Award {
             decided_at: Some(row.decided_at),
             transfer_application_id: row.transfer_application_id.text(),
             centre_id: row.centre_id.text(),
+            default_declared_at: row.default_declared_at,
+            default_hindrance: row.default_hindrance,
         }
     }
 }
@@ -140,9 +148,48 @@ pub async fn confirm(tx: &DatabaseTransaction, row: Model, status: AwardStatus, 
     change.update(tx).await.map_err(Error::from)
 }
 
+/// Notes that somebody declared the winner's default; false if it is noted already, or too early or too late for it.
+pub async fn declare_default(tx: &DatabaseTransaction, id: AwardId, (by, now): (&str, Instant)) -> Result<bool> {
+    let declared = Entity::update_many()
+        .col_expr(Column::DefaultDeclaredAt, Expr::value(now))
+        .col_expr(Column::DefaultDeclaredBy, Expr::value(by))
+        .filter(Column::Id.eq(id))
+        .filter(Column::Status.eq(AwardStatus::Confirmed))
+        .filter(Column::DefaultDeclaredAt.is_null());
+    Ok(declared.exec(tx).await?.rows_affected == 1)
+}
+
+/// The declared defaults that are not carried out yet, the oldest first.
+pub async fn defaults_under_way(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
+    let declared = Column::DefaultDeclaredAt.is_not_null().and(Column::Status.ne(AwardStatus::Defaulted));
+    Ok(Entity::find().filter(declared).order_by_asc(Column::DefaultDeclaredAt).all(db).await?)
+}
+
+/// Notes what stands in the way of a declared default.
+pub async fn hinder_default(db: &impl ConnectionTrait, id: AwardId, hindrance: &str) -> Result<()> {
+    not_in_default(id).col_expr(Column::DefaultHindrance, Expr::value(hindrance)).exec(db).await?;
+    Ok(())
+}
+
+/// A default that was declared counts no more: the deal was settled first.
+pub async fn revoke_default(db: &impl ConnectionTrait, id: AwardId) -> Result<()> {
+    not_in_default(id)
+        .col_expr(Column::DefaultDeclaredAt, Expr::value(None::<Instant>))
+        .col_expr(Column::DefaultDeclaredBy, Expr::value(None::<String>))
+        .col_expr(Column::DefaultHindrance, Expr::value(None::<String>))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+fn not_in_default(id: AwardId) -> UpdateMany<Entity> {
+    Entity::update_many().filter(Column::Id.eq(id)).filter(Column::Status.ne(AwardStatus::Defaulted))
+}
+
 /// The winner defaulted.
 pub async fn fail(tx: &DatabaseTransaction, row: Model) -> Result<Model> {
     let mut change = row.into_active_model();
     change.status = Set(AwardStatus::Defaulted);
+    change.default_hindrance = Set(None);
     change.update(tx).await.map_err(Error::from)
 }

@@ -11,8 +11,6 @@ use wire::{
     v1::{self, HallStatus},
 };
 
-use super::bidder;
-
 pub mod hall_session {
     use kernel::Instant;
     use sea_orm::entity::prelude::*;
@@ -184,26 +182,6 @@ pub async fn lots(db: &impl ConnectionTrait, id: HallSessionId) -> Result<Vec<Bi
 pub async fn is_called(db: &impl ConnectionTrait, session: BiddingSessionId) -> Result<bool> {
     let called = hall_lot::Column::SessionId.eq(session).and(hall_lot::Column::Open.eq(true));
     Ok(hall_lot::Entity::find().filter(called).count(db).await? > 0)
-}
-
-/// Whether the organization is a bidder of one of the lots: qualified, its deposit on hold.
-pub async fn is_bidder(
-    db: &impl ConnectionTrait,
-    lots: Vec<BiddingSessionId>,
-    organization: OrganizationId,
-) -> Result<bool> {
-    let wanted = bidder::Column::SessionId.is_in(lots).and(bidder::Column::OrganizationId.eq(organization));
-    Ok(bidder::Entity::find().filter(wanted).count(db).await? > 0)
-}
-
-/// The bidder's anonymous code in one lot.
-pub async fn code(
-    db: &impl ConnectionTrait,
-    session: BiddingSessionId,
-    organization: OrganizationId,
-) -> Result<Option<String>> {
-    let wanted = bidder::Column::SessionId.eq(session).and(bidder::Column::OrganizationId.eq(organization));
-    Ok(bidder::Entity::find().filter(wanted).one(db).await?.map(|bidder| bidder.code))
 }
 
 /// Open hall sessions with the instant at which any of their terminals was last heard; without one, since opening.

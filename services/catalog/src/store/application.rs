@@ -5,7 +5,7 @@ use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect,
+    QueryFilter, QuerySelect, QueryTrait,
     sea_query::{Expr, OnConflict},
 };
 use wire::{
@@ -14,7 +14,10 @@ use wire::{
 };
 
 use super::{Listing, locked_listing};
-use crate::{consortium::Member, sight::Sight};
+use crate::{
+    consortium::{self, Member},
+    sight::Sight,
+};
 
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -60,6 +63,22 @@ mod applicant {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+mod named_member {
+    use sea_orm::entity::prelude::*;
+    use wire::id;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "named_member")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub transfer_application_id: id::TransferApplicationId,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub organization_id: id::OrganizationId,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub use entity::Model as Application;
 
 impl Application {
@@ -93,6 +112,7 @@ impl From<Application> for v1::TransferApplication {
             bidder_code: row.bidder_code,
             review_note: row.review_note,
             created_at: Some(row.created_at),
+            consortium: consortium::status(&members).into(),
             members: members.into_iter().map(Into::into).collect(),
             preemption_ground: row.preemption_ground.map(i32::from),
             preemption_rank: row.preemption_rank,
@@ -111,7 +131,13 @@ pub async fn applications(
 
 /// The SQL form of [`Sight::covers_application`].
 fn applied(sight: &Sight) -> Condition {
-    sight.places.filter(&[entity::Column::OrganizationId], entity::Column::CentreId)
+    let places = sight.places.filter(&[entity::Column::OrganizationId], entity::Column::CentreId);
+    if sight.places.is_everything() {
+        return places;
+    }
+    let naming = named_member::Entity::find().select_only().column(named_member::Column::TransferApplicationId);
+    let naming = naming.filter(sight.places.own(named_member::Column::OrganizationId));
+    Condition::any().add(places).add(entity::Column::Id.in_subquery(naming.into_query()))
 }
 
 pub async fn application_page(
@@ -148,6 +174,19 @@ pub async fn insert_application(tx: &DatabaseTransaction, row: Application) -> R
     Ok(insert.exec_without_returning(tx).await? == 1)
 }
 
+/// Names the members of a fresh application's consortium, so that they see it.
+pub async fn name_members(tx: &DatabaseTransaction, row: &Application, members: &[Member]) -> Result<()> {
+    let named = |member: &Member| {
+        let organization_id = Set(member.organization()?);
+        Ok(named_member::ActiveModel { transfer_application_id: Set(row.id), organization_id })
+    };
+    let rows = members.iter().map(named).collect::<Result<Vec<_>>>()?;
+    if !rows.is_empty() {
+        named_member::Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
 pub async fn save_application(tx: &DatabaseTransaction, row: Application) -> Result<Application> {
     Ok(row.into_active_model().reset_all().update(tx).await?)
 }
@@ -159,10 +198,21 @@ pub async fn move_applications(
     from: TransferApplicationStatus,
     to: TransferApplicationStatus,
 ) -> Result<()> {
+    move_others(tx, listing, (from, to), Vec::new()).await
+}
+
+/// The same for all but these.
+pub async fn move_others(
+    tx: &DatabaseTransaction,
+    listing: ListingId,
+    (from, to): (TransferApplicationStatus, TransferApplicationStatus),
+    but: Vec<TransferApplicationId>,
+) -> Result<()> {
     entity::Entity::update_many()
         .col_expr(entity::Column::Status, Expr::value(to))
         .filter(entity::Column::ListingId.eq(listing))
         .filter(entity::Column::Status.eq(from))
+        .filter(entity::Column::Id.is_not_in(but))
         .exec(tx)
         .await?;
     Ok(())

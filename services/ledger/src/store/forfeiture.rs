@@ -2,20 +2,24 @@
 
 use kernel::{Error, Id, Instant, Money, Result};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use wire::{
-    id::TransferApplicationId,
+    id::{ForfeitureId, TransferApplicationId},
     v1::{self, ForfeitureStatus},
 };
 
 pub use super::tables::forfeiture::Model;
 use super::{
     HeldDeposit, once,
-    tables::forfeiture::{Column, Entity},
+    tables::{
+        forfeit_debt,
+        forfeiture::{Column, Entity},
+    },
 };
 use crate::{
+    forfeit_debt::Debt,
     forfeiture::Default,
     waterfall::{self, Forfeit, Portions},
 };
@@ -32,9 +36,15 @@ impl Model {
         }
     }
 
-    /// As clients see it.
-    pub fn shown(self) -> Result<v1::Forfeiture> {
+    /// What is left after costs and gap.
+    pub fn remainder(&self) -> Result<Money> {
         let given = self.costs.unwrap_or_default().plus(self.gap_paid.unwrap_or_default())?;
+        self.amount.minus(given)
+    }
+
+    /// As clients see it, with the debts that it paid.
+    pub fn shown(self, debts: Vec<Debt>) -> Result<v1::Forfeiture> {
+        let remainder = debts.iter().try_fold(self.remainder()?, |left, debt| left.minus(debt.amount))?;
         let gap = |resale| waterfall::price_gap(self.defaulted_price, resale);
         Ok(v1::Forfeiture {
             id: self.id.text(),
@@ -49,12 +59,20 @@ impl Model {
             costs: self.costs,
             price_gap: self.resale_price.map(gap).transpose()?,
             gap_paid: self.gap_paid,
-            remainder: Some(self.amount.minus(given)?),
+            remainder: Some(remainder),
             status: self.status.into(),
             available_transitions: waterfall::next(self.status).iter().map(|next| (*next).into()).collect(),
             forfeited_at: Some(self.forfeited_at),
             distributed_at: self.distributed_at,
+            debts: debts.into_iter().map(v1::ForfeitDebt::from).collect(),
+            closed_at: self.closed_at,
         })
+    }
+}
+
+impl From<Debt> for v1::ForfeitDebt {
+    fn from(debt: Debt) -> Self {
+        Self { organization_id: debt.creditor.text(), amount: Some(debt.amount), ground: debt.ground }
     }
 }
 
@@ -75,6 +93,8 @@ pub async fn add(tx: &DatabaseTransaction, default: &Default, deposit: &HeldDepo
         status: ForfeitureStatus::Forfeited,
         forfeited_at: now,
         distributed_at: None,
+        distributed_by: None,
+        closed_at: None,
     };
     Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(())
@@ -90,8 +110,45 @@ pub async fn locked(tx: &DatabaseTransaction, application: TransferApplicationId
     Ok(Entity::find().filter(Column::TransferApplicationId.eq(application)).lock_exclusive().one(tx).await?)
 }
 
-/// Notes what a step gave out.
-pub async fn advance(tx: &DatabaseTransaction, row: Model, portions: &Portions, now: Instant) -> Result<Model> {
+/// The debts that it paid, in their order.
+pub async fn debts(db: &impl ConnectionTrait, id: ForfeitureId) -> Result<Vec<Debt>> {
+    use forfeit_debt::Column;
+    let paid = forfeit_debt::Entity::find().filter(Column::ForfeitureId.eq(id)).order_by_asc(Column::Place);
+    let debt =
+        |row: forfeit_debt::Model| Debt { creditor: row.organization_id, amount: row.amount, ground: row.ground };
+    Ok(paid.all(db).await?.into_iter().map(debt).collect())
+}
+
+/// Notes that what remained paid these debts.
+pub async fn close(tx: &DatabaseTransaction, row: Model, debts: &[Debt], now: Instant) -> Result<Model> {
+    let next = Model { status: ForfeitureStatus::Closed, closed_at: Some(now), ..row };
+    let debt = |(place, debt): (i32, &Debt)| {
+        let paid = forfeit_debt::Model {
+            forfeiture_id: next.id,
+            place,
+            organization_id: debt.creditor,
+            amount: debt.amount,
+            ground: debt.ground.clone(),
+        };
+        paid.into_active_model()
+    };
+    forfeit_debt::Entity::insert_many((1..).zip(debts).map(debt)).exec_without_returning(tx).await?;
+    let update = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(next.status))
+        .col_expr(Column::ClosedAt, Expr::value(next.closed_at))
+        .filter(Column::Id.eq(next.id))
+        .filter(Column::Status.eq(ForfeitureStatus::Distributed));
+    once(update.exec(tx).await?.rows_affected, next.id)?;
+    Ok(next)
+}
+
+/// Notes what a step gave out, and who did.
+pub async fn advance(
+    tx: &DatabaseTransaction,
+    row: Model,
+    portions: &Portions,
+    (by, now): (&str, Instant),
+) -> Result<Model> {
     let done = portions.status == ForfeitureStatus::Distributed;
     let (before, next) = (
         row.status,
@@ -101,6 +158,7 @@ pub async fn advance(tx: &DatabaseTransaction, row: Model, portions: &Portions, 
             gap_paid: portions.gap_paid,
             status: portions.status,
             distributed_at: done.then_some(now),
+            distributed_by: Some(by.to_owned()),
             ..row
         },
     );
@@ -113,6 +171,7 @@ pub async fn advance(tx: &DatabaseTransaction, row: Model, portions: &Portions, 
         .col_expr(Column::GapPaid, Expr::value(next.gap_paid))
         .col_expr(Column::Status, Expr::value(next.status))
         .col_expr(Column::DistributedAt, Expr::value(next.distributed_at))
+        .col_expr(Column::DistributedBy, Expr::value(next.distributed_by.clone()))
         .filter(Column::Id.eq(next.id))
         .filter(Column::Status.eq(before));
     once(update.exec(tx).await?.rows_affected, next.id)?;

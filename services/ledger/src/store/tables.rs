@@ -116,6 +116,20 @@ pub mod settlement {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub mod closed_listing {
+    use super::ListingId;
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "closed_listing")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub listing_id: ListingId,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub mod deal_end {
     use super::{DealId, TransferApplicationId};
     use sea_orm::entity::prelude::*;
@@ -157,6 +171,27 @@ pub mod forfeiture {
         pub status: ForfeitureStatus,
         pub forfeited_at: Instant,
         pub distributed_at: Option<Instant>,
+        pub distributed_by: Option<String>,
+        pub closed_at: Option<Instant>,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub mod forfeit_debt {
+    use super::{ForfeitureId, Money, OrganizationId};
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "forfeit_debt")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub forfeiture_id: ForfeitureId,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub place: i32,
+        pub organization_id: OrganizationId,
+        pub amount: Money,
+        pub ground: String,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }

@@ -12,7 +12,7 @@ use crate::demo::{
     feed::Feed,
     person::fresh_key,
     stage::Stage,
-    timeline::{EXCHANGE, SPECTATOR, china_time},
+    timeline::{EXCHANGE, SPECTATOR},
 };
 
 /// The public half of the hall terminal's key: the example key of RFC 8037, whose private half anybody may know.
@@ -61,15 +61,10 @@ pub async fn sell(
 
 /// Schedules the lot, opens the hall a minute before, and begins.
 async fn opened<'a, 's>(stage: &'a Stage<'s>, parties: &'a Parties, notice: &Notice) -> Result<Court<'a, 's>> {
-    let Parties { staff, auctioneer, clerk, bidders: [_, b, _], .. } = parties;
+    let Parties { auctioneer, clerk, bidders: [_, b, _], .. } = parties;
     let starts_at = notice.ends_at.plus_seconds(17 * 3_600);
-    let session_id = notice::schedule(parties, notice, starts_at, &[]).await?;
-    stage.tell(
-        staff.qualifier.who,
-        "安排次日上午的拍卖",
-        "schedules the auction for the next morning",
-        china_time(starts_at),
-    );
+    let told = ("安排次日上午的拍卖", "schedules the auction for the next morning");
+    let session_id = notice::schedule(stage, (parties, notice), (starts_at, &[]), told).await?;
     let feed = Feed::open(&stage.client, &session_id).await?;
     stage.wait_until(starts_at.plus_seconds(-60), "开拍前一分钟", "a minute before the start").await?;
     let input = json!({

@@ -131,9 +131,16 @@ async fn enter(
     stage.until("eligibility after the deposit", ask).await?
 }
 
-/// Schedules the bidding of a lot; the session's id.
-pub async fn schedule(parties: &Parties, notice: &Notice, starts_at: Instant, keys: &[&Value]) -> Result<String> {
+/// Schedules the bidding of a lot and tells it; the session's id.
+pub async fn schedule(
+    stage: &Stage<'_>,
+    (parties, notice): (&Parties, &Notice),
+    (starts_at, keys): (Instant, &[&Value]),
+    (zh, en): (&'static str, &'static str),
+) -> Result<String> {
     let input = json!({ "listingId": notice.listing_id, "startsAt": starts_at.to_string(), "sealedKeys": keys });
-    let session = parties.staff.qualifier.act("scheduleBidding", "biddingSession { id status }", input).await?;
+    let qualifier = &parties.staff.qualifier;
+    let session = qualifier.act("scheduleBidding", "biddingSession { id status }", input).await?;
+    stage.tell(qualifier.who, zh, en, china_time(starts_at));
     Ok(session.text_at("/id")?.to_owned())
 }

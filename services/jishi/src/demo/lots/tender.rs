@@ -11,7 +11,7 @@ use crate::demo::{
     cast::{House, yuan},
     check::{Check, read_log},
     stage::Stage,
-    timeline::{EXCHANGE, SPECTATOR, china_time},
+    timeline::{EXCHANGE, SPECTATOR},
     trustees::{Trustees, opened_again},
 };
 
@@ -63,13 +63,8 @@ async fn scheduled<'a, 's>(
     let named = format!("{}，公钥 {key}…", TRUSTEES.join("、"));
     stage.tell(SPECTATOR, "三名受托人离线分持私钥，须两人到场", "three trustees deal the key offline, two open", named);
     let starts_at = stage.client.now().plus_seconds(3_600);
-    let session_id = notice::schedule(parties, notice, starts_at, &[trustees.dealt()]).await?;
-    stage.tell(
-        parties.staff.qualifier.who,
-        "公布密封报价的时间与公钥",
-        "publishes the time and the key",
-        china_time(starts_at),
-    );
+    let told = ("公布密封报价的时间与公钥", "publishes the time and the key");
+    let session_id = notice::schedule(stage, (parties, notice), (starts_at, &[trustees.dealt()]), told).await?;
     stage.wait_until(starts_at, "密封报价开始", "the start of sealed offers").await?;
     let ends_at = starts_at.plus_seconds(ROUND_SECONDS);
     let lot = SealedLot { stage, parties, codes, session_id, trustees, ends_at };
