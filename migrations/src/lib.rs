@@ -64,6 +64,7 @@ mod change {
         m0018_named_member
         m0019_licence_and_late_deposits
         m0020_forfeit_debt
+        m0021_reverse
     }
 }
 

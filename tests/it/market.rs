@@ -256,18 +256,28 @@ impl Market {
 
     /// From the deal to where it may be settled: signed, registered, the money there.
     pub async fn payable(&self, buyer: &House, deal: &Value) {
+        self.registered(buyer, deal).await;
+        let rest = deal.money_at("/price").unwrap().minus(DEPOSIT).unwrap();
+        self.staff.receive(&self.stage, buyer, rest).await.unwrap();
+    }
+
+    /// Both sides sign, and the contract is registered.
+    pub async fn registered(&self, buyer: &House, deal: &Value) {
         self.signed(buyer, &deal["contractId"]).await;
         let input = json!({
             "contractId": deal["contractId"], "kind": "ASSIGNMENT", "contractAmount": deal["price"], "technicalAmount": deal["price"],
         });
         made(&self.staff.registrar, "registerContract", "contract", input).await;
-        let rest = deal.money_at("/price").unwrap().minus(DEPOSIT).unwrap();
-        self.staff.receive(&self.stage, buyer, rest).await.unwrap();
     }
 
     /// From the deal to the end: signed, registered, paid, settled.
     pub async fn settled(&self, buyer: &House, listing: &Listed, deal: &Value) -> Value {
         self.payable(buyer, deal).await;
+        self.settle(listing, deal).await
+    }
+
+    /// The cashier settles what is payable.
+    pub async fn settle(&self, listing: &Listed, deal: &Value) -> Value {
         let selection = "settlement { price fee paidToTransferor depositApplied depositsReleased }";
         let settlement = self.staff.cashier.act("settle", selection, json!({ "dealId": deal["id"] })).await.unwrap();
         self.until_listing(listing, "SETTLED").await;

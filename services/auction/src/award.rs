@@ -118,15 +118,18 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;
     if status == AwardStatus::Confirmed {
         let published = confirmation::publish(auctions, call, &row).await?;
-        let transferee = published.transferees.into_iter().find(|party| party.organization_id == winner);
+        let seller = published.transferor.unwrap_or_default();
+        // Who wins what a listing asks for is paid (REVERSE). The lead of a consortium stands for it.
+        let buyer_id = if seller.organization_id == winner { transferor } else { winner };
+        let buyer = published.transferees.into_iter().find(|party| party.organization_id == buyer_id);
         let confirmed = v1::AwardConfirmed {
             award_id: id.text(),
             listing_id: row.listing_id.text(),
             title: row.title.clone(),
-            transferor_id: transferor,
-            transferee_id: winner,
-            transferor_name: published.transferor.unwrap_or_default().name,
-            transferee_name: transferee.unwrap_or_default().name,
+            transferor_id: seller.organization_id,
+            transferee_id: buyer_id,
+            transferor_name: seller.name,
+            transferee_name: buyer.unwrap_or_default().name,
             transfer_application_id: row.transfer_application_id.text(),
             price: Some(row.price),
             licence: row.licence,

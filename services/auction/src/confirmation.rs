@@ -20,7 +20,7 @@ pub async fn publish(auctions: &Auctions, call: &Call, row: &award::Model) -> Re
         None => None,
         Some(session) => store::code_of(&call.tx, session, row.winner_id).await?,
     };
-    let (transferor, transferees) = sides(auctions, row).await?;
+    let (transferor, transferees) = sides(auctions, call, row).await?;
     let mut document = TransactionConfirmation {
         award_id: row.id.text(),
         listing_id: row.listing_id.text(),
@@ -76,8 +76,9 @@ fn sign(vault: &Vault, document: &TransactionConfirmation) -> String {
     BASE64URL_NOPAD.encode(&vault.sign(statement(document).as_bytes()))
 }
 
-/// Who sells, and who acquires: the winner alone, or the members of its consortium (联合受让).
-async fn sides(auctions: &Auctions, row: &award::Model) -> Result<(ConfirmedParty, Vec<ConfirmedParty>)> {
+/// Who sells, and who acquires: the winner alone, or the members of its consortium (联合受让). Where the listing asks for
+/// technology (REVERSE) the winner is who sells.
+async fn sides(auctions: &Auctions, call: &Call, row: &award::Model) -> Result<(ConfirmedParty, Vec<ConfirmedParty>)> {
     let winner_id = row.winner_id.text();
     let applications = foreign::applications(auctions, &row.listing_id.text(), Some(&winner_id)).await?;
     let application = applications.into_iter().find(|found| found.id == row.transfer_application_id.text());
@@ -87,7 +88,11 @@ async fn sides(auctions: &Auctions, row: &award::Model) -> Result<(ConfirmedPart
     if named.is_empty() {
         named.push((winner_id, None));
     }
-    named.insert(0, (row.transferor_id.text(), None));
+    let sold_by_winner = match row.session_id {
+        None => false,
+        Some(session) => store::is_reverse(&call.tx, session).await?,
+    };
+    named.insert(if sold_by_winner { named.len() } else { 0 }, (row.transferor_id.text(), None));
     let names = foreign::names(auctions, named.iter().map(|(id, _)| id.clone()).collect()).await?;
     let party = |((organization_id, share_bp), name)| ConfirmedParty { organization_id, name, share_bp };
     let mut parties = named.into_iter().zip(names).map(party);

@@ -117,6 +117,7 @@ impl Decided<'_> {
             price: Some(failed.price),
             passed_on,
             next_price: event.amount.filter(|_| passed_on),
+            reverse: self.lot.terms.is_reverse(),
         };
         cx.announce(tx, at, &failed.id.text(), &news).await
     }

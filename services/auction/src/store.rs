@@ -169,6 +169,12 @@ pub async fn version(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<
     Ok(asked.into_tuple().one(db).await?.unwrap_or_default())
 }
 
+/// Whether a session's listing asks for technology.
+pub async fn is_reverse(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<bool> {
+    let found = session::Entity::find_by_id(id).one(db).await?;
+    found.map_or(Ok(false), |row| Ok(row.terms()?.is_reverse()))
+}
+
 /// Holds a lot for the rest of the transaction: no other writer moves it. On SQLite the transaction itself does that.
 pub async fn hold(tx: &DatabaseTransaction, id: BiddingSessionId) -> Result<()> {
     let row = session::Entity::find_by_id(id).select_only().column(session::Column::Version).lock_exclusive();

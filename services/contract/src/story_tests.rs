@@ -315,7 +315,8 @@ async fn an_open_licence_has_a_deal_for_each_acceptor() {
     let stage = stage().await;
     let (listing, awards) = (ListingId::fresh(), [(); 3].map(|()| AwardId::fresh()));
     for award in awards {
-        let confirmed = v1::AwardConfirmed { listing_id: listing.text(), open_licence: true, ..stage.award(award) };
+        let confirmed =
+            v1::AwardConfirmed { listing_id: listing.text(), licence: true, open_licence: true, ..stage.award(award) };
         stage.deliver(&confirmed).await.unwrap();
     }
     let deals = awards.map(|award| DealId::derived(award.0, "deal"));

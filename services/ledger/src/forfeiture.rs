@@ -38,7 +38,7 @@ pub struct Default {
     pub listing: ListingId,
     /// Whose deposit is lost.
     pub application: TransferApplicationId,
-    /// To whom the price was due.
+    /// Whose listing it is: to whom the price was due, unless `reverse`.
     pub transferor: OrganizationId,
     /// The price.
     pub price: Money,
@@ -46,6 +46,8 @@ pub struct Default {
     pub passed_on: bool,
     /// The next bidder's price.
     pub next_price: Option<Money>,
+    /// Whether the listing's side was to pay the price.
+    pub reverse: bool,
 }
 
 impl Default {
@@ -59,6 +61,7 @@ impl Default {
             price: told.price.ok_or_else(|| Error::Internal(format!("{award} has no price")))?,
             passed_on: told.passed_on,
             next_price: told.next_price.filter(|_| told.passed_on),
+            reverse: told.reverse,
         })
     }
 
@@ -178,11 +181,12 @@ pub async fn decided_by(
     Ok(row)
 }
 
-/// The price for which the same transferor sold the same lot, offered again or not, to somebody else.
+/// The price for which the same organization sold (or bought) the same lot, offered again or not, to (or from) somebody else.
 async fn resale_price(clients: &Clients, row: &Model, id: &str) -> Result<Money> {
     let id = DealId::parse(id, RESALE)?;
     let deal = foreign::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(RESALE))?;
-    let same_lot = deal.transferor_id == row.transferor_id.text()
+    let own = if row.reverse { &deal.transferee_id } else { &deal.transferor_id };
+    let same_lot = *own == row.transferor_id.text()
         && deal.award_id != row.award_id.text()
         && offers_again(clients, deal.listing_id.clone(), &row.listing_id.text()).await?;
     if !same_lot {

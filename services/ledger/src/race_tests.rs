@@ -265,6 +265,7 @@ pub fn defaulted(lost: &deposit::Due, price: Money, next_price: Option<Money>) -
         price: Some(price),
         passed_on: next_price.is_some(),
         next_price,
+        reverse: false,
     }
 }
 

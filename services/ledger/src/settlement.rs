@@ -27,7 +27,7 @@ pub struct Agreed {
     pub deal: DealId,
     /// Of which listing.
     pub listing: ListingId,
-    /// The winner's application, whose deposit counts towards the price.
+    /// The winner's application. Its deposit counts towards the price that it pays, or goes back where it is paid (REVERSE).
     pub application: TransferApplicationId,
     /// Who is paid.
     pub transferor: OrganizationId,
@@ -58,6 +58,11 @@ impl Agreed {
     /// The one settlement of this deal.
     pub fn settlement_id(&self) -> SettlementId {
         SettlementId::derived(self.deal.0, "settlement")
+    }
+
+    /// Whether the deposit is a part of the price: the winner's, unless it is the winner who is paid.
+    fn applies(&self, deposit: &HeldDeposit) -> bool {
+        deposit.application == self.application && deposit.organization != self.transferor
     }
 
     fn step(&self, step: &str) -> TransferId {
@@ -162,7 +167,7 @@ fn enter(opened: &mut OpenBook, agreed: &Agreed, deposits: &[HeldDeposit], fee: 
     let [transferee, transferor] = accounts;
     let mut sums = Sums { price: agreed.price, fee, deposit_applied: Money::ZERO, deposits_released: 0 };
     for deposit in deposits {
-        if deposit.application != agreed.application {
+        if !agreed.applies(deposit) {
             opened.book.void(deposit.transfer)?;
             sums.deposits_released = sums.deposits_released.saturating_add(1);
             continue;
@@ -194,7 +199,7 @@ fn enter(opened: &mut OpenBook, agreed: &Agreed, deposits: &[HeldDeposit], fee: 
 
 /// Marks a deposit as used or given back.
 async fn conclude(call: &Call, agreed: &Agreed, deposit: &HeldDeposit, applied: Money) -> Result<()> {
-    let won = deposit.application == agreed.application;
+    let won = agreed.applies(deposit);
     let (status, kind) =
         if won { (DepositStatus::Applied, "DepositApplied") } else { (DepositStatus::Released, "DepositReleased") };
     store::conclude_deposit(&call.tx, deposit.id, status).await?;

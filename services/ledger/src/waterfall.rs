@@ -27,6 +27,8 @@ pub struct Forfeit {
     pub costs: Option<Money>,
     /// Where it stands.
     pub status: ForfeitureStatus,
+    /// Whether the listing's side was to pay the price, and the winner to be paid.
+    pub reverse: bool,
 }
 
 /// What one step gives out, and how the forfeit stands after it.
@@ -44,12 +46,13 @@ pub struct Portions {
     pub status: ForfeitureStatus,
 }
 
-/// What the transferor lost by the resale: nothing if it brought as much.
-pub fn price_gap(defaulted: Money, resale: Money) -> Result<Money> {
-    Ok(defaulted.minus(resale)?.max(Money::ZERO))
-}
-
 impl Forfeit {
+    /// What the listing's side lost by the resale: nothing if it brought, or cost, as much.
+    pub fn price_gap(&self, resale: Money) -> Result<Money> {
+        let gap = if self.reverse { resale.minus(self.defaulted_price) } else { self.defaulted_price.minus(resale) };
+        Ok(gap?.max(Money::ZERO))
+    }
+
     /// The next step, with the costs that a cashier states and the resale price if the cashier proved one. Costs once
     /// paid stay; a resale price once known stays.
     pub fn portions(&self, costs: Money, resale: Option<Money>) -> Result<Portions> {
@@ -75,7 +78,7 @@ impl Forfeit {
             costs,
             costs_now: costs.minus(self.costs.unwrap_or_default())?,
             resale_price,
-            gap_paid: Some(price_gap(self.defaulted_price, price)?.min(left)),
+            gap_paid: Some(self.price_gap(price)?.min(left)),
             status: ForfeitureStatus::Distributed,
         })
     }
@@ -130,6 +133,7 @@ mod tests {
         resale_price: None,
         costs: None,
         status: ForfeitureStatus::Forfeited,
+        reverse: false,
     };
 
     #[test]
@@ -166,6 +170,15 @@ mod tests {
         {
             let portions = FORFEIT.portions(Money(costs), Some(Money(resale))).unwrap();
             assert_eq!((portions.costs_now, portions.gap_paid), (Money(costs), Some(Money(gap))), "{costs} {resale}");
+        }
+    }
+
+    #[test]
+    fn where_the_listing_asks_the_gap_is_what_the_next_one_asks_more() {
+        let asked = Forfeit { reverse: true, ..FORFEIT };
+        for (resale, gap) in [(900, 0), (1_000, 0), (1_100, 100), (2_000, 300)] {
+            let portions = asked.portions(Money::ZERO, Some(Money(resale))).unwrap();
+            assert_eq!(portions.gap_paid, Some(Money(gap)), "{resale}");
         }
     }
 

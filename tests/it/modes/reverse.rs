@@ -1,11 +1,12 @@
 //! 反向竞价: for the demand side, each bid below the last. The floor price is the most that is paid; the lowest wins.
 
 use exchange_tests::Exchange;
-use serde_json::json;
+use jishi::demo::Fields;
+use serde_json::{Value, json};
 
 use super::super::{
     bidding::steps,
-    market::{FLOOR, INCREMENT, Market, TIMED_SECONDS},
+    market::{DEPOSIT, FLOOR, INCREMENT, Listed, Market, TIMED_SECONDS},
     refusal::{no, refused},
     sealed::lot::decided_again,
 };
@@ -49,6 +50,30 @@ async fn the_lowest_price_wins(exchange: Exchange) {
     assert_eq!((&award["winnerId"], &award["price"]), (&json!(three.id), &json!("460000.00")));
     let verdict = decided_again(&exchange, &market.staff.reviewer, &session).await;
     assert!(verdict.contains(&format!("SOLD to {} at 460000.00", codes[2])), "{verdict}");
+    the_winner_is_paid(&market, &listing, &award).await;
+}
+
+/// Who asks pays, and whoever won is paid; its deposit was only its word, and goes back like all others.
+async fn the_winner_is_paid(market: &Market, listing: &Listed, award: &Value) {
+    let [one, _, winner] = &market.buyers[..] else { panic!() };
+    market.confirmed(award).await;
+    let deal = market.deal(listing).await;
+    let parties = "query D($id: ID!) { deal(listingId: $id) { transferorId transfereeId } }";
+    let read = winner.person.glance(parties, json!({ "id": listing.id })).await.unwrap();
+    assert_eq!(read["deal"], json!({ "transferorId": winner.id, "transfereeId": market.university.id }));
+    market.registered(winner, &deal).await;
+    let price = deal.money_at("/price").unwrap();
+    let input = json!({ "dealId": deal["id"] });
+    refused(&market.staff.cashier, "settle", input, no("INSUFFICIENT_FUNDS", "dealId").by("SM-5b")).await;
+    market.staff.receive(&market.stage, &market.university, price).await.unwrap();
+    let settlement = market.settle(listing, &deal).await;
+    assert_eq!((&settlement["depositApplied"], &settlement["depositsReleased"]), (&json!("0.00"), &json!(3)));
+    let paid = settlement.money_at("/paidToTransferor").unwrap();
+    assert!(Money::ZERO < paid && paid < price, "less the fee");
+    assert_eq!(market.account(winner).await, (DEPOSIT.plus(paid).unwrap(), Money::ZERO));
+    assert_eq!(market.account(one).await, (DEPOSIT, Money::ZERO));
+    assert_eq!(market.account(&market.university).await, (Money::ZERO, Money::ZERO));
+    market.ledger_is_sound().await;
 }
 
 /// The secret reserve of a demand is the most that it pays; it is told when the session ends.

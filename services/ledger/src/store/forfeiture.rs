@@ -33,6 +33,7 @@ impl Model {
             resale_price: self.resale_price,
             costs: self.costs,
             status: self.status,
+            reverse: self.reverse,
         }
     }
 
@@ -45,7 +46,7 @@ impl Model {
     /// As clients see it, with the debts that it paid.
     pub fn shown(self, debts: Vec<Debt>) -> Result<v1::Forfeiture> {
         let remainder = debts.iter().try_fold(self.remainder()?, |left, debt| left.minus(debt.amount))?;
-        let gap = |resale| waterfall::price_gap(self.defaulted_price, resale);
+        let gap = |resale| self.forfeit().price_gap(resale);
         Ok(v1::Forfeiture {
             id: self.id.text(),
             transfer_application_id: self.transfer_application_id.text(),
@@ -95,6 +96,7 @@ pub async fn add(tx: &DatabaseTransaction, default: &Default, deposit: &HeldDepo
         distributed_at: None,
         distributed_by: None,
         closed_at: None,
+        reverse: default.reverse,
     };
     Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(())

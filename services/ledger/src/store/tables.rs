@@ -173,6 +173,7 @@ pub mod forfeiture {
         pub distributed_at: Option<Instant>,
         pub distributed_by: Option<String>,
         pub closed_at: Option<Instant>,
+        pub reverse: bool,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
