@@ -36,6 +36,8 @@ const ATTEMPTS: usize = 8;
 const UNHELD: usize = 2;
 /// How often a watched, idle lot is read again for what another replica may have written.
 const REFRESH: Duration = Duration::from_secs(1);
+/// The clock steps back by less when it is anchored anew; what it was further ahead by was an error.
+const STEP_MILLIS: i64 = 500;
 
 /// Who may not bid on a lot (SM-5). They never change.
 pub struct Sides {
@@ -55,6 +57,8 @@ pub struct Writer {
     feed: broadcast::Sender<Arc<AuctionEvent>>,
     /// Set when a write's outcome is unknown: memory may be behind the database.
     stale: bool,
+    /// The instant of the last answers.
+    told_at: Instant,
 }
 
 /// What a round comes to, before anybody is told.
@@ -78,7 +82,7 @@ impl Writer {
         let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         let lot = row.whole_lot(&cx)?;
-        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false }))
+        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0) }))
     }
 
     /// Who sells the lot, and who runs the sale.
@@ -165,6 +169,13 @@ impl Writer {
         }
     }
 
+    /// Now. It does not go back behind what was told: a refusal is true at its time, and nothing happens before it later.
+    fn now(&self) -> Instant {
+        let now = self.cx.clock.now().max(self.lot.state.last_at);
+        let ahead = self.told_at.0 - now.0;
+        if (0..STEP_MILLIS).contains(&ahead) { self.told_at } else { now }
+    }
+
     /// One attempt: answers after the commit, nothing when fenced.
     async fn attempt(&mut self, commands: &[LotCommand], hold: bool) -> Result<Option<Vec<Result<Answer>>>> {
         let db = self.cx.db.clone();
@@ -183,7 +194,7 @@ impl Writer {
         if self.stale {
             self.reload(db).await?;
         }
-        let now = self.cx.clock.now().max(self.lot.state.last_at);
+        let now = self.now();
         let mut decided = Decided::new(self.lot.clone(), &self.row, known(db, commands).await?, now);
         decided.pass();
         let answers: Vec<_> = commands.iter().map(|command| decided.take(command, &self.codes)).collect();
@@ -206,6 +217,7 @@ impl Writer {
     ) -> Result<Option<Vec<Result<Answer>>>> {
         let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
         if events.is_empty() && replies.is_empty() {
+            self.told_at = now;
             return Ok(Some(answers));
         }
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
@@ -225,6 +237,7 @@ impl Writer {
         }
         self.row = after;
         self.lot = lot;
+        self.told_at = now;
         self.know(late);
         let session_id = self.row.id.to_string();
         for event in events {
