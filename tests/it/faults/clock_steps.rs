@@ -42,15 +42,21 @@ async fn on_postgres() {
     close_under_steps(Lane::Postgres).await;
 }
 
+/// An exchange whose host's clock can be stepped.
+async fn stepped(lane: Lane, folder: &Path) -> Option<(Step, Exchange)> {
+    let Some(library) = library(folder) else {
+        eprintln!("skipped: no C compiler here");
+        return None;
+    };
+    let step = Step::at(folder.join("step"));
+    let environment = [("LD_PRELOAD", library.to_str().unwrap()), ("TEST_CLOCK_STEP", step.0.to_str().unwrap())];
+    let exchange = Exchange::start_with(lane, &environment).await?;
+    Some((step, exchange))
+}
+
 async fn close_under_steps(lane: Lane) {
     let folder = tempfile::tempdir().unwrap();
-    let Some(library) = library(folder.path()) else {
-        eprintln!("skipped: no C compiler here");
-        return;
-    };
-    let step = Step::at(folder.path().join("step"));
-    let stepped = [("LD_PRELOAD", library.to_str().unwrap()), ("TEST_CLOCK_STEP", step.0.to_str().unwrap())];
-    let Some(exchange) = Exchange::start_with(lane, &stepped).await else { return };
+    let Some((step, exchange)) = stepped(lane, folder.path()).await else { return };
     let market = Market::open(&exchange, 4).await;
     let doors = [exchange.http.clone()];
     let mut dice = Dice::of(&format!("R5 on {lane:?}"));
@@ -85,13 +91,7 @@ async fn close_under_steps(lane: Lane) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_was_suspended_takes_no_late_bid() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(library) = library(folder.path()) else {
-        eprintln!("skipped: no C compiler here");
-        return;
-    };
-    let step = Step::at(folder.path().join("step"));
-    let stepped = [("LD_PRELOAD", library.to_str().unwrap()), ("TEST_CLOCK_STEP", step.0.to_str().unwrap())];
-    let Some(exchange) = Exchange::start_with(Lane::Postgres, &stepped).await else { return };
+    let Some((step, exchange)) = stepped(Lane::Postgres, folder.path()).await else { return };
     let market = Market::open(&exchange, 4).await;
     let doors = [exchange.http.clone()];
     let lot = Lot::open(&market, &doors, 1).await;
