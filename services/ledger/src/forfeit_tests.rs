@@ -71,6 +71,8 @@ struct Model {
     deposits: BTreeMap<(usize, usize), DepositStatus>,
     lost: BTreeMap<(usize, usize), Lost>,
     settled: Vec<(usize, usize)>,
+    /// Listings whose bidding is over without a buyer: deposits for them are due no more.
+    closed: [bool; LISTINGS],
 }
 
 impl Model {
@@ -95,7 +97,7 @@ impl Model {
         if self.deposits.contains_key(&at) {
             return Some(ErrorCode::DepositPaid);
         }
-        if self.is_sold(at.1) {
+        if self.closed[at.1] || self.is_sold(at.1) {
             return Some(ErrorCode::DepositNotDue);
         }
         if self.balance[at.0] - self.held(at.0) < DEPOSIT {
@@ -111,9 +113,14 @@ impl Model {
             self.balance[at.0] -= DEPOSIT;
             self.lost.insert(at, Lost { price, resale: next, costs: None, gap: None });
         }
-        if next.is_none() && at.1 != OPEN_LICENCE {
-            self.release(at.1, None);
+        if next.is_none() && at.1 != OPEN_LICENCE && self.deposits.contains_key(&at) {
+            self.end(at.1);
         }
+    }
+
+    fn end(&mut self, listing: usize) {
+        self.release(listing, None);
+        self.closed[listing] = true;
     }
 
     fn settle(&mut self, at: (usize, usize), price: i64, fee: i64) -> Option<ErrorCode> {
@@ -251,7 +258,7 @@ impl Town {
                 } else {
                     self.tell(&v1::BiddingUnsold { listing_id, transferor_id, ..Default::default() }).await;
                 }
-                model.release(l, None);
+                model.end(l);
             }
             Step::Settle(b, l, price) => {
                 let payload = self.settle((b, l), price).await;

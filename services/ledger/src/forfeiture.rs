@@ -80,15 +80,16 @@ impl Default {
 pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaulted) -> Result<()> {
     let default = Default::read(told)?;
     let now = cx.clock.now();
-    let is_held = |status| status == Some(DepositStatus::Held);
-    let status = store::deposit(tx, default.application).await?.map(|deposit| deposit.status);
+    let deposit = store::deposit(tx, default.application).await?;
+    let is_held = deposit.as_ref().is_some_and(|deposit| deposit.status == DepositStatus::Held);
+    let is_over = !default.passed_on && deposit.is_some_and(|deposit| !deposit.open_licence);
     // The account is made only where there is something to put into it.
-    let account = is_held(status).then_some(Holder::Forfeited(default.application));
+    let account = is_held.then_some(Holder::Forfeited(default.application));
     let sides = (default.listing, default.transferor);
     let Held { mut opened, deposits } = release::lock(tx, sides, account.as_slice(), &[default.entry()]).await?;
     let (own, mut others): (Vec<_>, Vec<_>) =
         deposits.into_iter().partition(|deposit| deposit.application == default.application);
-    others.retain(|deposit| !default.passed_on && !deposit.open_licence && !deposit.in_default);
+    others.retain(|deposit| is_over && !deposit.in_default);
     for deposit in &own {
         let credit = Holder::Forfeited(default.application).account_id();
         opened.book.divert(deposit.transfer, default.entry(), credit)?;
@@ -102,7 +103,7 @@ pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaul
         Some(deposit) => book(cx, tx, now, (&default, deposit)).await?,
         None => ignore(cx, tx, now, &default).await?,
     }
-    if !default.passed_on {
+    if is_over {
         store::close_listing(tx, default.listing).await?;
     }
     if others.is_empty() {

@@ -262,7 +262,6 @@ pub struct HeldDeposit {
     pub organization: OrganizationId,
     pub transfer: TransferId,
     pub amount: Money,
-    pub open_licence: bool,
     /// Its bidder has defaulted: it waits for its forfeiture, and goes back with nobody else's.
     pub in_default: bool,
 }
@@ -283,7 +282,6 @@ pub async fn held_deposits(tx: &DatabaseTransaction, listing: ListingId) -> Resu
         organization: row.organization_id,
         transfer: row.transfer_id,
         amount: row.amount,
-        open_licence: row.open_licence,
     };
     Ok(rows.into_iter().map(held).collect())
 }
