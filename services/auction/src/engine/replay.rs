@@ -42,12 +42,8 @@ impl Replay {
         if lot.state.seq == 0 {
             lot.state.last_at = at;
         }
-        match event.kind() {
-            Kind::ReserveRevealed => lot.secrets.reserve = Some(revealed(&lot.terms, event).ok_or(flaw)?),
-            Kind::Sold | Kind::Unsold if lot.secrets.reserve.is_some() && lot.state.reserve.is_none() => {
-                return Err(flaw);
-            }
-            _ => {}
+        if event.kind() == Kind::ReserveRevealed {
+            lot.secrets.reserve = Some(revealed(&lot.terms, event).ok_or(flaw)?);
         }
         if expected(lot, event, at).is_none_or(|expected| expected != *event) {
             return Err(flaw);

@@ -1,7 +1,7 @@
 //! How sessions end: close rules, extensions, reserves, pauses, cancellations, defaults.
 
 use super::*;
-use wire::v1::{CloseRule, ExtensionTrigger};
+use wire::v1::{BiddingMode, CloseRule, ExtensionTrigger};
 
 #[test]
 fn free_bids_do_not_extend_and_timed_bids_restart_the_cycle() {
@@ -189,4 +189,14 @@ fn a_defaulters_lot_passes_on_until_nobody_is_left() {
     assert_eq!(drive.go(pass_on("B03"), 500_002), Err(ErrorCode::IllegalTransition), "once is enough");
     drive.go(pass_on("B02"), 500_003).unwrap();
     assert_eq!(drive.status(), Status::Unsold, "the next is below the reserve");
+}
+
+#[test]
+fn free_quoting_inside_the_disclosure_period_ends_with_it() {
+    let mut drive = Drive::new(BiddingTerms { mode: BiddingMode::DynamicListing.into(), ..terms() });
+    drive.lot.terms.free_ends_at = Some(Instant(500_000));
+    drive.bid("B01", 10_000, 100_000).unwrap();
+    assert_eq!((drive.status(), drive.lot.state.closes_at), (Status::Free, Some(Instant(500_000))));
+    drive.pass(500_000);
+    assert_eq!((drive.status(), drive.lot.state.closes_at), (Status::Timed, Some(Instant(560_000))));
 }

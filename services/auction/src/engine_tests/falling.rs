@@ -61,3 +61,14 @@ fn an_open_licence_takes_every_acceptor_once() {
     let mut open = Drive::new(terms());
     assert_eq!(open.go(accept("B01"), 1_000), Err(ErrorCode::ModeMismatch));
 }
+
+#[test]
+fn in_a_reverse_session_the_next_lowest_follows_a_defaulter() {
+    let mut drive = Drive::new(BiddingTerms { mode: BiddingMode::Reverse.into(), ..terms() });
+    for (code, fen) in [("B01", 10_000), ("B02", 9_500), ("B03", 9_000)] {
+        drive.bid(code, fen, 1_000).unwrap();
+    }
+    drive.pass(500_000);
+    drive.go(Command::PassOn { code: "B03".into() }, 500_000).unwrap();
+    assert_eq!(drive.lead(), ("B02", 9_500));
+}

@@ -108,3 +108,27 @@ proptest! {
         prop_assert!(replay(drive.lot.terms.clone(), &bent).is_err(), "{how} at {place}");
     }
 }
+
+/// What a log may not say, whoever wrote it: a maximum where none is taken, an end that keeps the reserve to itself.
+#[test]
+fn a_log_shows_its_rights() {
+    let with = |event: AuctionEvent, drive: &Drive| [&drive.log[..], &[event]].concat();
+    for (announced, at) in [(terms(), 2_000), (BiddingTerms { proxy_allowed: true, ..terms() }, 500)] {
+        let mut drive = Drive::new(announced);
+        drive.pass(at);
+        let told = AuctionEvent { commitment: Some("c".into()), ..drive.lot.event(Kind::ProxySet, Instant(at)) };
+        let flaw = replay(drive.lot.terms.clone(), &with(told, &drive)).unwrap_err();
+        assert_eq!(flaw.seq, drive.lot.state.seq + 1);
+    }
+    let mut drive = Drive::with_reserve(terms(), 10_500);
+    drive.bid("B01", 11_000, 1_000).unwrap();
+    drive.pass(500_000);
+    let place = drive.log.iter().position(|event| event.kind() == Kind::ReserveRevealed).unwrap();
+    let mut silent = drive.log.clone();
+    silent.remove(place);
+    silent[place..].iter_mut().for_each(|event| event.seq -= 1);
+    assert!(replay(drive.lot.terms.clone(), &silent).is_err());
+    let mut lower = drive.log.clone();
+    lower[place].amount = Some(Money(10_000));
+    assert!(replay(drive.lot.terms.clone(), &lower).is_err());
+}

@@ -280,6 +280,9 @@ fn published_weights_make_one_number() {
         last,
     };
     assert_eq!(drive.go(score("P01", "B01", 101, false), 71_000), Err(ErrorCode::InvalidInput));
+    let other = vec![value("价格", 0)];
+    let other = Command::Score { member: "P01".into(), code: "B01".into(), points: other, last: false };
+    assert_eq!(drive.go(other, 71_000), Err(ErrorCode::InvalidInput), "the panel gives no points for the price");
     drive.go(score("P01", "B01", 60, false), 71_000).unwrap();
     assert_eq!(drive.go(score("P01", "B01", 61, false), 71_000), Err(ErrorCode::AlreadyAnswered));
     drive.go(score("P01", "B02", 90, false), 71_000).unwrap();

@@ -104,3 +104,23 @@ fn who_does_not_answer_lets_it_go() {
     leads.pass(121_000);
     assert_eq!(leads.status(), Status::Sold, "a holder that leads is asked nothing");
 }
+
+#[test]
+fn at_one_price_the_better_rank_is_next_and_then_the_earlier_bid() {
+    let mut drive = in_session(0);
+    for code in ["B01", "B03", "B04"] {
+        drive.bid(code, 12_000, 1_000).unwrap();
+    }
+    drive.pass(500_000);
+    for (defaulter, next) in [("B04", "B03"), ("B03", "B01")] {
+        drive.go(Command::PassOn { code: defaulter.into() }, 500_000).unwrap();
+        assert_eq!(drive.lead(), (next, 12_000));
+    }
+    let rule = PreemptionRule::InSession.into();
+    let mut drive = Drive::with_holders(BiddingTerms { preemption: rule, withdrawal_allowed: true, ..terms() });
+    for (code, fen) in [("B01", 12_000), ("B03", 12_000), ("B02", 12_500)] {
+        drive.bid(code, fen, 1_000).unwrap();
+    }
+    drive.go(Command::Withdraw { code: "B02".into(), reason: "笔误".into() }, 2_000).unwrap();
+    assert_eq!(drive.lead(), ("B03", 12_000));
+}
