@@ -93,7 +93,7 @@ impl Lot {
             return self.match_by_preemption(code).map(Some);
         }
         if !terms.is_better(amount, lead.amount) || terms.is_better(terms.further(lead.amount, 1), amount) {
-            let at_start = amount == terms.starting_price && self.state.asking != Some(amount);
+            let at_start = amount == terms.starting_price;
             return Err(if at_start { ErrorCode::StartPriceTaken } else { ErrorCode::BelowMinIncrement });
         }
         self.check_step(lead.amount, amount, origin)

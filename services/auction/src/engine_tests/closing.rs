@@ -100,7 +100,7 @@ fn only_a_change_of_lead_may_extend() {
 fn after_the_inquiry_only_those_bid_who_go_on() {
     let inquiry = CloseRule::InquiryThenTimed.into();
     let asked = BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, proxy_allowed: true, ..terms() };
-    let mut drive = Drive::new(asked);
+    let mut drive = Drive::new(asked.clone());
     let on = |code: &str| Command::Continue { code: code.into() };
     assert_eq!(drive.go(on("B01"), 2_000), Err(ErrorCode::NotInInquiry));
     drive.bid("B01", 10_000, 2_000).unwrap();
@@ -115,6 +115,15 @@ fn after_the_inquiry_only_those_bid_who_go_on() {
     assert_eq!(drive.bid("B02", 11_500, 73_000), Err(ErrorCode::NotContinuing));
     drive.pass(132_000);
     assert_eq!((drive.status(), drive.lead()), (Status::Sold, ("B01", 11_000)));
+    let mut drive = Drive::new(asked);
+    drive.bid("B03", 10_000, 2_000).unwrap();
+    drive.bid("B02", 10_500, 2_000).unwrap();
+    drive.leave("B01", 30_000, 2_000).unwrap();
+    drive.go(on("B02"), 61_000).unwrap();
+    drive.go(on("B03"), 61_000).unwrap();
+    drive.bid("B02", 11_500, 71_000).unwrap();
+    drive.leave("B03", 20_000, 71_000).unwrap();
+    assert_eq!(drive.lead(), ("B03", 12_000), "the higher maximum of who does not go on keeps nobody back");
     let mut silent = Drive::new(BiddingTerms { close_rule: inquiry, inquiry_seconds: 10, ..terms() });
     silent.pass(61_000);
     assert_eq!(silent.status(), Status::Unsold, "nobody to ask");

@@ -60,6 +60,7 @@ fn a_maximum_is_hidden_and_may_be_moved() {
     drive.bid("B02", 12_500, 3_000).unwrap();
     assert_eq!(drive.lead(), ("B02", 12_500));
     assert_eq!(drive.leave("B01", 12_999, 3_000), Err(ErrorCode::BelowMinIncrement));
+    assert_eq!(drive.leave("B02", 12_499, 3_000), Err(ErrorCode::BelowMinIncrement), "it leads with more");
     assert_eq!(drive.leave("B09", 13_000, 3_000), Err(ErrorCode::NotEligible));
     let mut closed = Drive::new(terms());
     assert_eq!(closed.leave("B01", 20_000, 1_000), Err(ErrorCode::ProxyNotAllowed));

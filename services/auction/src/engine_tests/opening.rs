@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::engine::Offer;
-use wire::v1::{BiddingMode, Criterion, CriterionKind, OfferValue, TieRule};
+use wire::v1::{BiddingMode, Criterion, CriterionKind, OfferValue, SealedKey, TieRule, Trustee};
 
 fn sealed(mode: BiddingMode) -> BiddingTerms {
     BiddingTerms { mode: mode.into(), ..terms() }
@@ -58,6 +58,25 @@ fn nothing_is_said_before_the_opening_and_the_best_offer_wins() {
 }
 
 #[test]
+fn so_many_of_the_named_trustees_open_with_the_shares_they_were_given() {
+    let trustee = |name: &str| Trustee { name: name.into(), digest: format!("of {name}"), ..Trustee::default() };
+    let trustees = ["甲", "乙", "丙"].map(trustee).to_vec();
+    let mut drive = Drive::new(sealed(BiddingMode::SealedSingle));
+    drive.lot.terms.sealed_keys = vec![SealedKey { threshold: 2, trustees, ..SealedKey::default() }];
+    drive.pass(70_000);
+    let mut give = |name: &str, digest: &str| {
+        let share = Command::GiveShare { trustee: name.into(), commitment: digest.into() };
+        let given = drive.go(share, 70_000);
+        (given, drive.lot.may_open())
+    };
+    assert_eq!(give("甲", "of 乙"), (Err(ErrorCode::FalseShare), false));
+    assert_eq!(give("丁", "of 丁"), (Err(ErrorCode::NoTrustee), false));
+    assert_eq!(give("甲", "of 甲"), (Ok(()), false));
+    assert_eq!(give("甲", "of 甲"), (Err(ErrorCode::AlreadyAnswered), false), "one share does not count twice");
+    assert_eq!(give("乙", "of 乙"), (Ok(()), true));
+}
+
+#[test]
 fn without_an_offer_it_stays_unsold() {
     let mut drive = Drive::new(sealed(BiddingMode::SealedSingle));
     drive.open(&[("B01", Offer::None), ("B02", Offer::Invalid("NOT_JSON".into()))], 70_000);
@@ -71,6 +90,9 @@ fn equal_offers_go_by_the_announced_rule() {
     earlier.open(&equal, 70_000);
     assert_eq!(earlier.lead(), ("B02", 15_000));
     let extra = BiddingTerms { tie_rule: TieRule::ExtraRound.into(), ..sealed(BiddingMode::SealedSingle) };
+    let mut decided = Drive::new(extra.clone());
+    decided.open(&equal[1..], 70_000);
+    assert_eq!((decided.status(), decided.lead()), (Status::Sold, ("B01", 15_000)));
     let mut drive = Drive::new(extra);
     drive.open(&equal, 70_000);
     assert_eq!((drive.status(), drive.lot.state.round), (Status::Free, 2));

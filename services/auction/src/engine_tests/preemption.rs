@@ -63,6 +63,10 @@ fn a_hidden_maximum_answers_a_holder() {
     assert_eq!(drive.lead(), ("B01", 12_000));
     drive.bid("B04", 12_000, 1_000).unwrap();
     assert_eq!(drive.lead(), ("B04", 12_000), "at the end of the maximum the right decides");
+    let mut short = in_session(0);
+    short.leave("B01", 10_499, 1_000).unwrap();
+    short.bid("B04", 10_000, 1_000).unwrap();
+    assert_eq!(short.lead(), ("B04", 10_000), "a fen short of the next step");
 }
 
 #[test]
