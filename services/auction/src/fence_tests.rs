@@ -177,3 +177,33 @@ async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
         assert_eq!(round(&cx, ground.id, command, false).await, Flushed::Done);
     }
 }
+
+/// Others move the lot without reading it, faster than anybody can read and decide: who bids is answered all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_fenced_again_and_again_holds_the_lot() {
+    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
+        eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
+        return;
+    };
+    let ground = ground(Some(url)).await;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
+    let others = Db::connect(&ground.url).await.unwrap();
+    for _ in 0..4 {
+        let (others, stop) = (others.clone(), stop.clone());
+        let moved = format!("UPDATE bidding_session SET version = version + 1 WHERE id = '{}'", ground.id.0);
+        tasks.spawn(async move {
+            while !stop.is_cancelled() {
+                sea_orm::ConnectionTrait::execute_unprepared(others.write(), &moved).await.unwrap();
+            }
+        });
+    }
+    for n in 0..10 {
+        let bidder = ground.bidders[usize::from(n % 2 == 1)];
+        let told = send(&halls, ground.id, bidder, 100 + n, &n.to_string()).await.unwrap();
+        assert!(told.bid.is_some(), "{told:?}");
+    }
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
