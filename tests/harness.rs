@@ -8,12 +8,12 @@
 pub mod attacks;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Mutex, PoisonError, mpsc},
     time::Duration,
 };
 
@@ -317,12 +317,14 @@ fn listen(http: u16, grpc: u16) -> [(String, String); 2] {
     ]
 }
 
-/// A port that was free a moment ago. Below the range that the system hands out to clients, so that no
-/// connection takes it before the process binds it.
+/// A port that was free a moment ago, and is given to nobody else: its process may bind it late, or be killed and start again.
+/// Below the range that the system hands out to clients, so that no connection takes it before the process binds it.
 fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = 10_000 + rand::random::<u16>() % 20_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
