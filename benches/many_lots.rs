@@ -1,5 +1,6 @@
-//! Bids in flight on one lot, the same number on a hundred lots, and what the database can take at all: whole batches of
-//! ready rows with one statement each. In one run, in turns.
+//! Bids in flight on one lot, the same number on a hundred lots, and what batched SQL can do at all: as many callers, whose
+//! rows one writer, who decides nothing, writes with one statement a batch; and the same without callers, whole batches of
+//! ready rows one after the other. In one run, in turns.
 //!
 //! `./test --services-only` in one terminal, then in another, with the addresses it prints:
 //! `cargo run --release -p exchange-benches -- many_lots`
@@ -9,6 +10,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 use exchange_benches::{OpenLot, Run, Sequencer, context, database, drive, load, median, open_lot, percent, ratio};
 use kernel::{Context, Result};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use tokio::sync::{mpsc, oneshot};
 
 const CALLERS: usize = 256;
 const LOTS: usize = 100;
@@ -24,7 +26,7 @@ pub async fn run() -> Result<()> {
     };
     let cx = context(database(&url).await?).await?;
     let sequencer = Sequencer::start(&cx);
-    let (mut one, mut many, mut batched) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut one, mut many, mut batched, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     cx.db.write().execute_unprepared(TABLES).await?;
     for round in 0..ROUNDS {
         one.push(bids(&sequencer, vec![open_lot(&cx, CALLERS).await?]).await);
@@ -33,20 +35,22 @@ pub async fn run() -> Result<()> {
             lots.push(open_lot(&cx, CALLERS).await?);
         }
         many.push(bids(&sequencer, lots).await);
-        batched.push(batches(&cx, round as i64).await);
+        batched.push(called(&cx, round as i64).await);
+        ready.push(batches(&cx, round as i64).await);
     }
     sequencer.stop();
-    let (one, many, batched) = (median(one), median(many), median(batched));
-    for (what, run) in [("one lot", &one), ("a hundred lots", &many)] {
+    let (one, many, batched, ready) = (median(one), median(many), median(batched), median(ready));
+    for (what, run) in [("one lot", &one), ("a hundred lots", &many), ("batched SQL, as many callers", &batched)] {
         drop(writeln!(out, "{what}: {} bids/s, p50 {} µs, p99 {} µs", run.per_second, run.p50, run.p99));
     }
-    let limit = batched.per_second * CALLERS as u64;
-    drop(writeln!(out, "ready rows in batches of {CALLERS}: {limit} rows/s"));
+    let rows = ready.per_second * CALLERS as u64;
+    drop(writeln!(out, "batched SQL without callers, {CALLERS} ready rows a batch: {rows} rows/s"));
     drop(writeln!(
         out,
-        "one lot of the limit: {} (wanted ≥ 0.7); one lot against a hundred: {} (wanted ≥ 0.9×); {CALLERS} callers, \
-         median of {ROUNDS} rounds of {SPAN:?}, PostgreSQL, load {}",
-        percent(one.per_second, limit),
+        "one lot of batched SQL: {} (wanted ≥ 0.7), without callers {}; one lot against a hundred: {} (wanted ≥ 0.9×); \
+         {CALLERS} callers, median of {ROUNDS} rounds of {SPAN:?}, PostgreSQL, load {}",
+        percent(one.per_second, batched.per_second),
+        percent(one.per_second, rows),
         ratio(one.per_second, many.per_second),
         load()
     ));
@@ -67,23 +71,52 @@ async fn bids(sequencer: &Sequencer, lots: Vec<OpenLot>) -> Run {
     .await
 }
 
-/// One writer that has nothing to decide: the row of the lot, and as many rows of a log as callers are in flight, ready
-/// and as long as ours.
+/// Callers who wait for a writer that has nothing to decide: it takes what is there, writes it, and answers.
+async fn called(cx: &Context, round: i64) -> Run {
+    let (queue, mut asked) = mpsc::channel::<(i64, oneshot::Sender<bool>)>(CALLERS);
+    let cx = cx.clone();
+    let writer = tokio::spawn(async move {
+        let mut batch = Vec::new();
+        while asked.recv_many(&mut batch, CALLERS).await > 0 {
+            let numbers = batch.iter().map(|(number, _)| (round * 2 + 1) * 1_000_000_000 + number).collect();
+            let done = write(&cx, numbers).await;
+            for (_, answer) in batch.drain(..) {
+                assert!(answer.send(done).is_ok(), "every caller waits");
+            }
+        }
+    });
+    let run = drive(CALLERS, SPAN, move |_, number| {
+        let queue = queue.clone();
+        async move {
+            let (answer, answered) = oneshot::channel();
+            queue.send((number, answer)).await.is_ok() && answered.await.unwrap_or(false)
+        }
+    })
+    .await;
+    drop(writer.await);
+    run
+}
+
+/// Batches that are ready, one after the other.
 async fn batches(cx: &Context, round: i64) -> Run {
     let cx = cx.clone();
-    let (state, record) = (vec![7_u8; STATE_BYTES], vec![7_u8; RECORD_BYTES]);
     drive(1, SPAN, move |_, number| {
-        let (cx, state, record) = (cx.clone(), state.clone(), record.clone());
+        let cx = cx.clone();
         async move {
-            let first = (round * 1_000_000 + number) * CALLERS as i64;
-            let numbers: Vec<i64> = (first..first + CALLERS as i64).collect();
-            let records = vec![record; CALLERS];
-            let values: [sea_orm::Value; 4] = [(CALLERS as i64).into(), state.into(), numbers.into(), records.into()];
-            let statement = Statement::from_sql_and_values(DbBackend::Postgres, BATCH, values);
-            cx.db.write().execute_raw(statement).await.is_ok()
+            let first = round * 2_000_000_000 + number * CALLERS as i64;
+            write(&cx, (first..first + CALLERS as i64).collect()).await
         }
     })
     .await
+}
+
+/// The row of the lot, and rows of a log as long as ours.
+async fn write(cx: &Context, numbers: Vec<i64>) -> bool {
+    let records = vec![vec![7_u8; RECORD_BYTES]; numbers.len()];
+    let state = vec![7_u8; STATE_BYTES];
+    let values: [sea_orm::Value; 4] = [(numbers.len() as i64).into(), state.into(), numbers.into(), records.into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, BATCH, values);
+    cx.db.write().execute_raw(statement).await.is_ok()
 }
 
 /// What a bid takes in the log, and the state of a lot with as many bidders as callers.

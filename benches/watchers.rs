@@ -8,6 +8,7 @@
 mod bare;
 mod bidding;
 mod crowd;
+mod ears;
 mod theirs;
 
 use std::{
@@ -25,13 +26,12 @@ use jishi::{
 use bare::Bare;
 use bidding::Bidding;
 use crowd::{Crowd, Greeting};
+use ears::Heard;
 use theirs::Theirs;
 
 use crate::print;
 
 const WATCHERS: usize = 5_000;
-/// Watchers who come and go before anything is measured.
-const FIRST: usize = 50;
 /// Events of each side, taken in turns.
 const EVENTS: usize = 20;
 /// How long bids come in while prices are watched.
@@ -57,8 +57,8 @@ pub async fn run(argument: Option<String>) -> Result<()> {
     let session_id = bidding.session_id().to_owned();
     let subscribe = |query: &str| Greeting::Subscribe { query: query.to_owned(), session_id: session_id.clone() };
     let ws = format!("ws://{address}/graphql/ws");
-    // What the first watchers cost is not what a watcher costs.
-    drop(Crowd::gather(&ws, FIRST, subscribe(EVENTS_QUERY)).await?);
+    // The first ones take what the process had free, or need once: what a watcher costs is what those cost who come then.
+    let first = Crowd::gather(&ws, count / 2, subscribe(EVENTS_QUERY)).await?;
     let before = memory(process);
     let mut crowd = Crowd::gather(&ws, count, subscribe(EVENTS_QUERY)).await?;
     print(&format!(
@@ -66,6 +66,7 @@ pub async fn run(argument: Option<String>) -> Result<()> {
         load(),
         memory(process).saturating_sub(before) * 1_024 / count
     ));
+    drop(first);
     one_event(&mut bidding, &mut crowd, subscribe(EVENTS_QUERY)).await?;
     drop(crowd);
     let crowd = Crowd::gather(&ws, count, subscribe(PRICE_QUERY)).await?;
@@ -86,14 +87,14 @@ async fn one_event(bidding: &mut Bidding, crowd: &mut Crowd, greeting: Greeting)
     for _ in 0..EVENTS {
         let began = Instant::now();
         bidding.bid().await?;
-        ours.push(Sent::of(began, crowd.heard().await?));
+        ours.push(Sent::of(began, &crowd.heard().await?));
         let began = Instant::now();
         bare.send(&sample).await?;
-        least.push(Sent::of(began, listeners.heard().await?));
+        least.push(Sent::of(began, &listeners.heard().await?));
         if let Some((subscribers, node)) = &mut node {
             let began = Instant::now();
             node.send(&event).await?;
-            theirs.push(Sent::of(began, subscribers.heard().await?));
+            theirs.push(Sent::of(began, &subscribers.heard().await?));
         }
     }
     print(&format!("  medians of {EVENTS} events of {} bytes", sample.len()));
@@ -141,8 +142,8 @@ struct Sent {
 }
 
 impl Sent {
-    fn of(began: Instant, heard: Vec<Instant>) -> Sent {
-        let mut ways: Vec<u64> = heard.iter().map(|at| micros(at.duration_since(began))).collect();
+    fn of(began: Instant, heard: &[Heard]) -> Sent {
+        let mut ways: Vec<u64> = heard.iter().map(|heard| micros(heard.at.duration_since(began))).collect();
         ways.sort_unstable();
         let at = |percent: usize| ways.get(ways.len().saturating_sub(1) * percent / 100).copied().unwrap_or_default();
         Sent { p50: at(50), p99: at(99), last: at(100) }

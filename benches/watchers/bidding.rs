@@ -59,11 +59,7 @@ impl Bidding {
     /// What the crowd hears of a bid.
     pub async fn sample(&mut self, crowd: &mut Crowd) -> Result<String> {
         self.bid().await?;
-        let mut sample = None;
-        for _ in 0..crowd.count() {
-            let heard = crowd.next().await?;
-            sample = heard.text.or(sample);
-        }
+        let sample = crowd.heard().await?.into_iter().find_map(|heard| heard.text);
         Ok(sample.ok_or("the first watcher's frame")?)
     }
 

@@ -9,13 +9,16 @@ use std::{
 use futures::{SinkExt, StreamExt, TryStreamExt, stream};
 use jishi::Result;
 use serde_json::json;
-use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+use super::ears::{Ears, Heard};
 
 /// Sockets opened at a time.
 const ABREAST: usize = 64;
@@ -38,26 +41,10 @@ pub enum Greeting {
     },
 }
 
-/// One frame at one watcher.
-pub struct Heard {
-    watcher: usize,
-    at: Instant,
-    /// The number in it.
-    seq: i64,
-    /// The whole of it, from the first watcher.
-    pub text: Option<String>,
-}
-
 /// All watchers.
 pub struct Crowd {
-    heard: mpsc::UnboundedReceiver<Heard>,
-    watchers: Vec<JoinHandle<()>>,
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        self.watchers.iter().for_each(JoinHandle::abort);
-    }
+    ears: Ears,
+    count: usize,
 }
 
 /// What came of a stream of bids.
@@ -80,31 +67,19 @@ pub struct Frames {
 impl Crowd {
     /// Opens all sockets; each has heard its first frame.
     pub async fn gather(url: &str, count: usize, greeting: Greeting) -> Result<Crowd> {
-        let (tell, heard) = mpsc::unbounded_channel();
         let opening = (0..count).map(|_| greeted(url, &greeting));
-        let sockets: Vec<Socket> = stream::iter(opening).buffer_unordered(ABREAST).try_collect().await?;
-        let listen = |(watcher, socket)| tokio::spawn(listen(watcher, socket, tell.clone()));
-        let watchers = sockets.into_iter().enumerate().map(listen).collect();
-        Ok(Crowd { heard, watchers })
+        let sockets: Vec<TcpStream> = stream::iter(opening).buffered(ABREAST).try_collect().await?;
+        Ok(Crowd { ears: Ears::open(sockets)?, count })
     }
 
     /// How many they are.
     pub fn count(&self) -> usize {
-        self.watchers.len()
+        self.count
     }
 
-    /// The next frame at any of them.
-    pub async fn next(&mut self) -> Result<Heard> {
-        Ok(timeout(PATIENCE, self.heard.recv()).await?.ok_or("nobody watches")?)
-    }
-
-    /// One frame at each: when it came.
-    pub async fn heard(&mut self) -> Result<Vec<Instant>> {
-        let mut heard = Vec::with_capacity(self.count());
-        while heard.len() < self.count() {
-            heard.push(self.next().await?.at);
-        }
-        Ok(heard)
+    /// One frame at each, and when it came.
+    pub async fn heard(&mut self) -> Result<Vec<Heard>> {
+        Ok(timeout(PATIENCE, self.ears.heard(self.count)).await?)
     }
 
     /// The frames of a stream of bids, each of which was answered then.
@@ -115,7 +90,16 @@ impl Crowd {
         let late = |seq: i64, at: Instant| {
             answered.get(&(seq + 1)).map_or(0, |overtaken| at.saturating_duration_since(*overtaken).as_millis())
         };
-        while let Ok(Some(Heard { watcher, at, seq, .. })) = timeout(SETTLE, self.heard.recv()).await {
+        let mut heard = self.ears.heard(0).await;
+        loop {
+            sleep(SETTLE).await;
+            let more = self.ears.heard(0).await;
+            if more.is_empty() {
+                break;
+            }
+            heard.extend(more);
+        }
+        for Heard { watcher, at, seq, .. } in heard {
             let Some(before) = shown.get_mut(watcher) else { continue };
             count += 1;
             stale.push(late(seq, at));
@@ -146,12 +130,13 @@ impl Spread {
     }
 }
 
-async fn greeted(url: &str, greeting: &Greeting) -> Result<Socket> {
+/// Says what is said first; from there on only the stream is needed.
+async fn greeted(url: &str, greeting: &Greeting) -> Result<TcpStream> {
     let mut request = url.into_client_request()?;
     let Greeting::Subscribe { query, session_id } = greeting else {
         let (mut socket, _) = connect_async(request).await?;
         timeout(PATIENCE, socket.next()).await?.ok_or("the bare loop hung up")??;
-        return Ok(socket);
+        return plain(socket);
     };
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("graphql-transport-ws"));
     let (mut socket, _) = connect_async(request).await?;
@@ -162,23 +147,12 @@ async fn greeted(url: &str, greeting: &Greeting) -> Result<Socket> {
         // The acknowledgement, and the state.
         timeout(PATIENCE, socket.next()).await?.ok_or("the exchange hung up")??;
     }
-    Ok(socket)
+    plain(socket)
 }
 
-async fn listen(watcher: usize, mut socket: Socket, tell: mpsc::UnboundedSender<Heard>) {
-    while let Some(Ok(message)) = socket.next().await {
-        let at = Instant::now();
-        let Message::Text(text) = message else { continue };
-        let seq = number(&text).unwrap_or_default();
-        let text = (watcher == 0).then(|| text.to_string());
-        if tell.send(Heard { watcher, at, seq, text }).is_err() {
-            return;
-        }
+fn plain(socket: WebSocketStream<MaybeTlsStream<TcpStream>>) -> Result<TcpStream> {
+    match socket.into_inner() {
+        MaybeTlsStream::Plain(stream) => Ok(stream),
+        _ => Err("a plain stream".into()),
     }
-}
-
-/// The first number of an event or a state in a frame.
-fn number(frame: &str) -> Option<i64> {
-    let (_, rest) = frame.split_once("\"seq\":")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

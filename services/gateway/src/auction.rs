@@ -150,7 +150,7 @@ impl Subscription {
         frames(ctx, session_id.0, Wanted::Events(after_seq)).await
     }
 
-    /// A session's state: as it is, then whenever it has changed, four times a second at most, and every 15 seconds
+    /// A session's state: as it is, then whenever it has changed, once in 150 ms at most, and every 15 seconds
     /// without a change. What came between two states is left out, and the last one is always sent. For whoever shows
     /// a price; whoever keeps a history watches `auctionEvents`. Errors: NOT_FOUND, INVALID_ID, UNAVAILABLE.
     ///

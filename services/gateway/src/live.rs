@@ -2,14 +2,17 @@
 //!
 //! A document is executed once per event for all who watch by it (`canvas`), whatever their number; what one of them
 //! may see and another may not keeps them apart (`audience`). `events` leaves nothing out, `price` leaves out all but
-//! the latest state. A socket (`talk`) only puts its own id before what was drawn.
+//! the latest state. A feed tells those who wait for it (`listeners`) over their sockets (`outlet`), each with its own id
+//! before what was drawn; all else is the socket's conversation (`talk`).
 
 mod audience;
 mod beginning;
 mod canvas;
 mod events;
 mod join;
+mod listeners;
 mod lot;
+mod outlet;
 mod price;
 mod shelf;
 mod talk;

@@ -9,6 +9,7 @@ use std::{
 use async_graphql::Result;
 use futures::{
     FutureExt,
+    future::poll_fn,
     stream::{self, BoxStream, StreamExt},
 };
 use kernel::Error;
@@ -22,7 +23,9 @@ use wire::{
 
 use super::{
     canvas::{Asked, Canvas, Drawn},
+    listeners::{self, Listener, Listeners, Source},
     lot::Lot,
+    outlet::Way,
     shelf::Ends,
 };
 use crate::edge::Door;
@@ -44,6 +47,7 @@ pub struct Feed {
     lot: Lot,
     canvas: Canvas,
     line: watch::Sender<Line>,
+    listeners: Listeners,
     snapshot: Mutex<Option<Snapshot>>,
     /// Ends the reading with the last watcher.
     _reading: DropGuard,
@@ -102,6 +106,16 @@ struct Snapshot {
     at: Instant,
 }
 
+impl Source for Feed {
+    fn next(&self, told: i64) -> listeners::Next {
+        match self.line.borrow().after(told) {
+            Next::Frame(drawn) => listeners::Next::Frame(drawn, told + 1),
+            Next::Nothing => listeners::Next::Nothing,
+            Next::Hole(_) | Next::Over(_) => listeners::Next::Other,
+        }
+    }
+}
+
 impl Ends for Feed {
     fn is_over(&self) -> bool {
         self.line.borrow().over.is_some()
@@ -113,16 +127,20 @@ impl Feed {
     pub async fn open(door: &Arc<Door>, asked: &Asked, lot: Lot) -> Result<Arc<Feed>> {
         let (first, upstream) = lot.watch().await?;
         let reading = door.stop.child_token();
-        let line = Line { last: first.seq, kept: VecDeque::new(), bytes: 0, over: None };
+        let (line, grown) = watch::channel(Line { last: first.seq, kept: VecDeque::new(), bytes: 0, over: None });
         let feed = Arc::new(Feed {
             lot,
             canvas: Canvas::new(door, asked),
-            line: watch::Sender::new(line),
+            line,
+            listeners: Listeners::default(),
             snapshot: Mutex::default(),
             _reading: reading.clone().drop_guard(),
         });
         *feed.snapshot.lock().await = Some(feed.drawn(first).await?);
         door.tasks.spawn(read(Arc::downgrade(&feed), upstream, reading));
+        for row in feed.listeners.rows() {
+            door.tasks.spawn(tell(Arc::downgrade(&feed), row, grown.clone()));
+        }
         Ok(feed)
     }
 
@@ -212,10 +230,18 @@ async fn read(feed: Weak<Feed>, mut upstream: Streaming<AuctionFrame>, reading: 
     }
 }
 
+/// Tells those in a row who wait, as often as the line has grown, until nobody watches.
+async fn tell(feed: Weak<Feed>, row: u64, mut grown: watch::Receiver<Line>) {
+    while grown.changed().await.is_ok() {
+        let Some(feed) = feed.upgrade() else { return };
+        feed.listeners.tell(row, &*feed).await;
+    }
+}
+
 /// One of those who watch.
 struct Watcher {
     feed: Arc<Feed>,
-    line: watch::Receiver<Line>,
+    listener: Arc<Listener>,
     /// The number up to which this one has been told.
     last: i64,
     /// It has not yet been told all that came before it.
@@ -226,11 +252,17 @@ struct Watcher {
     over: bool,
 }
 
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.feed.listeners.leave(&self.listener);
+    }
+}
+
 /// What a new watcher gets: from a snapshot on, or from after a number.
-pub async fn watch(feed: Arc<Feed>, after_seq: Option<i64>) -> Result<BoxStream<'static, Drawn>> {
-    let line = feed.line.subscribe();
+pub async fn watch(feed: Arc<Feed>, after_seq: Option<i64>, way: Arc<Way>) -> Result<BoxStream<'static, Drawn>> {
+    let listener = feed.listeners.join(way);
     let (missing, ready) = (VecDeque::new(), VecDeque::new());
-    let mut watcher = Watcher { feed, line, last: 0, resuming: true, missing, ready, over: false };
+    let mut watcher = Watcher { feed, listener, last: 0, resuming: true, missing, ready, over: false };
     match after_seq {
         Some(seq) => watcher.last = seq.max(0),
         None => watcher.show().await?,
@@ -262,7 +294,7 @@ impl Watcher {
             self.ready.push_back(self.feed.draw_event(event).boxed().await?);
             return Ok(());
         }
-        let next = self.line.borrow_and_update().after(self.last);
+        let next = self.feed.line.borrow().after(self.last);
         match next {
             Next::Frame(drawn) => {
                 self.resuming = false;
@@ -275,8 +307,11 @@ impl Watcher {
                 self.ready.extend(reason);
                 self.over = true;
             }
-            // The sender lives as long as the feed, and the feed as long as this watcher.
-            Next::Nothing => drop(self.line.changed().await),
+            Next::Nothing => {
+                self.resuming = false;
+                let Watcher { feed, listener, last, .. } = self;
+                poll_fn(|cx| listener.poll_wait(last, &**feed, cx)).await;
+            }
         }
         Ok(())
     }

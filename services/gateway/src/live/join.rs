@@ -19,6 +19,7 @@ use super::{
     canvas::{Asked, Drawn, Frame, written},
     events,
     lot::Lot,
+    outlet::Way,
     price,
     shelf::Key,
 };
@@ -52,6 +53,7 @@ pub struct Coming {
     door: Arc<Door>,
     asked: Arc<Asked>,
     document: [u8; 32],
+    way: Arc<Way>,
     shown: Arc<Mutex<Option<BoxStream<'static, Drawn>>>>,
 }
 
@@ -79,16 +81,17 @@ pub async fn frames(
 
 impl Coming {
     async fn join(&self, session_id: String, wanted: Wanted) -> Result<()> {
-        let Coming { door, asked, document, shown } = self;
+        let Coming { door, asked, document, way, shown } = self;
         let key = Key { document: *document, audience: asked.audience, session_id: session_id.clone() };
         let lot = Lot { auction: door.clients.auction.clone(), session_id };
         let stream = match wanted {
             Wanted::Events(after_seq) => {
                 let feed = door.live.events.feed(key, || events::Feed::open(door, asked, lot)).await?;
-                events::watch(feed, after_seq).await?
+                events::watch(feed, after_seq, way.clone()).await?
             }
             Wanted::Price => {
-                price::watch(door.live.prices.feed(key, || price::Price::open(door, asked, lot)).await?).await?
+                let feed = door.live.prices.feed(key, || price::Price::open(door, asked, lot)).await?;
+                price::watch(feed, way.clone()).await?
             }
         };
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
@@ -96,8 +99,8 @@ impl Coming {
     }
 }
 
-/// What a visitor gets for a request.
-pub fn subscribed(visit: &Arc<Visit>, request: Request) -> BoxStream<'static, Drawn> {
+/// What a visitor gets for a request, but for what the feed tells by itself on the same way.
+pub fn subscribed(visit: &Arc<Visit>, request: Request, way: Arc<Way>) -> BoxStream<'static, Drawn> {
     let trace = kernel::fresh_uuid().to_string();
     let Some(place) = Place::taken(visit) else {
         let error = refusal("TOO_MANY_SUBSCRIPTIONS", "订阅过多。 Too many subscriptions over one socket.");
@@ -106,7 +109,7 @@ pub fn subscribed(visit: &Arc<Visit>, request: Request) -> BoxStream<'static, Dr
     let visit = visit.clone();
     let opened = async move {
         match admitted(&visit, request, &trace).await {
-            Ok((asked, document)) => come(&visit.door, asked, document).await,
+            Ok((asked, document)) => come(&visit.door, asked, (document, way)).await,
             Err(refused) => only(written(refused, &trace)),
         }
     };
@@ -149,9 +152,9 @@ async fn admitted(visit: &Visit, mut request: Request, trace: &str) -> Result<(A
 }
 
 /// Leads somebody to what they asked for, or tells why not.
-async fn come(door: &Arc<Door>, asked: Asked, document: [u8; 32]) -> BoxStream<'static, Drawn> {
+async fn come(door: &Arc<Door>, asked: Asked, (document, way): ([u8; 32], Arc<Way>)) -> BoxStream<'static, Drawn> {
     let (asked, shown) = (Arc::new(asked), Arc::default());
-    let coming = Coming { door: door.clone(), asked: asked.clone(), document, shown: Arc::clone(&shown) };
+    let coming = Coming { door: door.clone(), asked: asked.clone(), document, way, shown: Arc::clone(&shown) };
     let refused = door.schema.execute_stream(asked.request(Part::Comes(coming))).next().await;
     let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (shown, refused) {

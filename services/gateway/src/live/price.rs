@@ -1,4 +1,4 @@
-//! A lot's state as it changes, at most four times a second: who watches gets the latest one, never all of them.
+//! A lot's state as it changes, but not all the time: who watches gets the latest one, never all of them.
 
 use std::{
     sync::{Arc, Weak},
@@ -6,7 +6,10 @@ use std::{
 };
 
 use async_graphql::Result;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::{
+    future::poll_fn,
+    stream::{self, BoxStream, StreamExt},
+};
 use kernel::Error;
 use tokio::{
     sync::{Mutex, watch},
@@ -21,13 +24,16 @@ use wire::{
 
 use super::{
     canvas::{Asked, Canvas, Drawn},
+    listeners::{Listener, Listeners, Next, Source},
     lot::Lot,
+    outlet::Way,
     shelf::Ends,
 };
 use crate::edge::Door;
 
-/// Between two states of one lot.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Between two states of one lot: with the time it takes to tell thousands, no price stands for more than 250 ms after it
+/// was overtaken.
+const PAUSE: Duration = Duration::from_millis(150);
 /// Without any change the state comes again after this time: who watches knows that the line holds, and the time.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
@@ -37,6 +43,7 @@ pub struct Price {
     canvas: Canvas,
     made: Mutex<Made>,
     latest: watch::Sender<Latest>,
+    listeners: Listeners,
     /// Ends the reading with the last watcher.
     _reading: DropGuard,
 }
@@ -51,9 +58,20 @@ struct Made {
 struct Latest {
     drawn: Drawn,
     /// Counts what was told.
-    number: u64,
+    number: i64,
     /// Nothing comes after it.
     over: bool,
+}
+
+impl Source for Price {
+    fn next(&self, told: i64) -> Next {
+        let latest = self.latest.borrow();
+        match latest.number > told {
+            true => Next::Frame(latest.drawn.clone(), latest.number),
+            false if latest.over => Next::Other,
+            false => Next::Nothing,
+        }
+    }
 }
 
 impl Ends for Price {
@@ -69,14 +87,19 @@ impl Price {
         let canvas = Canvas::new(door, asked);
         let drawn = draw(&canvas, first).await?;
         let reading = door.stop.child_token();
+        let (latest, news) = watch::channel(Latest { drawn: drawn.clone(), number: 0, over: false });
         let price = Arc::new(Price {
             lot,
             canvas,
-            made: Mutex::new(Made { drawn: drawn.clone(), at: Instant::now() }),
-            latest: watch::Sender::new(Latest { drawn, number: 0, over: false }),
+            made: Mutex::new(Made { drawn, at: Instant::now() }),
+            latest,
+            listeners: Listeners::default(),
             _reading: reading.clone().drop_guard(),
         });
         door.tasks.spawn(read(Arc::downgrade(&price), upstream, reading));
+        for row in price.listeners.rows() {
+            door.tasks.spawn(tell(Arc::downgrade(&price), row, news.clone()));
+        }
         Ok(price)
     }
 
@@ -156,28 +179,41 @@ async fn read(price: Weak<Price>, mut upstream: Streaming<AuctionFrame>, reading
     }
 }
 
+/// Tells those in a row who wait the latest state, as often as there is one, until nobody watches.
+async fn tell(price: Weak<Price>, row: u64, mut news: watch::Receiver<Latest>) {
+    while news.changed().await.is_ok() {
+        let Some(price) = price.upgrade() else { return };
+        price.listeners.tell(row, &*price).await;
+    }
+}
+
 /// What a new watcher gets: the state as it is, and each that is told to all from then on.
-pub async fn watch(price: Arc<Price>) -> Result<BoxStream<'static, Drawn>> {
+pub async fn watch(price: Arc<Price>, way: Arc<Way>) -> Result<BoxStream<'static, Drawn>> {
     let mut made = price.made.lock().await;
     if made.at.elapsed() >= PAUSE {
         // Only for who comes now and soon: the others have been told all that happened.
         price.make(&mut made).await?;
     }
-    let (first, latest) = (Some(made.drawn.clone()), price.latest.subscribe());
+    let (first, told) = (Some(made.drawn.clone()), price.latest.borrow().number);
     drop(made);
-    let seen = latest.borrow().number;
-    let watcher = Watcher { _price: price, latest, seen, first };
+    let listener = price.listeners.join(way);
+    let watcher = Watcher { price, listener, told, first };
     Ok(stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await?, watcher)) }).boxed())
 }
 
 /// One of those who watch.
 struct Watcher {
-    /// The feed goes on while somebody holds it.
-    _price: Arc<Price>,
-    latest: watch::Receiver<Latest>,
+    price: Arc<Price>,
+    listener: Arc<Listener>,
     /// The number of what this one was told last.
-    seen: u64,
+    told: i64,
     first: Option<Drawn>,
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.price.listeners.leave(&self.listener);
+    }
 }
 
 impl Watcher {
@@ -186,17 +222,17 @@ impl Watcher {
             return Some(first);
         }
         loop {
-            {
-                let latest = self.latest.borrow_and_update();
-                if latest.number != self.seen {
-                    self.seen = latest.number;
-                    return Some(latest.drawn.clone());
+            match self.price.next(self.told) {
+                Next::Frame(drawn, number) => {
+                    self.told = number;
+                    return Some(drawn);
                 }
-                if latest.over {
-                    return None;
+                Next::Other => return None,
+                Next::Nothing => {
+                    let Watcher { price, listener, told, .. } = self;
+                    poll_fn(|cx| listener.poll_wait(told, &**price, cx)).await;
                 }
             }
-            self.latest.changed().await.ok()?;
         }
     }
 }

@@ -9,13 +9,18 @@ use std::{
 
 use async_graphql::http::ClientMessage;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use futures::{FutureExt, SinkExt, StreamExt, future::poll_fn, stream::BoxStream};
+use futures::{FutureExt, StreamExt, future::poll_fn, stream::BoxStream};
 use kernel::Error;
 use metrics::Counter;
 use serde_json::json;
 use tokio::time::{interval, sleep, timeout};
 
-use super::{Standing, Visit, canvas::Drawn, join::subscribed};
+use super::{
+    Standing, Visit,
+    canvas::Drawn,
+    join::subscribed,
+    outlet::{Outlet, Way},
+};
 
 /// Who has not introduced itself by then is closed: within 3 seconds, as S2 asks.
 const INIT: Duration = Duration::from_millis(2_500);
@@ -25,8 +30,6 @@ const CHECK: Duration = Duration::from_secs(2);
 const CHECKS_PER_PING: u32 = 15;
 /// A client that takes no bytes for this long is closed.
 const SEND: Duration = Duration::from_secs(5);
-/// Frames that are ready together leave together, until they are so many bytes: a slow client has [`SEND`] for them.
-const TOGETHER: usize = 16 * 1024;
 /// With so many subscriptions begun and not yet answered nothing more is read, so that they cannot pile up.
 const ABREAST: usize = 64;
 /// The longest id of a subscription: it stands before each of its frames.
@@ -34,12 +37,14 @@ const LONGEST_ID: usize = 128;
 
 /// Talks with a visitor until either ends it. What is rarely awaited is boxed: thousands wait here, and each would hold
 /// the room for it all the time.
-pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
+pub async fn converse(socket: WebSocket, visit: Arc<Visit>) {
+    let (sink, mut heard) = socket.split();
+    let outlet = Outlet::new(sink);
     let mut stopping = pin!(visit.door.stop.clone().cancelled_owned());
     let mut deadline = pin!(sleep(INIT));
     let mut checks = interval(CHECK);
-    let (mut until_ping, mut heard) = (CHECKS_PER_PING, true);
-    let mut watching = Watching::new();
+    let (mut until_ping, mut is_heard) = (CHECKS_PER_PING, true);
+    let mut watching = Watching::new(outlet.clone());
     loop {
         let message = tokio::select! {
             biased;
@@ -50,16 +55,16 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
                     Standing::Unknown => close(4401, "Unauthorized"),
                     Standing::Changed => close(1012, "rights have changed; connect again"),
                     Standing::Same if until_ping > 0 => continue,
-                    Standing::Same if heard => {
-                        (until_ping, heard) = (CHECKS_PER_PING, false);
+                    Standing::Same if is_heard => {
+                        (until_ping, is_heard) = (CHECKS_PER_PING, false);
                         Message::Ping(Vec::new().into())
                     }
                     Standing::Same => close(1001, "not heard of"),
                 }
             }
             () = &mut deadline, if !visit.init.load(Relaxed) => close(4408, "Connection initialisation timeout"),
-            said = socket.recv(), if watching.open.len() < ABREAST => {
-                heard = true;
+            said = heard.next(), if watching.open.len() < ABREAST => {
+                is_heard = true;
                 match said {
                     Some(Ok(said @ (Message::Text(_) | Message::Binary(_)))) => {
                         match hear(&said.into_data(), &visit, &mut watching).boxed().await {
@@ -71,29 +76,20 @@ pub async fn converse(mut socket: WebSocket, visit: Arc<Visit>) {
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 }
             }
+            () = outlet.stuck() => {
+                if !matches!(timeout(SEND, outlet.flush()).await, Ok(Ok(()))) {
+                    return;
+                }
+                continue;
+            }
             message = watching.next() => message,
         };
         let last = matches!(message, Message::Close(_));
-        if !matches!(timeout(SEND, send(&mut socket, message, &mut watching)).await, Ok(Ok(()))) || last {
+        let sent = outlet.send(message, || if last { None } else { watching.next().now_or_never() });
+        if !matches!(timeout(SEND, sent).await, Ok(Ok(()))) || last {
             return;
         }
     }
-}
-
-/// Sends a message, and with it what else is ready.
-async fn send(socket: &mut WebSocket, message: Message, watching: &mut Watching) -> Result<(), axum::Error> {
-    let (last, mut bytes) = (matches!(message, Message::Close(_)), length(&message));
-    socket.feed(message).await?;
-    while !last && bytes < TOGETHER {
-        let Some(message) = watching.next().now_or_never() else { break };
-        bytes += length(&message);
-        socket.feed(message).await?;
-    }
-    socket.flush().await
-}
-
-fn length(message: &Message) -> usize {
-    if let Message::Text(text) = message { text.len() } else { 0 }
 }
 
 /// Takes what the visitor said; what is answered at once.
@@ -111,7 +107,7 @@ async fn hear(said: &[u8], visit: &Arc<Visit>, watching: &mut Watching) -> Optio
         ClientMessage::Start { .. } if !visit.init.load(Relaxed) => Some(close(4401, "Unauthorized")),
         ClientMessage::Start { id, .. } if id.len() > LONGEST_ID => Some(close(4400, "Bad request")),
         ClientMessage::Start { id, payload } => {
-            watching.begin(id, subscribed(visit, payload));
+            watching.begin(id, |way| subscribed(visit, payload, way));
             None
         }
         ClientMessage::Stop { id } => watching.end(&id).then(|| complete(&id)),
@@ -139,6 +135,7 @@ fn complete(id: &str) -> Message {
 
 /// The subscriptions of one socket.
 struct Watching {
+    outlet: Arc<Outlet>,
     open: Vec<Subscription>,
     /// Who is asked first, so that one that always has something lets the others have their turn.
     first: usize,
@@ -147,21 +144,20 @@ struct Watching {
 
 struct Subscription {
     id: String,
-    /// What stands before each of its frames.
-    head: String,
+    way: Arc<Way>,
     drawn: BoxStream<'static, Drawn>,
 }
 
 impl Watching {
-    fn new() -> Watching {
-        Watching { open: Vec::new(), first: 0, frames: metrics::counter!("live_frames_total") }
+    fn new(outlet: Arc<Outlet>) -> Watching {
+        Watching { outlet, open: Vec::new(), first: 0, frames: metrics::counter!("live_frames_total") }
     }
 
     /// Begins one; another one of the same id gives way.
-    fn begin(&mut self, id: String, drawn: BoxStream<'static, Drawn>) {
+    fn begin(&mut self, id: String, drawn: impl FnOnce(Arc<Way>) -> BoxStream<'static, Drawn>) {
         self.end(&id);
-        let head = format!("{{\"type\":\"next\",\"id\":{},\"payload\":", json!(id));
-        self.open.push(Subscription { id, head, drawn });
+        let way = Way::new(&self.outlet, &id);
+        self.open.push(Subscription { id, drawn: drawn(way.clone()), way });
     }
 
     /// Ends one; false if there is none.
@@ -186,11 +182,7 @@ impl Watching {
                 Poll::Ready(Some(drawn)) => {
                     self.first = at + 1;
                     self.frames.increment(1);
-                    let mut frame = String::with_capacity(subscription.head.len() + drawn.len() + 1);
-                    frame.push_str(&subscription.head);
-                    frame.push_str(drawn.as_str());
-                    frame.push('}');
-                    return Poll::Ready(Message::Text(frame.into()));
+                    return Poll::Ready(subscription.way.message(&drawn));
                 }
                 Poll::Ready(None) => return Poll::Ready(complete(&self.open.swap_remove(at).id)),
             }
