@@ -157,3 +157,146 @@ impl Listeners {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::AtomicUsize,
+        task::{Wake, Waker},
+    };
+
+    use futures::{FutureExt, SinkExt, channel::mpsc};
+
+    use super::*;
+    use crate::live::outlet::Outlet;
+
+    /// Everything up to a number; whoever asks for what comes after one is noticed.
+    struct Numbers<F: Fn(i64)>(i64, F);
+
+    impl<F: Fn(i64)> Source for Numbers<F> {
+        fn next(&self, told: i64) -> Next {
+            (self.1)(told);
+            if told < self.0 { Next::Frame((told + 1).to_string().into(), told + 1) } else { Next::Nothing }
+        }
+    }
+
+    fn up_to(last: i64) -> Numbers<impl Fn(i64)> {
+        Numbers(last, |_| ())
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    /// A conversation that waits.
+    struct Waits {
+        listener: Arc<Listener>,
+        told: i64,
+        wakes: Arc<Wakes>,
+        outlet: Arc<Outlet>,
+        heard: mpsc::Receiver<Message>,
+    }
+
+    impl Waits {
+        /// Over a socket that takes one frame more than this.
+        fn on(listeners: &Listeners, room: usize) -> Waits {
+            let (sink, heard) = mpsc::channel(room);
+            let outlet = Outlet::new(sink.sink_map_err(axum::Error::new));
+            let listener = listeners.join(Way::new(&outlet, "s"));
+            let mut waits = Waits { listener, told: 0, wakes: Arc::default(), outlet, heard };
+            assert!(waits.poll(&up_to(0)).is_pending());
+            waits
+        }
+
+        fn poll(&mut self, source: &impl Source) -> Poll<()> {
+            let waker = Waker::from(self.wakes.clone());
+            self.listener.poll_wait(&mut self.told, source, &Context::from_waker(&waker))
+        }
+
+        fn heard(&mut self) -> Vec<String> {
+            let text =
+                |message| if let Message::Text(text) = message { text.to_string() } else { panic!("{message:?}") };
+            std::iter::from_fn(|| self.heard.try_recv().ok().map(text)).collect()
+        }
+
+        fn wakes(&self) -> usize {
+            self.wakes.0.swap(0, SeqCst)
+        }
+    }
+
+    fn frame(number: i64) -> String {
+        format!("{{\"type\":\"next\",\"id\":\"s\",\"payload\":{number}}}")
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_told_and_who_is_busy_is_woken() {
+        let listeners = Listeners::default();
+        let mut one = Waits::on(&listeners, 8);
+        listeners.tell(0, &up_to(2)).await;
+        listeners.tell(0, &up_to(2)).await;
+        assert_eq!((one.heard(), one.wakes()), (vec![frame(1), frame(2)], 0));
+        assert!(one.poll(&up_to(2)).is_pending());
+        assert_eq!(one.told, 2);
+        // Now it is at it itself.
+        assert!(one.poll(&up_to(3)).is_ready());
+        listeners.tell(0, &up_to(4)).await;
+        assert_eq!((one.heard(), one.wakes()), (vec![], 1));
+        one.told = 4;
+        assert!(one.poll(&up_to(4)).is_pending());
+        listeners.tell(0, &up_to(5)).await;
+        assert_eq!((one.heard(), one.wakes()), (vec![frame(5)], 0));
+        listeners.leave(&one.listener);
+        listeners.tell(0, &up_to(6)).await;
+        assert_eq!(one.heard(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_socket_without_room_is_left_to_its_conversation() {
+        let listeners = Listeners::default();
+        let mut full = Waits::on(&listeners, 0);
+        listeners.tell(0, &up_to(3)).await;
+        assert_eq!((full.heard(), full.wakes()), (vec![frame(1)], 1), "what came is told, and the rest is not taken");
+        assert!(full.outlet.stuck().now_or_never().is_some(), "it is not known to be on the wire");
+        assert!(full.poll(&up_to(3)).is_ready());
+        assert_eq!(full.told, 1);
+        // While the conversation sends, nothing overtakes it.
+        let mut other = Waits::on(&listeners, 0);
+        let outlet = other.outlet.clone();
+        let mut more = Some(Message::Text("b".into()));
+        let mut sending = Box::pin(outlet.send(Message::Text("a".into()), || more.take()));
+        assert!(futures::poll!(&mut sending).is_pending());
+        listeners.tell(0, &up_to(1)).await;
+        assert_eq!((other.heard(), other.wakes()), (vec!["a".to_owned()], 1));
+    }
+
+    #[tokio::test]
+    async fn while_the_feed_is_at_it_the_conversation_waits() {
+        let listeners = Listeners::default();
+        let one = Mutex::new(Waits::on(&listeners, 8));
+        let at_it = Numbers(2, |told| {
+            if told == 1 {
+                assert!(one.lock().unwrap().poll(&up_to(2)).is_pending());
+            }
+        });
+        listeners.tell(0, &at_it).await;
+        assert_eq!(one.lock().unwrap().heard(), [frame(1), frame(2)]);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn each_row_is_told() {
+        let listeners = Listeners::default();
+        let mut all: Vec<Waits> = (0..7).map(|_| Waits::on(&listeners, 8)).collect();
+        assert_eq!(listeners.rows(), 0..3);
+        for row in listeners.rows() {
+            listeners.tell(row, &up_to(1)).await;
+        }
+        for one in &mut all {
+            assert_eq!(one.heard(), [frame(1)]);
+        }
+    }
+}

@@ -5,11 +5,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use axum::{
-    Error,
-    extract::ws::{Message, WebSocket},
-};
-use futures::{SinkExt, stream::SplitSink};
+use axum::{Error, extract::ws::Message};
+use futures::{Sink, SinkExt};
 use tokio::sync::{Mutex, Notify};
 
 use super::canvas::Drawn;
@@ -20,14 +17,14 @@ const TOGETHER: usize = 16 * 1024;
 /// One socket's sending side.
 pub struct Outlet {
     /// Held by the conversation until what it sends is on the wire.
-    sink: Mutex<SplitSink<WebSocket, Message>>,
+    sink: Mutex<Box<dyn Sink<Message, Error = Error> + Send + Unpin>>,
     /// A feed has sent what is not yet on the wire.
     stuck: Notify,
 }
 
 impl Outlet {
-    pub fn new(sink: SplitSink<WebSocket, Message>) -> Arc<Outlet> {
-        Arc::new(Outlet { sink: Mutex::new(sink), stuck: Notify::new() })
+    pub fn new(sink: impl Sink<Message, Error = Error> + Send + Unpin + 'static) -> Arc<Outlet> {
+        Arc::new(Outlet { sink: Mutex::new(Box::new(sink)), stuck: Notify::new() })
     }
 
     /// Sends a message, and with it what else is ready.
