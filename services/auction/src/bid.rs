@@ -99,10 +99,11 @@ async fn act_or_refuse<I: BidderInput>(
     if answer.refused != Some(ErrorCode::NotEligible) {
         return Ok(answer);
     }
-    if admit(auctions, &hall, session_id, organization_id).await? {
+    // Boxed: what is rare takes no room in every bid's future.
+    if Box::pin(admit(auctions, &hall, session_id, organization_id)).await? {
         return send(&hall, Wish::Bidder { organization_id, act: input.act()? }, keyed).await;
     }
-    Err(why_not_eligible(auctions, session_id, organization, &answer).await?.into())
+    Err(Box::pin(why_not_eligible(auctions, session_id, organization, &answer)).await?.into())
 }
 
 /// Hands a wish to the lot's writer; the answer comes after the commit.

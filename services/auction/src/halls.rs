@@ -49,9 +49,14 @@ impl Halls {
 
     /// The lot's writer, started if it does not run. Nothing if there is no such session.
     pub async fn hall(&self, id: BiddingSessionId) -> Result<Option<Hall>> {
-        if let Some(hall) = self.running(id) {
-            return Ok(Some(hall));
+        match self.running(id) {
+            Some(hall) => Ok(Some(hall)),
+            // Boxed: what is rare takes no room in every call's future.
+            None => Box::pin(self.start(id)).await,
         }
+    }
+
+    async fn start(&self, id: BiddingSessionId) -> Result<Option<Hall>> {
         if self.stop.is_cancelled() {
             return Err(Error::Unavailable("stopping".into()));
         }

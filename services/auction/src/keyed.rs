@@ -48,7 +48,8 @@ pub async fn answered<P: Payload>(
 ) -> Result<P> {
     match outcome {
         Ok(answer) => P::decode(answer.reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
-        Err(error) => keep(auctions, keyed, Err(error)).await,
+        // Boxed: what is rare takes no room in every call's future.
+        Err(error) => Box::pin(keep(auctions, keyed, Err(error))).await,
     }
 }
 
