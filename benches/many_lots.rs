@@ -16,6 +16,8 @@ const CALLERS: usize = 256;
 const LOTS: usize = 100;
 const ROUNDS: usize = 3;
 const SPAN: Duration = Duration::from_secs(3);
+/// No run writes so many rows: each has numbers of its own.
+const APART: i64 = 1_000_000_000;
 
 /// Measures and prints.
 pub async fn run() -> Result<()> {
@@ -35,8 +37,9 @@ pub async fn run() -> Result<()> {
             lots.push(open_lot(&cx, CALLERS).await?);
         }
         many.push(bids(&sequencer, lots).await);
-        batched.push(called(&cx, round as i64).await);
-        ready.push(batches(&cx, round as i64).await);
+        let from = round as i64 * 2 * APART;
+        batched.push(called(&cx, from).await);
+        ready.push(batches(&cx, from + APART).await);
     }
     sequencer.stop();
     let (one, many, batched, ready) = (median(one), median(many), median(batched), median(ready));
@@ -72,13 +75,13 @@ async fn bids(sequencer: &Sequencer, lots: Vec<OpenLot>) -> Run {
 }
 
 /// Callers who wait for a writer that has nothing to decide: it takes what is there, writes it, and answers.
-async fn called(cx: &Context, round: i64) -> Run {
+async fn called(cx: &Context, from: i64) -> Run {
     let (queue, mut asked) = mpsc::channel::<(i64, oneshot::Sender<bool>)>(CALLERS);
     let cx = cx.clone();
     let writer = tokio::spawn(async move {
         let mut batch = Vec::new();
         while asked.recv_many(&mut batch, CALLERS).await > 0 {
-            let numbers = batch.iter().map(|(number, _)| (round * 2 + 1) * 1_000_000_000 + number).collect();
+            let numbers = batch.iter().map(|(number, _)| from + number).collect();
             let done = write(&cx, numbers).await;
             for (_, answer) in batch.drain(..) {
                 assert!(answer.send(done).is_ok(), "every caller waits");
@@ -98,12 +101,12 @@ async fn called(cx: &Context, round: i64) -> Run {
 }
 
 /// Batches that are ready, one after the other.
-async fn batches(cx: &Context, round: i64) -> Run {
+async fn batches(cx: &Context, from: i64) -> Run {
     let cx = cx.clone();
     drive(1, SPAN, move |_, number| {
         let cx = cx.clone();
         async move {
-            let first = round * 2_000_000_000 + number * CALLERS as i64;
+            let first = from + number * CALLERS as i64;
             write(&cx, (first..first + CALLERS as i64).collect()).await
         }
     })

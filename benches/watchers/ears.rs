@@ -86,7 +86,7 @@ impl Shared {
     }
 
     fn listen(&self, mut poll: Poll, ears: &mut [Ear]) {
-        let mut events = Events::with_capacity(1_024);
+        let (mut events, mut room) = (Events::with_capacity(1_024), vec![0; 16 * 1_024]);
         while !self.over.load(SeqCst) {
             if poll.poll(&mut events, Some(Duration::from_millis(100))).is_err() {
                 return;
@@ -95,7 +95,7 @@ impl Shared {
             for event in &events {
                 let watcher = event.token().0;
                 let Some(ear) = ears.get_mut(watcher) else { continue };
-                ear.hear(|text| {
+                ear.hear(&mut room, |text| {
                     let whole = (watcher == 0).then(|| text.to_owned());
                     heard.push(Heard {
                         watcher,
@@ -124,10 +124,9 @@ struct Ear {
 
 impl Ear {
     /// Takes what has come: texts are told, pings are answered.
-    fn hear(&mut self, mut tell: impl FnMut(&str)) {
-        let mut room = [0; 16 * 1_024];
+    fn hear(&mut self, room: &mut [u8], mut tell: impl FnMut(&str)) {
         loop {
-            match self.stream.read(&mut room) {
+            match self.stream.read(room) {
                 Ok(count @ 1..) => {
                     self.read.extend_from_slice(room.get(..count).unwrap_or_default());
                     if count < room.len() {

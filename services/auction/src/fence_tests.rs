@@ -40,6 +40,14 @@ pub async fn context(url: &str) -> Context {
     Context::open("auction", db, clock, Vault::development()).await.unwrap()
 }
 
+fn postgres() -> Option<String> {
+    let url = std::env::var("TEST_POSTGRES_URL").ok();
+    if url.is_none() {
+        eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
+    }
+    url
+}
+
 /// One database with one lot that opened a minute ago.
 async fn ground(url: Option<String>) -> Ground {
     let folder = tempfile::tempdir().unwrap();
@@ -135,10 +143,8 @@ async fn three_replicas_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_replicas_on_postgres() {
-    match std::env::var("TEST_POSTGRES_URL") {
-        Ok(url) => replicas_fight(Some(url)).await,
-        Err(_) => eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test"),
-    }
+    let Some(url) = postgres() else { return };
+    replicas_fight(Some(url)).await;
 }
 
 /// One more round, decided now; `late` comes to its write when that is long ago, in a transaction that was begun in time.
@@ -164,10 +170,7 @@ async fn round(cx: &Context, id: BiddingSessionId, command: Option<Command>, lat
 /// R5: what counts is the database's clock when the lot is written, not when the transaction began (trust.md, trap 7).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
-    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
-        eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
-        return;
-    };
+    let Some(url) = postgres() else { return };
     let ground = ground(Some(url)).await;
     let cx = context(&ground.url).await;
     let bid = || Command::Bid { code: "B000".into(), amount: Money(100), origin: BidOrigin::Online, paddle: None };
@@ -181,10 +184,7 @@ async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
 /// Others move the lot without reading it, faster than anybody can read and decide: who bids is answered all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_fenced_again_and_again_holds_the_lot() {
-    let Ok(url) = std::env::var("TEST_POSTGRES_URL") else {
-        eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
-        return;
-    };
+    let Some(url) = postgres() else { return };
     let ground = ground(Some(url)).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());

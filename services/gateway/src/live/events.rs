@@ -9,7 +9,6 @@ use std::{
 use async_graphql::Result;
 use futures::{
     FutureExt,
-    future::poll_fn,
     stream::{self, BoxStream, StreamExt},
 };
 use kernel::Error;
@@ -23,7 +22,7 @@ use wire::{
 
 use super::{
     canvas::{Asked, Canvas, Drawn},
-    listeners::{self, Listener, Listeners, Source},
+    listeners::{self, Audible, Listeners, Listening, Source},
     lot::Lot,
     outlet::Way,
     shelf::Ends,
@@ -116,6 +115,12 @@ impl Source for Feed {
     }
 }
 
+impl Audible for Feed {
+    fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+}
+
 impl Ends for Feed {
     fn is_over(&self) -> bool {
         self.line.borrow().over.is_some()
@@ -138,9 +143,7 @@ impl Feed {
         });
         *feed.snapshot.lock().await = Some(feed.drawn(first).await?);
         door.tasks.spawn(read(Arc::downgrade(&feed), upstream, reading));
-        for row in feed.listeners.rows() {
-            door.tasks.spawn(tell(Arc::downgrade(&feed), row, grown.clone()));
-        }
+        listeners::tell(&door.tasks, &feed, &grown);
         Ok(feed)
     }
 
@@ -230,18 +233,9 @@ async fn read(feed: Weak<Feed>, mut upstream: Streaming<AuctionFrame>, reading: 
     }
 }
 
-/// Tells those in a row who wait, as often as the line has grown, until nobody watches.
-async fn tell(feed: Weak<Feed>, row: u64, mut grown: watch::Receiver<Line>) {
-    while grown.changed().await.is_ok() {
-        let Some(feed) = feed.upgrade() else { return };
-        feed.listeners.tell(row, &*feed).await;
-    }
-}
-
 /// One of those who watch.
 struct Watcher {
-    feed: Arc<Feed>,
-    listener: Arc<Listener>,
+    listening: Listening<Feed>,
     /// The number up to which this one has been told.
     last: i64,
     /// It has not yet been told all that came before it.
@@ -252,17 +246,11 @@ struct Watcher {
     over: bool,
 }
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.feed.listeners.leave(&self.listener);
-    }
-}
-
 /// What a new watcher gets: from a snapshot on, or from after a number.
 pub async fn watch(feed: Arc<Feed>, after_seq: Option<i64>, way: Arc<Way>) -> Result<BoxStream<'static, Drawn>> {
-    let listener = feed.listeners.join(way);
+    let listening = Listening::begin(feed, way);
     let (missing, ready) = (VecDeque::new(), VecDeque::new());
-    let mut watcher = Watcher { feed, listener, last: 0, resuming: true, missing, ready, over: false };
+    let mut watcher = Watcher { listening, last: 0, resuming: true, missing, ready, over: false };
     match after_seq {
         Some(seq) => watcher.last = seq.max(0),
         None => watcher.show().await?,
@@ -281,7 +269,7 @@ impl Watcher {
             }
             if let Err(error) = self.advance().await {
                 // Whoever comes back after the last number misses nothing.
-                self.ready.extend(self.feed.canvas.draw(Err(error)).boxed().await);
+                self.ready.extend(self.listening.source.canvas.draw(Err(error)).boxed().await);
                 self.over = true;
             }
         }
@@ -291,10 +279,10 @@ impl Watcher {
     async fn advance(&mut self) -> Result<()> {
         if let Some(event) = self.missing.pop_front() {
             self.last = event.seq;
-            self.ready.push_back(self.feed.draw_event(event).boxed().await?);
+            self.ready.push_back(self.listening.source.draw_event(event).boxed().await?);
             return Ok(());
         }
-        let next = self.feed.line.borrow().after(self.last);
+        let next = self.listening.source.line.borrow().after(self.last);
         match next {
             Next::Frame(drawn) => {
                 self.resuming = false;
@@ -309,8 +297,7 @@ impl Watcher {
             }
             Next::Nothing => {
                 self.resuming = false;
-                let Watcher { feed, listener, last, .. } = self;
-                poll_fn(|cx| listener.poll_wait(last, &**feed, cx)).await;
+                self.listening.wait(&mut self.last).await;
             }
         }
         Ok(())
@@ -319,7 +306,7 @@ impl Watcher {
     /// Reads events that are no longer kept, or never were.
     async fn fetch(&mut self, first: i64) -> Result<()> {
         let to_seq = (first - 1).min(self.last + PAGE);
-        self.missing = self.feed.lot.events(self.last, to_seq).await?.into();
+        self.missing = self.listening.source.lot.events(self.last, to_seq).await?.into();
         let without_holes = (self.last + 1..=to_seq).eq(self.missing.iter().map(|event| event.seq));
         if without_holes { Ok(()) } else { Err(fault(&Error::Unavailable("the log is behind its feed".into()))) }
     }
@@ -327,12 +314,12 @@ impl Watcher {
     /// Says from where on something is left out, and shows the state.
     async fn lag(&mut self) -> Result<()> {
         let lagged = Some(Lagged { from_seq: self.last });
-        self.ready.push_back(self.feed.draw(AuctionFrame { lagged, ..AuctionFrame::default() }).await?);
+        self.ready.push_back(self.listening.source.draw(AuctionFrame { lagged, ..AuctionFrame::default() }).await?);
         self.show().await
     }
 
     async fn show(&mut self) -> Result<()> {
-        let (seq, drawn) = self.feed.snapshot().await?;
+        let (seq, drawn) = self.listening.source.snapshot().await?;
         self.last = self.last.max(seq);
         self.ready.push_back(drawn);
         Ok(())

@@ -4,18 +4,18 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
     },
     task::{Context, Poll},
 };
 
 use axum::extract::ws::Message;
-use futures::task::AtomicWaker;
+use futures::{future::poll_fn, task::AtomicWaker};
 use metrics::Counter;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
+use tokio_util::task::TaskTracker;
 
 use super::{canvas::Drawn, outlet::Way};
 
@@ -44,8 +44,52 @@ pub trait Source {
     fn next(&self, told: i64) -> Next;
 }
 
+/// A source with those who listen to it.
+pub trait Audible: Source + Send + Sync + 'static {
+    fn listeners(&self) -> &Listeners;
+}
+
+/// Tells all who listen, as often as there is news, until nobody holds the source: each row in a task of its own.
+pub fn tell<S: Audible, T: Send + Sync + 'static>(tasks: &TaskTracker, source: &Arc<S>, news: &watch::Receiver<T>) {
+    for row in 0..source.listeners().rows {
+        tasks.spawn(tell_row(Arc::downgrade(source), row, news.clone()));
+    }
+}
+
+async fn tell_row<S: Audible, T>(source: Weak<S>, row: u64, mut news: watch::Receiver<T>) {
+    while news.changed().await.is_ok() {
+        let Some(source) = source.upgrade() else { return };
+        source.listeners().tell(row, &*source).await;
+    }
+}
+
+/// A conversation's part in listening. It goes with its end, and holds the source until then.
+pub struct Listening<S: Audible> {
+    pub source: Arc<S>,
+    listener: Arc<Listener>,
+}
+
+impl<S: Audible> Listening<S> {
+    /// Somebody comes; the conversation tells what was before.
+    pub fn begin(source: Arc<S>, way: Arc<Way>) -> Listening<S> {
+        let listener = source.listeners().join(way);
+        Listening { source, listener }
+    }
+
+    /// Waits until there is something for the conversation to see to. `told` follows what the feed told meanwhile.
+    pub async fn wait(&self, told: &mut i64) {
+        poll_fn(|cx| self.listener.poll_wait(told, &*self.source, cx)).await;
+    }
+}
+
+impl<S: Audible> Drop for Listening<S> {
+    fn drop(&mut self) {
+        self.source.listeners().leave(&self.listener);
+    }
+}
+
 /// One who listens.
-pub struct Listener {
+struct Listener {
     id: u64,
     way: Arc<Way>,
     /// Up to which number it was told, while it waits for what comes next; or who is at it.
@@ -54,8 +98,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Waits until there is something for the conversation to see to. `told` follows what the feed told meanwhile.
-    pub fn poll_wait(&self, told: &mut i64, source: &impl Source, cx: &Context<'_>) -> Poll<()> {
+    fn poll_wait(&self, told: &mut i64, source: &impl Source, cx: &Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
         let waits = self.told.compare_exchange(BUSY, *told, SeqCst, SeqCst);
         let mut at = waits.map_or_else(|at| at, |_| *told);
@@ -109,6 +152,7 @@ impl Listener {
 pub struct Listeners {
     places: Mutex<BTreeMap<u64, Arc<Listener>>>,
     next_id: AtomicU64,
+    /// Each is told by a task of its own.
     rows: u64,
     frames: Counter,
 }
@@ -125,8 +169,7 @@ impl Default for Listeners {
 }
 
 impl Listeners {
-    /// Somebody comes; the conversation tells what was before.
-    pub fn join(&self, way: Arc<Way>) -> Arc<Listener> {
+    fn join(&self, way: Arc<Way>) -> Arc<Listener> {
         let id = self.next_id.fetch_add(1, SeqCst);
         let listener = Arc::new(Listener { id, way, told: AtomicI64::new(BUSY), waker: AtomicWaker::new() });
         self.places().insert(id, listener.clone());
@@ -134,18 +177,13 @@ impl Listeners {
     }
 
     /// Somebody goes: nothing is told from here on.
-    pub fn leave(&self, listener: &Listener) {
+    fn leave(&self, listener: &Listener) {
         listener.told.store(GONE, SeqCst);
         self.places().remove(&listener.id);
     }
 
-    /// Those in a row are told by a task of its own.
-    pub fn rows(&self) -> Range<u64> {
-        0..self.rows
-    }
-
     /// Tells those in a row what is new to them.
-    pub async fn tell(&self, row: u64, source: &impl Source) {
+    async fn tell(&self, row: u64, source: &impl Source) {
         let all: Vec<_> = self.places().values().filter(|who| who.id % self.rows == row).cloned().collect();
         for some in all.chunks(TURN) {
             self.frames.increment(some.iter().map(|listener| listener.tell(source)).sum());
@@ -291,8 +329,8 @@ mod tests {
     async fn each_row_is_told() {
         let listeners = Listeners::default();
         let mut all: Vec<Waits> = (0..7).map(|_| Waits::on(&listeners, 8)).collect();
-        assert_eq!(listeners.rows(), 0..3);
-        for row in listeners.rows() {
+        assert_eq!(listeners.rows, 3);
+        for row in 0..listeners.rows {
             listeners.tell(row, &up_to(1)).await;
         }
         for one in &mut all {

@@ -6,10 +6,7 @@ use std::{
 };
 
 use async_graphql::Result;
-use futures::{
-    future::poll_fn,
-    stream::{self, BoxStream, StreamExt},
-};
+use futures::stream::{self, BoxStream, StreamExt};
 use kernel::Error;
 use tokio::{
     sync::{Mutex, watch},
@@ -24,7 +21,7 @@ use wire::{
 
 use super::{
     canvas::{Asked, Canvas, Drawn},
-    listeners::{Listener, Listeners, Next, Source},
+    listeners::{self, Audible, Listeners, Listening, Next, Source},
     lot::Lot,
     outlet::Way,
     shelf::Ends,
@@ -74,6 +71,12 @@ impl Source for Price {
     }
 }
 
+impl Audible for Price {
+    fn listeners(&self) -> &Listeners {
+        &self.listeners
+    }
+}
+
 impl Ends for Price {
     fn is_over(&self) -> bool {
         self.latest.borrow().over
@@ -97,9 +100,7 @@ impl Price {
             _reading: reading.clone().drop_guard(),
         });
         door.tasks.spawn(read(Arc::downgrade(&price), upstream, reading));
-        for row in price.listeners.rows() {
-            door.tasks.spawn(tell(Arc::downgrade(&price), row, news.clone()));
-        }
+        listeners::tell(&door.tasks, &price, &news);
         Ok(price)
     }
 
@@ -179,14 +180,6 @@ async fn read(price: Weak<Price>, mut upstream: Streaming<AuctionFrame>, reading
     }
 }
 
-/// Tells those in a row who wait the latest state, as often as there is one, until nobody watches.
-async fn tell(price: Weak<Price>, row: u64, mut news: watch::Receiver<Latest>) {
-    while news.changed().await.is_ok() {
-        let Some(price) = price.upgrade() else { return };
-        price.listeners.tell(row, &*price).await;
-    }
-}
-
 /// What a new watcher gets: the state as it is, and each that is told to all from then on.
 pub async fn watch(price: Arc<Price>, way: Arc<Way>) -> Result<BoxStream<'static, Drawn>> {
     let mut made = price.made.lock().await;
@@ -196,24 +189,16 @@ pub async fn watch(price: Arc<Price>, way: Arc<Way>) -> Result<BoxStream<'static
     }
     let (first, told) = (Some(made.drawn.clone()), price.latest.borrow().number);
     drop(made);
-    let listener = price.listeners.join(way);
-    let watcher = Watcher { price, listener, told, first };
+    let watcher = Watcher { listening: Listening::begin(price, way), told, first };
     Ok(stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await?, watcher)) }).boxed())
 }
 
 /// One of those who watch.
 struct Watcher {
-    price: Arc<Price>,
-    listener: Arc<Listener>,
+    listening: Listening<Price>,
     /// The number of what this one was told last.
     told: i64,
     first: Option<Drawn>,
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.price.listeners.leave(&self.listener);
-    }
 }
 
 impl Watcher {
@@ -222,16 +207,13 @@ impl Watcher {
             return Some(first);
         }
         loop {
-            match self.price.next(self.told) {
+            match self.listening.source.next(self.told) {
                 Next::Frame(drawn, number) => {
                     self.told = number;
                     return Some(drawn);
                 }
                 Next::Other => return None,
-                Next::Nothing => {
-                    let Watcher { price, listener, told, .. } = self;
-                    poll_fn(|cx| listener.poll_wait(told, &**price, cx)).await;
-                }
+                Next::Nothing => self.listening.wait(&mut self.told).await,
             }
         }
     }
