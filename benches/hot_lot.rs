@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use exchange_benches::{OpenLot, Run, Sequencer, context, database, drive, load, median, open_lot, ratio};
 use kernel::{Context, Id, Result};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
 
 use crate::print;
 
@@ -60,10 +63,16 @@ async fn side_by_side(title: &str, url: &str, (callers, wanted): (usize, u64)) -
 /// The naive side gets a pool of its own, as large as it likes best; SQLite allows one writer.
 async fn naive_pool(cx: &Context, url: &str) -> Result<DatabaseConnection> {
     if cx.db.backend() == DbBackend::Sqlite {
-        return Ok(cx.db.write().clone());
+        let mut options = ConnectOptions::new(url);
+        options.max_connections(1).sqlx_logging(false).test_before_acquire(false);
+        options.map_sqlx_sqlite_opts(|sqlite| {
+            let sqlite = sqlite.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+            sqlite.busy_timeout(Duration::from_secs(5))
+        });
+        return Ok(Database::connect(options).await?);
     }
     let row = Statement::from_string(DbBackend::Postgres, "SELECT current_schema()::text AS s");
-    let found = cx.db.write().query_one_raw(row).await?;
+    let found = cx.db.read().query_one_raw(row).await?;
     let schema: String = found.ok_or_else(|| kernel::Error::Internal("no schema".into()))?.try_get("", "s")?;
     let mut options = ConnectOptions::new(format!("{url}?options[search_path]={schema}"));
     options.max_connections(32).sqlx_logging(false).test_before_acquire_if_idle_for(Duration::from_secs(30));

@@ -33,7 +33,7 @@ pub async fn context(db: Db) -> Result<Context> {
 pub async fn schema(server: &str) -> Result<String> {
     let schema = format!("bench_{}", kernel::fresh_uuid().simple());
     let db = Db::connect(server).await?;
-    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await?;
+    db.run(&format!("CREATE SCHEMA {schema}")).await?;
     Ok(format!("{server}?options[search_path]={schema}"))
 }
 
@@ -101,7 +101,7 @@ pub struct OpenLot {
 pub async fn open_lot(cx: &Context, bidders: usize) -> Result<OpenLot> {
     let lot = auction::open_lot(cx, bidders).await?;
     let (id, bidders) = (lot.0, lot.1);
-    cx.db.write().execute_unprepared(&naive_tables(cx, id)).await?;
+    cx.db.run(&naive_tables(cx, id)).await?;
     Ok(OpenLot { id, bidders })
 }
 

@@ -29,7 +29,7 @@ pub async fn run() -> Result<()> {
     let cx = context(database(&url).await?).await?;
     let sequencer = Sequencer::start(&cx);
     let (mut one, mut many, mut batched, mut ready) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    cx.db.write().execute_unprepared(TABLES).await?;
+    cx.db.run(TABLES).await?;
     for round in 0..ROUNDS {
         one.push(bids(&sequencer, vec![open_lot(&cx, CALLERS).await?]).await);
         let mut lots = Vec::new();
@@ -119,7 +119,8 @@ async fn write(cx: &Context, numbers: Vec<i64>) -> bool {
     let state = vec![7_u8; STATE_BYTES];
     let values: [sea_orm::Value; 4] = [(numbers.len() as i64).into(), state.into(), numbers.into(), records.into()];
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, BATCH, values);
-    cx.db.write().execute_raw(statement).await.is_ok()
+    let Ok(tx) = cx.db.begin().await else { return false };
+    tx.execute_raw(statement).await.is_ok() && tx.commit().await.is_ok()
 }
 
 /// What a bid takes in the log, and the state of a lot with as many bidders as callers.

@@ -362,7 +362,7 @@ async fn seeded(http: &str) {
 pub async fn schema(server: &str) -> String {
     let schema = format!("test_{}", kernel::fresh_uuid().simple());
     let db = Db::connect(server).await.expect("PostgreSQL answers");
-    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
+    db.run(&format!("CREATE SCHEMA {schema}")).await.expect("a schema");
     db.close().await.expect("closed");
     format!("{server}?options[search_path]={schema}")
 }

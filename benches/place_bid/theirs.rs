@@ -39,7 +39,7 @@ impl Theirs {
         let url = schema(server).await?;
         let name = url.rsplit('=').next().unwrap_or_default();
         let db = Db::connect(&url).await?;
-        db.write().execute_unprepared(SCHEMA).await?;
+        db.run(SCHEMA).await?;
         let node = Node::start("postgraphile", &[("PEER_DATABASE_URL", server), ("PEER_SCHEMA", name)]).await?;
         Ok(node.map(|node| Theirs { node, db, lots: 0 }))
     }
@@ -50,7 +50,7 @@ impl Theirs {
         let lot = self.lots;
         let first = FIRST_STEP - 1;
         let insert = format!("INSERT INTO lot (id, increment, price) VALUES ({lot}, 1, {first})");
-        self.db.write().execute_unprepared(&insert).await?;
+        self.db.run(&insert).await?;
         let verb = match late {
             Late::Refused => "placeBid",
             Late::TakesTheNext => "placeBidNext",
@@ -71,7 +71,7 @@ impl Theirs {
     /// How many bids of a lot lie in the database.
     pub async fn count(&self, lot: i32) -> Result<u64> {
         let count = format!("SELECT count(*) AS n FROM bid WHERE lot_id = {lot}");
-        let row = self.db.write().query_one_raw(Statement::from_string(DbBackend::Postgres, count)).await?;
+        let row = self.db.read().query_one_raw(Statement::from_string(DbBackend::Postgres, count)).await?;
         let count: i64 = row.ok_or("a count")?.try_get("", "n")?;
         Ok(u64::try_from(count)?)
     }

@@ -35,7 +35,7 @@ impl Bolt {
                  BEGIN SELECT RAISE(ABORT, 'bolted'); END;"
             }
         };
-        db.write().execute_unprepared(sql).await.unwrap();
+        db.run(sql).await.unwrap();
         Bolt(db)
     }
 
@@ -44,7 +44,7 @@ impl Bolt {
             DbBackend::Postgres => "DROP TRIGGER bolt ON award; DROP FUNCTION bolt();",
             _ => "DROP TRIGGER bolt;",
         };
-        self.0.write().execute_unprepared(sql).await.unwrap();
+        self.0.run(sql).await.unwrap();
         self.0.close().await.unwrap();
     }
 }

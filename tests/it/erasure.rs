@@ -86,7 +86,7 @@ fn of_me(told: Option<(&str, &str, &str)>) -> Value {
 
 async fn change(exchange: &Exchange, sql: &str) {
     let db = Db::connect(&exchange.database_url).await.unwrap();
-    db.write().execute_unprepared(sql).await.unwrap();
+    db.run(sql).await.unwrap();
     db.close().await.unwrap();
 }
 

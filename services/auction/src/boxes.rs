@@ -12,8 +12,8 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use kernel::{Context, Error, ErrorCode, Id, Idempotency, Instant, Refusal, Result};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use kernel::{Context, Error, ErrorCode, Id, Idempotency, Instant, Refusal, Result, Transaction};
+use sea_orm::ConnectionTrait;
 use tokio::{sync::oneshot, time::MissedTickBehavior};
 use wire::{
     id::{BiddingSessionId, OrganizationId},
@@ -204,11 +204,7 @@ struct Contents<'a> {
 }
 
 impl<'a> Contents<'a> {
-    async fn read(
-        cx: &Context,
-        tx: &DatabaseTransaction,
-        (row, lot): (&session::Model, &'a Lot),
-    ) -> Result<Contents<'a>> {
+    async fn read(cx: &Context, tx: &Transaction, (row, lot): (&session::Model, &'a Lot)) -> Result<Contents<'a>> {
         let sealed_at = match lot.status() {
             BiddingStatus::Opening => sealed_at(tx, (row, lot)).await?,
             _ => None,
@@ -233,7 +229,7 @@ impl<'a> Contents<'a> {
         Ok(receipt(&cx.vault, name, &taken))
     }
 
-    async fn write(&self, cx: &Context, tx: &DatabaseTransaction) -> Result<()> {
+    async fn write(&self, cx: &Context, tx: &Transaction) -> Result<()> {
         for (name, held) in self.places.iter().filter(|(name, _)| name.round == self.lot.state.round) {
             sealed::rewrite(tx, stored(cx, name, held)?).await?;
         }
@@ -284,7 +280,7 @@ pub fn earlier(cx: &Context, places: &[(Name, Held)], call: Option<&Idempotency>
 /// Fills the box of a round: every eligible bidder has an envelope in it that holds no bid, until it sends one.
 pub async fn fill(
     cx: &Context,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     (id, terms): (BiddingSessionId, &Terms),
     (bidders, round): (&[bidder::Model], i32),
 ) -> Result<()> {

@@ -36,7 +36,7 @@ const LOG: u64 = 10_000;
 /// The lot with its writer.
 pub async fn lot(auctions: &Auctions, id: BiddingSessionId) -> Result<(Hall, session::Model, Lot)> {
     let Some(hall) = auctions.halls.hall(id).await? else { return Err(Error::not_found("sessionId")) };
-    let rows = store::sessions(auctions.cx.db.write(), vec![id], Vec::new()).await?;
+    let rows = store::sessions(auctions.cx.db.read(), vec![id], Vec::new()).await?;
     let row = rows.into_iter().next().ok_or_else(|| Error::not_found("sessionId"))?;
     let lot = boxes::standing(&row, auctions.cx.clock.now())?;
     Ok((hall, row, lot))
@@ -86,7 +86,9 @@ async fn give(
     auctions.cx.clock.sleep_until(boxes::settled_at(auctions.cx.db.read(), (&row, &lot)).await?).await;
     let wrapped = auctions.cx.vault.wrap(&name(id, lot.state.round, index.into()), share.text().as_bytes())?;
     let kept = sealed::share::Model { session_id: id, round: lot.state.round, trustee: index.into(), wrapped };
-    sealed::keep_share(auctions.cx.db.write(), kept).await?;
+    let tx = auctions.cx.db.begin().await?;
+    sealed::keep_share(&tx, kept).await?;
+    tx.commit().await?;
     let command = Command::GiveShare { trustee: trustee.name.clone(), commitment: trustee.digest.clone() };
     let answer = send(&hall, Wish::Staff { actor: actor.clone(), command, beside: Effect::None }, keyed).await?;
     if answer.refused.is_none()
@@ -132,8 +134,8 @@ pub async fn open(auctions: &Auctions, id: BiddingSessionId) -> Result<()> {
     let key = lot.terms.sealed_key(round).and_then(|key| PublicKey::parse(&key.public_key));
     let key = key.ok_or_else(|| Error::Internal(format!("{id} has no key")))?;
     let key = combine(&key, &shares).map_err(|unfit| Error::Internal(format!("{id}: {unfit}")))?;
-    let bidders = boxes::codes(cx.db.write(), id).await?;
-    let places = boxes::places(cx, cx.db.write(), id).await?;
+    let bidders = boxes::codes(cx.db.read(), id).await?;
+    let places = boxes::places(cx, cx.db.read(), id).await?;
     let places = places.iter().filter(|(name, _)| name.round == round);
     let held: Vec<_> = bidders.iter().map(|bidder| bidder.code.as_str()).zip(places.map(|(_, held)| held)).collect();
     for command in opening::opened(&key, (&id.text(), round), &held) {
@@ -163,7 +165,7 @@ fn go_on(answer: Answer) -> Result<()> {
 
 /// The contributed shares by round and trustee.
 async fn shares(auctions: &Auctions, id: BiddingSessionId) -> Result<Vec<(i32, i32, Share)>> {
-    let rows = sealed::shares(auctions.cx.db.write(), id).await?;
+    let rows = sealed::shares(auctions.cx.db.read(), id).await?;
     rows.into_iter()
         .map(|row| {
             let text = auctions.cx.vault.unwrap(&name(id, row.round, row.trustee), &row.wrapped)?;

@@ -1,8 +1,7 @@
 //! What the end of a session means for others, in the very transaction that ends it: awards, and news for the services
 //! that hold the listing and the deposits.
 
-use kernel::{Context, Error, Id, Instant, Money, Result};
-use sea_orm::DatabaseTransaction;
+use kernel::{Context, Error, Id, Instant, Money, Result, Transaction};
 use wire::{
     id::AwardId,
     v1::{self, AuctionEvent, AuctionEventKind as Kind, BiddingMode},
@@ -26,7 +25,7 @@ impl Decided<'_> {
     pub async fn follow(
         &self,
         cx: &Context,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         (event, defaulted): (&AuctionEvent, Option<AwardId>),
     ) -> Result<()> {
         let at = event.at.unwrap_or_default();
@@ -61,7 +60,7 @@ impl Decided<'_> {
     }
 
     /// Everybody who accepted has an award. Whoever did not goes without.
-    async fn license(&self, cx: &Context, tx: &DatabaseTransaction, at: Instant) -> Result<()> {
+    async fn license(&self, cx: &Context, tx: &Transaction, at: Instant) -> Result<()> {
         let mut acceptor_ids = Vec::new();
         for standing in self.lot.state.bidders.values().filter_map(|bidder| bidder.standing.as_ref()) {
             self.award(tx, (&standing.code, Some(standing.amount)), (at, true)).await?;
@@ -79,7 +78,7 @@ impl Decided<'_> {
 
     async fn award(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         (code, price): (&str, Option<Money>),
         (at, open): (Instant, bool),
     ) -> Result<()> {
@@ -95,12 +94,7 @@ impl Decided<'_> {
     }
 
     /// The defaulter's award ends; the next bidder, if there is one, has the lot.
-    async fn pass_on(
-        &self,
-        cx: &Context,
-        tx: &DatabaseTransaction,
-        (event, failed): (&AuctionEvent, AwardId),
-    ) -> Result<()> {
+    async fn pass_on(&self, cx: &Context, tx: &Transaction, (event, failed): (&AuctionEvent, AwardId)) -> Result<()> {
         let at = event.at.unwrap_or_default();
         let row = award::for_update(tx, failed).await?.ok_or_else(|| Error::Internal(format!("{failed} is gone")))?;
         let failed = award::fail(tx, row).await?;

@@ -69,7 +69,7 @@ fn illegal() -> Refusal {
 }
 
 async fn find(auctions: &Auctions, actor: &Actor, id: AwardId) -> Result<Model> {
-    let found = award::list(auctions.cx.db.write(), &Sight::of(actor), vec![id], Vec::new()).await?;
+    let found = award::list(auctions.cx.db.read(), &Sight::of(actor), vec![id], Vec::new()).await?;
     found.into_iter().next().ok_or_else(|| Error::not_found("awardId"))
 }
 
@@ -89,11 +89,15 @@ async fn carry_out(auctions: &Auctions, row: &Model) -> Result<()> {
     let Err(error) = pass_on(auctions, row).await else { return Ok(()) };
     let code = error.code();
     if code == ErrorCode::AlreadySettled {
-        award::revoke_default(auctions.cx.db.write(), row.id).await?;
+        let tx = auctions.cx.db.begin().await?;
+        award::revoke_default(&tx, row.id).await?;
+        tx.commit().await?;
         return Err(error);
     }
     tracing::error!(award = row.id.text(), %error, "a declared default is not carried out yet");
-    award::hinder_default(auctions.cx.db.write(), row.id, code.into()).await
+    let tx = auctions.cx.db.begin().await?;
+    award::hinder_default(&tx, row.id, code.into()).await?;
+    tx.commit().await
 }
 
 /// Ends the deal in the ledger; then the lot's writer ends the award and passes the lot on in one transaction.
@@ -111,7 +115,7 @@ async fn pass_on(auctions: &Auctions, row: &Model) -> Result<()> {
     let wish = Wish::Staff { actor, command: Command::PassOn { code }, beside: Effect::Default(id) };
     let Some(code) = send(&hall, wish, None).await?.refused else { return Ok(()) };
     // Another replica may have been faster.
-    match award::statuses(auctions.cx.db.write(), vec![id]).await?.contains(&(id, AwardStatus::Defaulted)) {
+    match award::statuses(auctions.cx.db.read(), vec![id]).await?.contains(&(id, AwardStatus::Defaulted)) {
         true => Ok(()),
         false => Err(Refusal::new(code).at_field("awardId").by_rule("SM-3").into()),
     }

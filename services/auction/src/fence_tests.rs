@@ -56,7 +56,7 @@ async fn ground(url: Option<String>) -> Ground {
         Some(server) => {
             let schema = format!("fence_{}", kernel::fresh_uuid().simple());
             let db = Db::connect(&server).await.unwrap();
-            sea_orm::ConnectionTrait::execute_unprepared(db.write(), &format!("CREATE SCHEMA {schema}")).await.unwrap();
+            db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
             format!("{server}?options[search_path]={schema}")
         }
     };
@@ -64,7 +64,7 @@ async fn ground(url: Option<String>) -> Ground {
     migrations::migrate(&db).await.unwrap();
     let cx = context(&url).await;
     let (id, bidders) = crate::open_lot(&cx, BIDDERS).await.unwrap();
-    let terms = store::load(db.write(), id).await.unwrap().unwrap().0.terms().unwrap();
+    let terms = store::load(db.read(), id).await.unwrap().unwrap().0.terms().unwrap();
     Ground { _folder: folder, url, id, terms, bidders }
 }
 
@@ -124,7 +124,7 @@ async fn replicas_fight(url: Option<String>) {
     tasks.close();
     tasks.wait().await;
     let db = Db::connect(&ground.url).await.unwrap();
-    let log = log::events(db.write(), ground.id, 0, 100_000).await.unwrap();
+    let log = log::events(db.read(), ground.id, 0, 100_000).await.unwrap();
     let lot = engine::replay(ground.terms, &log).unwrap_or_else(|flaw| panic!("{flaw:?} breaks the rules"));
     assert_eq!(i64::try_from(log.len()).unwrap(), lot.state.seq, "numbers without holes");
     let logged: HashMap<i64, i64> = log.iter().filter_map(|e| Some((e.seq, e.amount?.0))).collect();
@@ -132,7 +132,7 @@ async fn replicas_fight(url: Option<String>) {
     for (seq, amount) in &acknowledged {
         assert_eq!(logged.get(seq), Some(amount), "an acknowledged bid is not in the log");
     }
-    let (row, _) = store::load(db.write(), ground.id).await.unwrap().unwrap();
+    let (row, _) = store::load(db.read(), ground.id).await.unwrap().unwrap();
     assert_eq!(row.lot().unwrap(), lot, "the row is what the log says");
 }
 
@@ -149,7 +149,7 @@ async fn three_replicas_on_postgres() {
 
 /// One more round, decided now; `late` comes to its write when that is long ago, in a transaction that was begun in time.
 async fn round(cx: &Context, id: BiddingSessionId, command: Option<Command>, late: bool) -> Flushed {
-    let (before, bidders) = store::load(cx.db.write(), id).await.unwrap().unwrap();
+    let (before, bidders) = store::load(cx.db.read(), id).await.unwrap().unwrap();
     let now = cx.clock.now();
     let mut lot = before.lot().unwrap();
     let mut events = lot.pass(now);
@@ -194,7 +194,7 @@ async fn whoever_is_fenced_again_and_again_holds_the_lot() {
         let moved = format!("UPDATE bidding_session SET version = version + 1 WHERE id = '{}'", ground.id.0);
         tasks.spawn(async move {
             while !stop.is_cancelled() {
-                sea_orm::ConnectionTrait::execute_unprepared(others.write(), &moved).await.unwrap();
+                others.run(&moved).await.unwrap();
             }
         });
     }

@@ -22,7 +22,7 @@ pub async fn once<P: Payload>(
     work: impl Future<Output = Result<P>>,
 ) -> Result<P> {
     let Some(call) = keyed else { return work.await };
-    match call.find(auctions.cx.db.write()).await {
+    match call.find(auctions.cx.db.read()).await {
         Ok(None) => work.await,
         Ok(Some(reply)) => P::decode(reply.as_slice()).map_err(|error| Error::Internal(error.to_string())),
         Err(Error::Refused(refusal)) => Ok(P::of(Err(*refusal))),

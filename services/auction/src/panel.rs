@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{Actor, Call, Error, ErrorCode, Id, Idempotency, Refusal, Result, text};
-use sea_orm::DatabaseTransaction;
+use kernel::{Actor, Call, Error, ErrorCode, Id, Idempotency, Refusal, Result, Transaction, text};
 use serde_json::json;
 use tonic::Request;
 use wire::{
@@ -40,7 +39,7 @@ struct AtWork {
     lot: Lot,
     /// Without those who were dismissed.
     panel: Vec<member::Model>,
-    turn: Option<DatabaseTransaction>,
+    turn: Option<Transaction>,
 }
 
 impl AtWork {

@@ -118,7 +118,7 @@ async fn postgres_ground(
     };
     let schema = format!("sealed_{}", kernel::fresh_uuid().simple());
     let db = Db::connect(&server).await.unwrap();
-    sea_orm::ConnectionTrait::execute_unprepared(db.write(), &format!("CREATE SCHEMA {schema}")).await.unwrap();
+    db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
     let url = format!("{server}?options[search_path]={schema}");
     Some(ground_at(&url, tempfile::tempdir().unwrap(), (mode, bidders), change).await)
 }

@@ -8,11 +8,11 @@ pub mod hall_line;
 pub mod log;
 pub mod sealed;
 
-use kernel::{Context, Error, Id, Instant, Result};
+use kernel::{Context, Error, Id, Instant, Result, Transaction};
 use prost::Message;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
     sea_query::{ExprTrait, OnConflict},
 };
 use wire::{
@@ -176,7 +176,7 @@ pub async fn is_reverse(db: &impl ConnectionTrait, id: BiddingSessionId) -> Resu
 }
 
 /// Holds a lot for the rest of the transaction: no other writer moves it. On SQLite the transaction itself does that.
-pub async fn hold(tx: &DatabaseTransaction, id: BiddingSessionId) -> Result<()> {
+pub async fn hold(tx: &Transaction, id: BiddingSessionId) -> Result<()> {
     let row = session::Entity::find_by_id(id).select_only().column(session::Column::Version).lock_exclusive();
     row.into_tuple::<i64>().one(tx).await?;
     Ok(())
@@ -209,7 +209,7 @@ pub async fn code_of(
 
 /// Makes decisions about one listing take turns: a sole bidder's quote and a schedule must see each other
 /// (P-2). On SQLite the one writer does it.
-pub async fn take_turns(tx: &DatabaseTransaction, listing: ListingId) -> Result<()> {
+pub async fn take_turns(tx: &Transaction, listing: ListingId) -> Result<()> {
     if tx.get_database_backend() == DbBackend::Postgres {
         let (high, low) = listing.uuid().as_u64_pair();
         let key = i64::from_be_bytes((high ^ low).to_be_bytes());
@@ -254,7 +254,7 @@ pub async fn of_centres(
 
 /// Inserts a session with its bidders and its first events; false if the listing has one already.
 pub async fn insert_session(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     row: session::Model,
     bidders: Vec<bidder::Model>,
     first: &[AuctionEvent],

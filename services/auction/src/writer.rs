@@ -8,8 +8,8 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kernel::{Context, Error, Id, Idempotency, Instant, Result};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use kernel::{Context, Error, Id, Idempotency, Instant, Result, Transaction};
+use sea_orm::ConnectionTrait;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use wire::{
@@ -79,7 +79,7 @@ impl Writer {
         id: BiddingSessionId,
         feed: broadcast::Sender<Arc<AuctionEvent>>,
     ) -> Result<Option<Writer>> {
-        let Some((row, bidders)) = store::load(cx.db.write(), id).await? else { return Ok(None) };
+        let Some((row, bidders)) = store::load(cx.db.read(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         let lot = row.whole_lot(&cx)?;
         Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0) }))
@@ -180,7 +180,7 @@ impl Writer {
     async fn attempt(&mut self, commands: &[LotCommand], hold: bool) -> Result<Option<Vec<Result<Answer>>>> {
         let db = self.cx.db.clone();
         if !hold {
-            let Some(outcome) = self.decide(db.write(), commands).await? else { return Ok(None) };
+            let Some(outcome) = self.decide(db.read(), commands).await? else { return Ok(None) };
             return self.write(outcome, None).await;
         }
         let held = db.begin().await?;
@@ -210,11 +210,7 @@ impl Writer {
     }
 
     /// Writes what was decided, in the transaction that holds the lot if there is one, and tells the watchers.
-    async fn write(
-        &mut self,
-        outcome: Outcome,
-        held: Option<DatabaseTransaction>,
-    ) -> Result<Option<Vec<Result<Answer>>>> {
+    async fn write(&mut self, outcome: Outcome, held: Option<Transaction>) -> Result<Option<Vec<Result<Answer>>>> {
         let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
         if events.is_empty() && replies.is_empty() {
             self.told_at = now;
@@ -283,7 +279,7 @@ impl Writer {
 
     async fn refresh(&mut self) {
         let db = self.cx.db.clone();
-        if let Err(error) = self.reload(db.write()).await {
+        if let Err(error) = self.reload(db.read()).await {
             tracing::warn!(session = %self.row.id, %error, "the lot could not be read again");
         }
     }

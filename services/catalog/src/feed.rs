@@ -2,8 +2,7 @@
 //! done already is left alone, one whose precondition is not there yet is taken at a later delivery.
 
 use async_trait::async_trait;
-use kernel::{Consumer, Context, Error, Event, Id, Instant, Result};
-use sea_orm::DatabaseTransaction;
+use kernel::{Consumer, Context, Error, Event, Id, Instant, Result, Transaction};
 use wire::{
     id::{ListingId, TransferApplicationId},
     v1::{self, BiddingMode, ListingStatus, TransferApplicationStatus},
@@ -78,7 +77,7 @@ impl Step {
         }))
     }
 
-    async fn take(self, tx: &DatabaseTransaction, now: Instant) -> Result<()> {
+    async fn take(self, tx: &Transaction, now: Instant) -> Result<()> {
         match self {
             Step::MakeEligible(id) => make_eligible(tx, id).await,
             Step::Move(id, to) => move_listing(tx, id, to, now).await,
@@ -93,7 +92,7 @@ impl Step {
 }
 
 /// The deposit is on hold: the bidder gets the listing's next anonymous code (SM-4).
-async fn make_eligible(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<()> {
+async fn make_eligible(tx: &Transaction, id: TransferApplicationId) -> Result<()> {
     let (mut listing, mut row) = known_application(tx, id).await?;
     match arrival(application::onward, row.status, TransferApplicationStatus::Eligible) {
         Arrival::Done => return Ok(()),
@@ -108,7 +107,7 @@ async fn make_eligible(tx: &DatabaseTransaction, id: TransferApplicationId) -> R
     Ok(())
 }
 
-async fn move_listing(tx: &DatabaseTransaction, id: ListingId, to: ListingStatus, now: Instant) -> Result<()> {
+async fn move_listing(tx: &Transaction, id: ListingId, to: ListingStatus, now: Instant) -> Result<()> {
     use ListingStatus::{Bidding, Contracted, Disclosed, Settled, Terminated, Unsold};
     use TransferApplicationStatus::{Eligible, Lost, Refunded};
     let row = locked(tx, id).await?;
@@ -135,7 +134,7 @@ async fn move_listing(tx: &DatabaseTransaction, id: ListingId, to: ListingStatus
 }
 
 /// The deposits of a listing without a sale are free again. Before it is without one nobody has lost yet.
-async fn refund(tx: &DatabaseTransaction, id: ListingId) -> Result<()> {
+async fn refund(tx: &Transaction, id: ListingId) -> Result<()> {
     let row = locked(tx, id).await?;
     if !matches!(row.status, ListingStatus::Unsold | ListingStatus::Terminated) {
         return Err(early(&id.text(), row.status.stored()));
@@ -144,14 +143,14 @@ async fn refund(tx: &DatabaseTransaction, id: ListingId) -> Result<()> {
 }
 
 /// Whoever did not accept an open licence in its time goes without.
-async fn end_licence(tx: &DatabaseTransaction, id: ListingId, acceptors: Vec<TransferApplicationId>) -> Result<()> {
+async fn end_licence(tx: &Transaction, id: ListingId, acceptors: Vec<TransferApplicationId>) -> Result<()> {
     use TransferApplicationStatus::{Eligible, Lost};
     locked(tx, id).await?;
     store::move_others(tx, id, (Eligible, Lost), acceptors).await
 }
 
 /// Deposits that are free again although the listing is not without a sale.
-async fn refund_these(tx: &DatabaseTransaction, ids: Vec<TransferApplicationId>) -> Result<()> {
+async fn refund_these(tx: &Transaction, ids: Vec<TransferApplicationId>) -> Result<()> {
     use TransferApplicationStatus::Refunded;
     for id in ids {
         let (_, row) = known_application(tx, id).await?;
@@ -168,7 +167,7 @@ async fn refund_these(tx: &DatabaseTransaction, ids: Vec<TransferApplicationId>)
 
 /// One bidder acquires the listing, all others have lost (promise P-2); an open licence has no rivals. A sole bidder
 /// gets it without bidding, so the listing may come from PERIOD_ENDED.
-async fn award(tx: &DatabaseTransaction, id: ListingId, winner: TransferApplicationId, now: Instant) -> Result<()> {
+async fn award(tx: &Transaction, id: ListingId, winner: TransferApplicationId, now: Instant) -> Result<()> {
     use ListingStatus::TransfereeFixed;
     use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
     let (row, won) = known_application(tx, winner).await?;
@@ -199,12 +198,7 @@ async fn award(tx: &DatabaseTransaction, id: ListingId, winner: TransferApplicat
 
 /// The transferee did not sign or pay: it is barred from the lot, which passes to the next bidder or stays unsold
 /// (SM-3). Its application is FORFEITED when its deposit is. Other licensees of an open licence are not touched.
-async fn default(
-    tx: &DatabaseTransaction,
-    id: ListingId,
-    defaulter: TransferApplicationId,
-    passed_on: bool,
-) -> Result<()> {
+async fn default(tx: &Transaction, id: ListingId, defaulter: TransferApplicationId, passed_on: bool) -> Result<()> {
     use ListingStatus::{Bidding, Contracted, TransfereeFixed, Unsold};
     use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
     let (row, application) = known_application(tx, defaulter).await?;
@@ -230,7 +224,7 @@ async fn default(
 }
 
 /// A defaulter's deposit is gone.
-async fn forfeit(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<()> {
+async fn forfeit(tx: &Transaction, id: TransferApplicationId) -> Result<()> {
     use TransferApplicationStatus::Forfeited;
     let (_, row) = known_application(tx, id).await?;
     match arrival(application::onward, row.status, Forfeited) {
@@ -243,7 +237,7 @@ async fn forfeit(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<
     }
 }
 
-async fn locked(tx: &DatabaseTransaction, id: ListingId) -> Result<Listing> {
+async fn locked(tx: &Transaction, id: ListingId) -> Result<Listing> {
     store::locked_listing(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
 }
 
@@ -257,7 +251,7 @@ fn is_due(row: &Listing, to: ListingStatus, now: Instant) -> Result<bool> {
     }
 }
 
-async fn known_application(tx: &DatabaseTransaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
+async fn known_application(tx: &Transaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
     store::locked_application(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
 }
 

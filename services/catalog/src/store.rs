@@ -1,10 +1,10 @@
 //! The tables of this service; the only file that knows columns.
 
-use kernel::{Error, Id, Instant, Paging, Result, Slice, Vault, page};
+use kernel::{Error, Id, Instant, Paging, Result, Slice, Transaction, Vault, page};
 use prost::Message;
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
-    IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, Func, OnConflict},
 };
 use wire::{
@@ -239,12 +239,12 @@ pub async fn listing_page(
 
 /// Loads a listing and holds its row until the transaction ends. Listings are locked before their
 /// applications, everywhere, so that no two transactions wait for each other.
-pub async fn locked_listing(tx: &DatabaseTransaction, id: ListingId) -> Result<Option<Listing>> {
+pub async fn locked_listing(tx: &Transaction, id: ListingId) -> Result<Option<Listing>> {
     Ok(listing::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
 /// Inserts a listing unless its mandate has one (SM-11); tells whether it did.
-pub async fn insert_listing(tx: &DatabaseTransaction, row: Listing) -> Result<bool> {
+pub async fn insert_listing(tx: &Transaction, row: Listing) -> Result<bool> {
     let taken = OnConflict::column(listing::Column::MandateId).do_nothing().to_owned();
     let insert = listing::Entity::insert(row.into_active_model().reset_all()).on_conflict(taken);
     Ok(insert.exec_without_returning(tx).await? == 1)
@@ -259,7 +259,7 @@ pub async fn count_disclosed(db: &impl ConnectionTrait, centres: Vec<Organizatio
     Ok(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-pub async fn insert_listings(tx: &DatabaseTransaction, rows: Vec<Listing>) -> Result<()> {
+pub async fn insert_listings(tx: &Transaction, rows: Vec<Listing>) -> Result<()> {
     if !rows.is_empty() {
         let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
         listing::Entity::insert_many(rows).exec_without_returning(tx).await?;
@@ -267,12 +267,12 @@ pub async fn insert_listings(tx: &DatabaseTransaction, rows: Vec<Listing>) -> Re
     Ok(())
 }
 
-pub async fn save_listing(tx: &DatabaseTransaction, row: Listing) -> Result<Listing> {
+pub async fn save_listing(tx: &Transaction, row: Listing) -> Result<Listing> {
     Ok(row.into_active_model().reset_all().update(tx).await?)
 }
 
 /// The listings of these achievements, oldest first.
-pub async fn listings_of(tx: &DatabaseTransaction, achievements: Vec<AchievementId>) -> Result<Vec<Listing>> {
+pub async fn listings_of(tx: &Transaction, achievements: Vec<AchievementId>) -> Result<Vec<Listing>> {
     let select = listing::Entity::find().filter(listing::Column::AchievementId.is_in(achievements));
     Ok(select.order_by_asc(listing::Column::Id).all(tx).await?)
 }

@@ -1,8 +1,7 @@
 //! Events in: a confirmed award opens a deal, settled money closes it, a winner's default cancels it.
 
 use async_trait::async_trait;
-use kernel::{Consumer, Context, Error, Event, Id, Result, calendar::cst_date, receive};
-use sea_orm::DatabaseTransaction;
+use kernel::{Consumer, Context, Error, Event, Id, Result, Transaction, calendar::cst_date, receive};
 use serde_json::json;
 use wire::{
     id::{AwardId, ContractId, DealId, ListingId, OrganizationId, TransferApplicationId},
@@ -53,7 +52,7 @@ impl Consumer for Deals {
 /// Opens the deal of an award and draws up its contract. Both ids derive from the award, so that the same award never
 /// makes two; the text depends on the event alone, so that a repeated delivery finds the same text. An award that is in
 /// default already opens nothing; one that follows upon another waits until that one's deal is cancelled here.
-async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed, event: &Event) -> Result<()> {
+async fn open(cx: &Context, tx: &Transaction, award: &v1::AwardConfirmed, event: &Event) -> Result<()> {
     let award_id = AwardId::parse(&award.award_id, "awardId")?;
     let (deal_id, contract_id) = (DealId::derived(award_id.0, "deal"), ContractId::derived(award_id.0, "contract"));
     let price = award.price.ok_or_else(|| Error::Internal(format!("{award_id} has no price")))?;
@@ -109,7 +108,7 @@ async fn open(cx: &Context, tx: &DatabaseTransaction, award: &v1::AwardConfirmed
 
 /// Cancels the deal of an award in default, with its contract. If the award has not come yet, its deal will never be
 /// opened; if the deal is settled, the default is a matter for people.
-async fn cancel(cx: &Context, tx: &DatabaseTransaction, default: &v1::AwardDefaulted) -> Result<()> {
+async fn cancel(cx: &Context, tx: &Transaction, default: &v1::AwardDefaulted) -> Result<()> {
     let award_id = AwardId::parse(&default.award_id, "awardId")?;
     let (deal_id, contract_id) = (DealId::derived(award_id.0, "deal"), ContractId::derived(award_id.0, "contract"));
     let now = cx.clock.now();
@@ -135,7 +134,7 @@ async fn cancel(cx: &Context, tx: &DatabaseTransaction, default: &v1::AwardDefau
 }
 
 /// Closes a deal whose money is settled. One that is not registered yet waits: the event comes again.
-async fn close(cx: &Context, tx: &DatabaseTransaction, settled: &v1::DealSettled) -> Result<()> {
+async fn close(cx: &Context, tx: &Transaction, settled: &v1::DealSettled) -> Result<()> {
     let id = DealId::parse(&settled.deal_id, "dealId")?;
     let missing = || Error::Unavailable(format!("{id} is not here yet"));
     let found = store::lock_deal(tx, id).await?.ok_or_else(missing)?;

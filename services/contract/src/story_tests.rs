@@ -221,7 +221,9 @@ async fn serials_follow_each_other_and_an_altered_document_is_found() {
     let id = ContractId::derived(award.0, "contract");
     stage.deliver(&stage.award(award)).await.unwrap();
     let hash = stage.contract(&seller, id).await.unwrap().document_hash;
-    crate::store::alter_document(stage.cx.db.write(), id, "改过的文本").await.unwrap();
+    let tx = stage.cx.db.begin().await.unwrap();
+    crate::store::alter_document(&tx, id, "改过的文本").await.unwrap();
+    tx.commit().await.unwrap();
     let input =
         v1::SignContractInput { contract_id: id.text(), organization_id: stage.buyer.text(), document_hash: hash };
     let status = stage.contracts.sign_contract(request(&buyer, input)).await.unwrap_err();

@@ -89,7 +89,9 @@ pub async fn bearer(cx: &Context, key: &str) -> Result<(Actor, kernel::Instant)>
     let live = |row: &store::api_key::Model| row.revoked_at.is_none() && now < row.expires_at;
     let row = found.filter(live).ok_or(Error::Unauthenticated)?;
     if row.used_at.is_none_or(|at| at.plus_seconds(NOTED_SECONDS) <= now) {
-        store::note_use(cx.db.write(), row.id, now).await?;
+        let tx = cx.db.begin().await?;
+        store::note_use(&tx, row.id, now).await?;
+        tx.commit().await?;
     }
     let carried = read_roles(&row.roles);
     let narrowed = |mut place: ActingFor| {

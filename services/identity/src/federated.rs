@@ -50,8 +50,10 @@ pub async fn start(identities: &Identities, input: v1::StartFederatedSignInInput
     let attempt = Attempt::of(&cx.vault, state);
     let authorization_url = identities.directory.authorization_url(provider, &attempt).await?;
     let now = cx.clock.now();
-    store::forget_attempts(cx.db.write(), now).await?;
-    store::insert_attempt(cx.db.write(), state_hash, &provider.name, now.plus_seconds(ATTEMPT_SECONDS)).await?;
+    let tx = cx.db.begin().await?;
+    store::forget_attempts(&tx, now).await?;
+    store::insert_attempt(&tx, state_hash, &provider.name, now.plus_seconds(ATTEMPT_SECONDS)).await?;
+    tx.commit().await?;
     Ok(v1::FederatedSignIn { authorization_url, state: attempt.state })
 }
 
@@ -74,7 +76,9 @@ async fn evaluate(
     let cx = &identities.cx;
     let guess = Guess::from(identities, address).await?;
     // Taken before anything is evaluated: a state works once, whatever comes of it.
-    let taken = store::take_attempt(cx.db.write(), &token::hash_secret(&input.state), cx.clock.now()).await?;
+    let tx = cx.db.begin().await?;
+    let taken = store::take_attempt(&tx, &token::hash_secret(&input.state), cx.clock.now()).await?;
+    tx.commit().await?;
     let provider = taken.and_then(|name| named(identities, &name)).ok_or(ErrorCode::BadCredentials)?;
     let attempt = Attempt::of(&cx.vault, input.state);
     let voucher = identities.directory.voucher(provider, &attempt, input.code, cx.clock.now()).await?;

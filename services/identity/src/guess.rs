@@ -6,7 +6,7 @@
 
 pub mod store;
 
-use kernel::{ErrorCode, Refusal, Result, Verdict};
+use kernel::{Db, ErrorCode, Refusal, Result, Verdict};
 use sea_orm::ConnectionTrait;
 
 use crate::Identities;
@@ -39,9 +39,14 @@ impl Guess {
             return Err(too_many());
         }
         let mut guess = Self::from(identities, address).await?;
-        if !store::take(cx.db.write(), &subject, now, window_start, MOST_GUESSES).await? {
+        let tx = cx.db.begin().await?;
+        let taken = store::take(&tx, &subject, now, window_start, MOST_GUESSES).await?;
+        if !taken {
             // Nothing is evaluated, so the address pays nothing.
-            guess.spare_address(cx.db.write()).await?;
+            guess.spare_address(&tx).await?;
+        }
+        tx.commit().await?;
+        if !taken {
             return Err(too_many());
         }
         guess.subject = Some(subject);
@@ -61,7 +66,10 @@ impl Guess {
         }
         let index = cx.vault.index("guess from", address).to_vec();
         let now = cx.clock.now();
-        if !store::take_from(cx.db.write(), &index, now, each, REST_SECONDS * 1_000).await? {
+        let tx = cx.db.begin().await?;
+        let taken = store::take_from(&tx, &index, now, each, REST_SECONDS * 1_000).await?;
+        tx.commit().await?;
+        if !taken {
             return Err(too_many());
         }
         Ok(Guess { address: Some(index), ..nobody })
@@ -83,6 +91,13 @@ impl Guess {
         self.spare_address(db).await
     }
 
+    /// It goes on counting at the account, not at the address; in a transaction of its own.
+    pub async fn spared(&self, db: &Db) -> Result<()> {
+        let tx = db.begin().await?;
+        self.spare_address(&tx).await?;
+        tx.commit().await
+    }
+
     /// It goes on counting at the account, not at the address.
     pub async fn spare_address(&self, db: &impl ConnectionTrait) -> Result<()> {
         match &self.address {
@@ -95,7 +110,9 @@ impl Guess {
 /// Forgets what no longer counts, so that made-up logins do not fill the tables.
 pub async fn forget_old(identities: &Identities) -> Result<()> {
     let now = identities.cx.clock.now();
-    store::forget(identities.cx.db.write(), now, now.plus_seconds(-REST_SECONDS)).await
+    let tx = identities.cx.db.begin().await?;
+    store::forget(&tx, now, now.plus_seconds(-REST_SECONDS)).await?;
+    tx.commit().await
 }
 
 fn too_many() -> kernel::Error {

@@ -41,7 +41,7 @@ async fn evaluate(identities: &Identities, address: &str, input: v1::SignInInput
     let asked = second_factor::store::is_confirmed(cx.db.read(), person.id).await?;
     let code = input.code.filter(|code| !code.trim().is_empty());
     if asked && code.is_none() {
-        guess.spare_address(cx.db.write()).await?;
+        guess.spared(&cx.db).await?;
         return Err(ErrorCode::CodeRequired.into());
     }
     let signer = identities.keys.signer().await?;

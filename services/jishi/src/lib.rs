@@ -30,6 +30,7 @@ mod master_key;
 mod measure;
 mod offline;
 mod peers;
+mod proof;
 
 pub use database::migrate;
 

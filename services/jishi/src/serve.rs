@@ -201,12 +201,16 @@ fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<D
     life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
     let grounds = databases.grounds().map(|ground| (ground.context.clone(), ground.services.clone())).collect();
     life.tasks.spawn(measure::backlog(grounds, life.stop.clone()));
-    let (ready, connections) = (life.ready.clone(), databases.connections());
+    let (ready, proof) = (life.ready.clone(), Arc::new(Proof::of(databases.connections())));
+    for db in databases.connections() {
+        let stop = life.stop.clone();
+        life.tasks.spawn(async move { db.check_own_word(stop).await });
+    }
     let everywhere = drill.map(|drill| drill.everywhere(config, roles)).transpose()?.map(Arc::new);
     Ok(Probes {
         ready: Arc::new(move |()| {
-            let (ready, connections) = (ready.clone(), connections.clone());
-            Box::pin(async move { ready.load(Relaxed) && answer(&connections).await })
+            let (ready, proof) = (ready.clone(), proof.clone());
+            Box::pin(async move { ready.load(Relaxed) && proof.holds().await })
         }),
         metrics: Arc::new(move || metrics.render()),
         move_clock: everywhere.map(|everywhere| -> gateway::MoveClock {
@@ -216,16 +220,6 @@ fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<D
             })
         }),
     })
-}
-
-/// Whether all databases answer at once.
-async fn answer(databases: &[Db]) -> bool {
-    for db in databases {
-        if !matches!(timeout(Duration::from_secs(2), db.read().ping()).await, Ok(Ok(()))) {
-            return false;
-        }
-    }
-    true
 }
 
 /// On PostgreSQL the database's clock is the authority: follows it until stopped.

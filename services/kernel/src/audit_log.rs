@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, Order,
-    QueryFilter, QueryOrder, QuerySelect, SqlErr, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
+    QuerySelect, SqlErr, sea_query::Expr,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Context, Error, Instant, Result, Vault,
+    Context, Error, Instant, Result, Transaction, Vault,
     merkle::{self, Hash, Tree},
     outbox::row as event,
 };
@@ -174,7 +174,7 @@ impl Context {
     /// Seals one batch; false if another process is at it.
     ///
     /// Rows are taken by status, never by position: identifiers do not follow commit order (trust.md, trap 5).
-    async fn seal_batch(&self, tx: &DatabaseTransaction) -> Result<bool> {
+    async fn seal_batch(&self, tx: &Transaction) -> Result<bool> {
         let (service, now) = (self.service, self.clock.now());
         let (mut tree, previous) = match last_head(tx, service).await? {
             Some(head) => (head.tree(&self.vault)?, head.size),

@@ -1,17 +1,16 @@
 use futures::future::BoxFuture;
 use prost::Message;
-use sea_orm::DatabaseTransaction;
 use tonic::{Request, Response, Status};
 use tracing::Instrument;
 
-use crate::{Actor, Claim, Context, Error, Idempotency, Instant, Refusal, Result, outbox};
+use crate::{Actor, Claim, Context, Error, Idempotency, Instant, Refusal, Result, Transaction, outbox};
 
 /// One mutation under way: who, when, and the transaction in which all of it happens.
 pub struct Call {
     /// The service's ground.
     pub cx: Context,
     /// The one transaction of the effect, its events and its idempotency row.
-    pub tx: DatabaseTransaction,
+    pub tx: Transaction,
     /// Who calls.
     pub actor: Actor,
     /// The instant at which everything in this call is decided.
@@ -76,8 +75,14 @@ impl Context {
         if let Some(keyed) = &keyed {
             match keyed.claim(&tx, now).await {
                 Ok(Claim::Fresh) => {}
-                Ok(Claim::Done(reply)) => return decode(&reply),
-                Err(Error::Refused(refusal)) => return Ok(Response::new(P::of(Err(*refusal)))),
+                Ok(Claim::Done(reply)) => {
+                    tx.rollback().await?;
+                    return decode(&reply);
+                }
+                Err(Error::Refused(refusal)) => {
+                    tx.rollback().await?;
+                    return Ok(Response::new(P::of(Err(*refusal))));
+                }
                 Err(fault) => return Err(fault.into()),
             }
         }
@@ -93,7 +98,7 @@ impl Context {
                 Ok(Response::new(reply))
             }
             Err(Error::Refused(refusal)) => {
-                call.tx.rollback().await.map_err(Error::from)?;
+                call.tx.rollback().await?;
                 self.refuse(keyed, P::of(Err(*refusal)), now).await
             }
             Err(fault) => Err(fault.into()),
@@ -112,8 +117,14 @@ impl Context {
         let tx = self.db.begin().await?;
         match keyed.claim(&tx, now).await {
             Ok(Claim::Fresh) => {}
-            Ok(Claim::Done(earlier)) => return decode(&earlier),
-            Err(Error::Refused(refusal)) => return Ok(Response::new(P::of(Err(*refusal)))),
+            Ok(Claim::Done(earlier)) => {
+                tx.rollback().await?;
+                return decode(&earlier);
+            }
+            Err(Error::Refused(refusal)) => {
+                tx.rollback().await?;
+                return Ok(Response::new(P::of(Err(*refusal))));
+            }
             Err(fault) => return Err(fault.into()),
         }
         keyed.store(&tx, &reply.encode_to_vec()).await?;
@@ -129,7 +140,7 @@ pub fn query<I>(request: Request<I>) -> (Actor, I) {
 }
 
 /// A failed commit has an unknown outcome: the caller asks again under its key.
-async fn commit(tx: DatabaseTransaction) -> Result<()> {
+async fn commit(tx: Transaction) -> Result<()> {
     tx.commit().await.map_err(|error| Error::Unavailable(format!("commit: {error}")))
 }
 

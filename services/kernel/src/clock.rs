@@ -78,7 +78,7 @@ impl Clock {
         }
         let asked = std::time::Instant::now();
         let query = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS millis";
-        let row = db.write().query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await?;
+        let row = db.read().query_one_raw(Statement::from_string(DbBackend::Postgres, query)).await?;
         let millis: i64 = row.ok_or_else(|| Error::Internal("no clock".into()))?.try_get("", "millis")?;
         let anchor = Anchor { at: asked + asked.elapsed() / 2, millis };
         *self.0.anchor.write().unwrap_or_else(std::sync::PoisonError::into_inner) = anchor;

@@ -1,25 +1,46 @@
-use std::time::Duration;
+mod connection;
+mod self_check;
+mod transaction;
+
+use std::{sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous},
+    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, RuntimeErr,
+    sqlx::{
+        self, PgPool, SqlitePool,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
 };
 
+use self::connection::Connection;
+use self::self_check::SelfCheck;
+pub use self::{self_check::Acknowledged, transaction::Transaction};
 use crate::Result;
 
-/// One service's database: a writer and readers.
+/// One service's database: writers and readers.
 ///
-/// SQLite has one writer: every write transaction is `BEGIN IMMEDIATE` on a pool of one connection,
-/// since deferred ones fail with "database is locked" whatever the busy timeout. On PostgreSQL there are
-/// two pools as well: a mutation holds a writer while it reads in other services, and with one pool
-/// enough of them starve each other.
+/// Only a [`Transaction`] writes, and only [`Db::begin`] gives one out; the readers refuse to write. SQLite has one writer:
+/// every write transaction is `BEGIN IMMEDIATE` on a pool of one connection, since deferred ones fail with "database is
+/// locked" whatever the busy timeout. On PostgreSQL there are two pools as well: a mutation holds a writer while it reads
+/// in other services, and with one pool enough of them starve each other.
 #[derive(Clone)]
 pub struct Db {
-    write: DatabaseConnection,
+    writers: Writers,
     read: DatabaseConnection,
+    reader_options: ConnectOptions,
+    self_check: Arc<SelfCheck>,
 }
 
+#[derive(Clone)]
+enum Writers {
+    Postgres(PgPool),
+    Sqlite(SqlitePool),
+}
+
+/// For so long a transaction that could not be begun is begun again on another connection.
+const BEGIN_AGAIN: Duration = Duration::from_secs(1);
+/// Most connections in a pool on PostgreSQL.
+const MOST_CONNECTIONS: u32 = 20;
 /// How long a writer may stand in the way of others; PostgreSQL sees to it. Zero is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteLimits {
@@ -47,71 +68,66 @@ impl Db {
     pub async fn connect_within(url: &str, limits: WriteLimits) -> Result<Db> {
         let mut options = ConnectOptions::new(url);
         options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
-        if !url.starts_with("sqlite") {
-            options.max_connections(20).test_before_acquire_if_idle_for(Duration::from_secs(30));
-            let mut writer = options.clone();
-            writer.map_sqlx_postgres_opts(move |postgres| {
-                let settings = [("idle_in_transaction_session_timeout", limits.idle), ("lock_timeout", limits.lock)];
-                postgres.options(settings.map(|(name, limit)| (name, limit.as_millis().to_string())))
-            });
-            return Ok(Db { write: Database::connect(writer).await?, read: Database::connect(options).await? });
-        }
-        let mut writer = options.clone();
-        writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
-        writer.map_sqlx_sqlite_opts(|sqlite| {
-            sqlite
-                .create_if_missing(true)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Full)
-                .busy_timeout(Duration::from_secs(5))
-                .foreign_keys(true)
-                // What is deleted is overwritten: an erased person must not be found in free pages.
-                .pragma("secure_delete", "on")
-        });
-        let write = Database::connect(writer).await?;
-        options.max_connections(4).test_before_acquire_if_idle_for(Duration::from_secs(30));
-        options.map_sqlx_sqlite_opts(|sqlite| {
-            sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5)).pragma("query_only", "on")
-        });
-        Ok(Db { write, read: Database::connect(options).await? })
+        let (writer, reader) = if url.starts_with("sqlite") { sqlite(options) } else { postgres(options, limits) };
+        let (write, read) = (Database::connect(writer).await?, Database::connect(reader.clone()).await?);
+        let writers = match &write.inner {
+            DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
+                Writers::Postgres(write.get_postgres_connection_pool().clone())
+            }
+            _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
+        };
+        Ok(Db { writers, read, reader_options: reader, self_check: Arc::default() })
     }
 
     /// SQLite or PostgreSQL.
     #[must_use]
     pub fn backend(&self) -> DbBackend {
-        self.write.get_database_backend()
+        match self.writers {
+            Writers::Postgres(_) => DbBackend::Postgres,
+            Writers::Sqlite(_) => DbBackend::Sqlite,
+        }
     }
 
-    /// The pool that may write.
-    #[must_use]
-    pub fn write(&self) -> &DatabaseConnection {
-        &self.write
-    }
-
-    /// The pool for queries; on SQLite it refuses writes.
+    /// The pool for queries; it refuses writes.
     #[must_use]
     pub fn read(&self) -> &DatabaseConnection {
         &self.read
     }
 
-    /// Begins a write transaction.
-    pub async fn begin(&self) -> Result<DatabaseTransaction> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.write.begin_with_options(options).await?)
+    /// Begins a write transaction, on a connection that was proved to have none open.
+    pub async fn begin(&self) -> Result<Transaction> {
+        self.self_check.require()?;
+        // After a restart of the database every connection of the pool may be dead; nothing is lost by trying another.
+        let since = std::time::Instant::now();
+        for _ in 0..MOST_CONNECTIONS {
+            match Transaction::begin(self.writer().await?, &self.self_check).await {
+                Ok(transaction) => return Ok(transaction),
+                Err(error) if since.elapsed() < BEGIN_AGAIN => tracing::warn!(%error, "a write connection is replaced"),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Transaction::begin(self.writer().await?, &self.self_check).await?)
+    }
+
+    /// Runs SQL text in a transaction of its own.
+    pub async fn run(&self, sql: &str) -> Result<()> {
+        let transaction = self.begin().await?;
+        sea_orm::ConnectionTrait::execute_unprepared(&transaction, sql).await?;
+        transaction.commit().await
     }
 
     /// Overwrites what was deleted from the tables as far as the database lets us: on SQLite the log of changes is
-    /// folded into the file and emptied, on PostgreSQL the dead rows are taken away.
+    /// folded into the file and emptied, on PostgreSQL the dead rows are taken away. Neither runs within a transaction.
     pub async fn scrub(&self, tables: &[&str]) -> Result<()> {
+        let mut connection = self.writer().await?;
+        // Should anything go wrong, or the caller go away, then nobody else gets this connection.
+        connection.destroy();
         if self.backend() == DbBackend::Sqlite {
-            self.write.execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            connection.run("PRAGMA wal_checkpoint(TRUNCATE)").await?;
             return Ok(());
         }
         for table in tables {
-            self.write.execute_unprepared(&format!("VACUUM {table}")).await?;
+            connection.run(&format!("VACUUM {table}")).await?;
         }
         Ok(())
     }
@@ -119,6 +135,55 @@ impl Db {
     /// Closes both pools.
     pub async fn close(&self) -> Result<()> {
         self.read.close_by_ref().await?;
-        Ok(self.write.close_by_ref().await?)
+        match &self.writers {
+            Writers::Postgres(pool) => pool.close().await,
+            Writers::Sqlite(pool) => pool.close().await,
+        }
+        Ok(())
     }
+
+    async fn writer(&self) -> Result<Connection, DbErr> {
+        let taken = match &self.writers {
+            Writers::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Writers::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+        };
+        taken.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout),
+            error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),
+        })
+    }
+}
+
+/// Options for the writers and for the readers.
+fn postgres(mut options: ConnectOptions, limits: WriteLimits) -> (ConnectOptions, ConnectOptions) {
+    options.max_connections(MOST_CONNECTIONS).test_before_acquire(false);
+    let mut writer = options.clone();
+    writer.map_sqlx_postgres_opts(move |postgres| {
+        let settings = [("idle_in_transaction_session_timeout", limits.idle), ("lock_timeout", limits.lock)];
+        postgres.options(settings.map(|(name, limit)| (name, limit.as_millis().to_string())))
+    });
+    options.test_before_acquire_if_idle_for(Duration::from_secs(30));
+    options.map_sqlx_postgres_opts(|postgres| postgres.options([("default_transaction_read_only", "on")]));
+    (writer, options)
+}
+
+fn sqlite(mut options: ConnectOptions) -> (ConnectOptions, ConnectOptions) {
+    let mut writer = options.clone();
+    writer.max_connections(1).min_connections(1).idle_timeout(None::<Duration>).max_lifetime(None::<Duration>);
+    writer.test_before_acquire(false);
+    writer.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .foreign_keys(true)
+            // What is deleted is overwritten: an erased person must not be found in free pages.
+            .pragma("secure_delete", "on")
+    });
+    options.max_connections(4).test_before_acquire_if_idle_for(Duration::from_secs(30));
+    options.map_sqlx_sqlite_opts(|sqlite| {
+        sqlite.journal_mode(SqliteJournalMode::Wal).busy_timeout(Duration::from_secs(5)).pragma("query_only", "on")
+    });
+    (writer, options)
 }

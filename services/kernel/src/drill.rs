@@ -27,9 +27,10 @@ pub async fn load_drill_offset(db: &Db) -> Result<i64> {
 /// Saves the offset.
 pub async fn save_drill_offset(db: &Db, offset_millis: i64) -> Result<()> {
     let row = row::ActiveModel { id: Set(1), offset_millis: Set(offset_millis) };
+    let tx = db.begin().await?;
     row::Entity::insert(row)
         .on_conflict(OnConflict::column(row::Column::Id).update_column(row::Column::OffsetMillis).to_owned())
-        .exec_without_returning(db.write())
+        .exec_without_returning(&tx)
         .await?;
-    Ok(())
+    tx.commit().await
 }

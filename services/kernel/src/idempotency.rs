@@ -7,12 +7,12 @@
 use data_encoding::HEXLOWER;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, SqlErr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait, SqlErr,
     sea_query::{Expr, OnConflict},
 };
 
 use crate::{
-    Error, ErrorCode, Instant, Refusal, Result, Vault,
+    Acknowledged, Error, ErrorCode, Instant, Refusal, Result, Transaction, Vault,
     vault::{NONCE, Secret},
 };
 
@@ -110,7 +110,11 @@ impl Idempotency {
     }
 
     /// Stores the reply of a claimed key.
-    pub async fn store(&self, tx: &impl ConnectionTrait, reply: &[u8]) -> Result<()> {
+    pub async fn store(&self, tx: &Transaction, reply: &[u8]) -> Result<()> {
+        tx.vouch(|| {
+            let stored = row::Entity::find_by_id(&self.scope).filter(row::Column::Reply.is_not_null());
+            Acknowledged { what: format!("reply {}", self.scope), query: stored.build(tx.get_database_backend()) }
+        });
         row::Entity::update_many()
             .col_expr(row::Column::Reply, Expr::value(self.seal(reply)?))
             .filter(row::Column::Id.eq(&self.scope))

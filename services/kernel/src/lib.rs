@@ -36,7 +36,7 @@ pub use bus::{Bus, Consumer, Delivery};
 pub use call::{Call, Payload, query};
 pub use clock::Clock;
 pub use context::Context;
-pub use db::{Db, WriteLimits};
+pub use db::{Acknowledged, Db, Transaction, WriteLimits};
 pub use drill::{load_drill_offset, save_drill_offset};
 pub use error::{Error, Language, Refusal, Result};
 pub use error_code::ErrorCode;

@@ -2,14 +2,13 @@
 
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, LockBehavior, LockType, OnConflict},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{Actor, Context, Db, Error, Instant, Result, Slice, fresh_uuid, page};
+use crate::{Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction, fresh_uuid, page};
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;
@@ -99,14 +98,19 @@ pub(crate) struct Draft<'a> {
 }
 
 pub(crate) async fn append(
-    tx: &impl ConnectionTrait,
+    tx: &Transaction,
     cx: &Context,
     actor: &Actor,
     now: Instant,
     draft: Draft<'_>,
 ) -> Result<()> {
+    let id = fresh_uuid();
+    tx.vouch(|| {
+        let query = row::Entity::find_by_id(id).build(tx.get_database_backend());
+        Acknowledged { what: format!("event {id}"), query }
+    });
     let row = row::ActiveModel {
-        id: Set(fresh_uuid()),
+        id: Set(id),
         service: Set(cx.service.into()),
         kind: Set(draft.kind.into()),
         subject: Set(draft.subject.into()),
@@ -124,13 +128,7 @@ pub(crate) async fn append(
 
 impl Context {
     /// Writes an event of the exchange itself inside the caller's transaction (time, sequencer, feed).
-    pub async fn announce<A: Announcement>(
-        &self,
-        tx: &DatabaseTransaction,
-        now: Instant,
-        subject: &str,
-        a: &A,
-    ) -> Result<()> {
+    pub async fn announce<A: Announcement>(&self, tx: &Transaction, now: Instant, subject: &str, a: &A) -> Result<()> {
         let facts = serde_json::to_value(a).map_err(|error| Error::Internal(error.to_string()))?;
         let draft = Draft { kind: A::KIND, subject, facts, announce: true };
         append(tx, self, &Actor::exchange(), now, draft).await
@@ -141,7 +139,7 @@ impl Context {
     /// Writes an audit record of the exchange itself inside the caller's transaction.
     pub async fn record(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         now: Instant,
         subject: &str,
         (kind, facts): (&str, serde_json::Value),
@@ -152,7 +150,7 @@ impl Context {
     /// Writes an audit record of what somebody did inside the caller's transaction.
     pub async fn record_by(
         &self,
-        tx: &DatabaseTransaction,
+        tx: &Transaction,
         (actor, now): (&Actor, Instant),
         subject: &str,
         (kind, facts): (&str, serde_json::Value),
@@ -164,7 +162,7 @@ impl Context {
 /// Runs a consumer's effect exactly once per event: the inbox row and the effect are one transaction.
 pub async fn receive<F>(cx: &Context, event: &Event, effect: F) -> Result<()>
 where
-    F: for<'a> FnOnce(&'a DatabaseTransaction) -> futures::future::BoxFuture<'a, Result<()>>,
+    F: for<'a> FnOnce(&'a Transaction) -> futures::future::BoxFuture<'a, Result<()>>,
 {
     let tx = cx.db.begin().await?;
     let row = inbox::ActiveModel { consumer: Set(cx.service.into()), event_id: Set(event.id) };
@@ -176,8 +174,9 @@ where
         effect(&tx).await?;
         tx.commit().await?;
         cx.committed.notify_one();
+        return Ok(());
     }
-    Ok(())
+    tx.rollback().await
 }
 
 /// Claims unpublished events of the given services for 30 seconds. Rows are claimed by status, never by
@@ -213,8 +212,9 @@ pub(crate) async fn conclude(db: &Db, event: Uuid, delivered: bool, now: Instant
     } else {
         update.col_expr(row::Column::ClaimedUntil, Expr::value(again.0))
     };
-    update.exec(db.write()).await?;
-    Ok(())
+    let tx = db.begin().await?;
+    update.exec(&tx).await?;
+    tx.commit().await
 }
 
 /// How many events of the services wait for delivery, and the oldest one's id.

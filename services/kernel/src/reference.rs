@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use sea_orm::{ActiveValue::Set, DbErr, EntityTrait, sea_query::OnConflict};
 
 use crate::{
-    Db, Error, Result,
+    Db, Error, Result, Transaction,
     calendar::{Calendar, CalendarDay},
     rules::{RuleParameter, Rulebook},
 };
@@ -47,10 +47,13 @@ mod parameter {
 
 /// Fills the tables where rows are missing and reads them.
 pub async fn load_reference(db: &Db) -> Result<(Calendar, Rulebook)> {
-    Ok((load_calendar(db).await?, load_rules(db).await?))
+    let tx = db.begin().await?;
+    let loaded = (load_calendar(&tx).await?, load_rules(&tx).await?);
+    tx.commit().await?;
+    Ok(loaded)
 }
 
-async fn load_calendar(db: &Db) -> Result<Calendar> {
+async fn load_calendar(tx: &Transaction) -> Result<Calendar> {
     let builtin = Calendar::builtin().map_err(|error| Error::Internal(error.to_string()))?;
     let rows = builtin.days().map(|day| day::ActiveModel {
         date: Set(day.date.to_string()),
@@ -60,9 +63,9 @@ async fn load_calendar(db: &Db) -> Result<Calendar> {
     });
     day::Entity::insert_many(rows)
         .on_conflict(OnConflict::column(day::Column::Date).do_nothing().to_owned())
-        .exec_without_returning(db.write())
+        .exec_without_returning(tx)
         .await?;
-    let stored = day::Entity::find().all(db.write()).await?;
+    let stored = day::Entity::find().all(tx).await?;
     let days: Result<Vec<CalendarDay>> = stored.into_iter().map(read_day).collect();
     Calendar::from_days(days?).map_err(|error| Error::Internal(error.to_string()))
 }
@@ -73,7 +76,7 @@ fn read_day(row: day::Model) -> Result<CalendarDay> {
     Ok(CalendarDay { date, kind, name: row.name, source: row.source })
 }
 
-async fn load_rules(db: &Db) -> Result<Rulebook> {
+async fn load_rules(tx: &Transaction) -> Result<Rulebook> {
     let builtin = Rulebook::builtin().map_err(|error| Error::Internal(error.to_string()))?;
     let rows: Result<Vec<_>> = builtin
         .parameters()
@@ -90,9 +93,9 @@ async fn load_rules(db: &Db) -> Result<Rulebook> {
     let unique = [parameter::Column::Key, parameter::Column::Jurisdiction, parameter::Column::EffectiveFrom];
     parameter::Entity::insert_many(rows?)
         .on_conflict(OnConflict::columns(unique).do_nothing().to_owned())
-        .exec_without_returning(db.write())
+        .exec_without_returning(tx)
         .await?;
-    let stored = parameter::Entity::find().all(db.write()).await?;
+    let stored = parameter::Entity::find().all(tx).await?;
     let parameters: Result<Vec<RuleParameter>, DbErr> = stored
         .into_iter()
         .map(|row| serde_json::from_str(&row.parameter).map_err(|error| DbErr::Custom(error.to_string())))

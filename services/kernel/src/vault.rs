@@ -207,11 +207,13 @@ impl Vault {
     pub async fn settle(&self, db: &Db) -> Result<()> {
         let fingerprint = self.mark(&[b"fingerprint"]).to_vec();
         if row::Entity::find_by_id(1).one(db.read()).await?.is_none() {
+            let tx = db.begin().await?;
             let first = row::ActiveModel { id: Set(1), fingerprint: Set(fingerprint.clone()) };
             let earlier = OnConflict::column(row::Column::Id).do_nothing().to_owned();
-            row::Entity::insert(first).on_conflict(earlier).exec_without_returning(db.write()).await?;
+            row::Entity::insert(first).on_conflict(earlier).exec_without_returning(&tx).await?;
+            tx.commit().await?;
         }
-        match row::Entity::find_by_id(1).one(db.write()).await? {
+        match row::Entity::find_by_id(1).one(db.read()).await? {
             Some(found) if found.fingerprint == fingerprint => Ok(()),
             _ => Err(Error::Internal("master_key is not the one under which this database was filled".into())),
         }

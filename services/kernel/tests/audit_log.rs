@@ -25,7 +25,7 @@ async fn log_on_postgres(events: i64) -> Option<Log> {
     let server = std::env::var("TEST_POSTGRES_URL").ok()?;
     let schema = format!("audit_{}", kernel::fresh_uuid().simple());
     let db = Db::connect(&server).await.unwrap();
-    db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+    db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
     let url = format!("{server}?options[search_path]={schema}");
     Some(log_in(tempfile::tempdir().unwrap(), &url, events).await)
 }
@@ -53,7 +53,7 @@ impl Log {
     }
 
     async fn run(&self, sql: &str) {
-        self.cx.db.write().execute_unprepared(sql).await.unwrap();
+        self.cx.db.run(sql).await.unwrap();
     }
 
     async fn verdict(&self) -> Verdict {

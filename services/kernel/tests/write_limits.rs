@@ -19,10 +19,10 @@ async fn a_lock_is_neither_held_nor_waited_for_without_end() {
     let lock = "SELECT pg_advisory_xact_lock(81320)";
     let frozen = patient.begin().await.unwrap();
     frozen.execute_unprepared(lock).await.unwrap();
-    let late: Error = hasty.write().execute_unprepared(lock).await.unwrap_err().into();
+    let late: Error = hasty.run(lock).await.unwrap_err();
     assert!(matches!(late, Error::Unavailable(_)), "{late:?}");
     // It comes when the other one is undone.
-    patient.write().execute_unprepared(lock).await.unwrap();
+    patient.run(lock).await.unwrap();
     let undone: Error = frozen.execute_unprepared("SELECT 1").await.unwrap_err().into();
     assert!(matches!(undone, Error::Unavailable(_)), "{undone:?}");
 }

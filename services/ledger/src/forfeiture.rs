@@ -1,8 +1,7 @@
 //! What a default costs (SM-4, judicial 24): the defaulter's deposit leaves its hold for the exchange's account of
 //! forfeited deposits, exactly once, and a cashier gives it out in the stated order.
 
-use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Instant, Money, Refusal, Result, Role, Scope};
-use sea_orm::DatabaseTransaction;
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Instant, Money, Refusal, Result, Role, Scope, Transaction};
 use serde_json::json;
 use wire::{
     Clients,
@@ -77,7 +76,7 @@ impl Default {
 
 /// Takes the deposit of the defaulter, if it is still on hold. If nobody follows, the other bidders' deposits go back;
 /// those of an open licence answer for deals of their own.
-pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaulted) -> Result<()> {
+pub async fn take(cx: &Context, tx: &Transaction, told: &v1::AwardDefaulted) -> Result<()> {
     let default = Default::read(told)?;
     let now = cx.clock.now();
     let deposit = store::deposit(tx, default.application).await?;
@@ -118,7 +117,7 @@ pub async fn take(cx: &Context, tx: &DatabaseTransaction, told: &v1::AwardDefaul
 /// Notes the forfeiture and tells it.
 async fn book(
     cx: &Context,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     now: Instant,
     (default, deposit): (&Default, &HeldDeposit),
 ) -> Result<()> {
@@ -140,7 +139,7 @@ async fn book(
 
 /// A default that finds no deposit on hold moves nothing. One that was told before is done; any other is a matter for
 /// people: the deal was settled already, or the deposit had gone back.
-async fn ignore(cx: &Context, tx: &DatabaseTransaction, now: Instant, default: &Default) -> Result<()> {
+async fn ignore(cx: &Context, tx: &Transaction, now: Instant, default: &Default) -> Result<()> {
     let deposit = store::deposit(tx, default.application).await?;
     let status = deposit.as_ref().map(|deposit| deposit.status);
     if status == Some(DepositStatus::Forfeited) {

@@ -1,7 +1,6 @@
 //! Deposits that go back: all that are on hold for a listing which nobody acquires, or those that answer for no licence.
 
-use kernel::{Context, Error, Id, Instant, Result};
-use sea_orm::DatabaseTransaction;
+use kernel::{Context, Error, Id, Instant, Result, Transaction};
 use serde_json::json;
 use wire::{
     id::{ListingId, OrganizationId, TransferApplicationId, TransferId},
@@ -24,7 +23,7 @@ pub struct Held {
 /// Locks what the listing's deposits concern. Deposits are made and resolved under a lock of the transferor's account:
 /// what is on hold once it is held stays so.
 pub async fn lock(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     (listing, transferor): (ListingId, OrganizationId),
     others: &[Holder],
     entries: &[TransferId],
@@ -41,7 +40,7 @@ pub async fn lock(
 }
 
 /// Notes that holds which the book has voided went back to their bidders.
-pub async fn conclude(cx: &Context, tx: &DatabaseTransaction, now: Instant, deposits: &[HeldDeposit]) -> Result<()> {
+pub async fn conclude(cx: &Context, tx: &Transaction, now: Instant, deposits: &[HeldDeposit]) -> Result<()> {
     for deposit in deposits {
         store::conclude_deposit(tx, deposit.id, DepositStatus::Released).await?;
         let facts = json!({ "amount": deposit.amount.to_string(), "organization": deposit.organization.text() });
@@ -54,7 +53,7 @@ pub async fn conclude(cx: &Context, tx: &DatabaseTransaction, now: Instant, depo
 /// is taken for it.
 pub async fn all(
     cx: &Context,
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     sides: (ListingId, OrganizationId),
     kept: &[TransferApplicationId],
 ) -> Result<()> {

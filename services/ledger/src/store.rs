@@ -9,11 +9,10 @@ mod trial;
 
 use std::collections::BTreeMap;
 
-use kernel::{Error, Id, Instant, Money, Result};
+use kernel::{Error, Id, Instant, Money, Result, Transaction};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use wire::{
@@ -78,7 +77,7 @@ pub struct OpenBook {
 
 /// Locks these holders' accounts in order of their ids, so that no two use cases wait for each other, and
 /// reads these transfers. An account is made on first need.
-pub async fn open(tx: &DatabaseTransaction, holders: &[Holder], transfers: &[TransferId]) -> Result<OpenBook> {
+pub async fn open(tx: &Transaction, holders: &[Holder], transfers: &[TransferId]) -> Result<OpenBook> {
     let holders: BTreeMap<AccountId, Holder> = holders.iter().map(|holder| (holder.account_id(), *holder)).collect();
     make_missing(tx, &holders).await?;
     let accounts = account::Entity::find()
@@ -96,7 +95,7 @@ pub async fn open(tx: &DatabaseTransaction, holders: &[Holder], transfers: &[Tra
 
 /// Without a lock, and in order of the ids as well: whoever waits here for another's insert holds nothing
 /// that the other still needs.
-async fn make_missing(tx: &DatabaseTransaction, holders: &BTreeMap<AccountId, Holder>) -> Result<()> {
+async fn make_missing(tx: &Transaction, holders: &BTreeMap<AccountId, Holder>) -> Result<()> {
     let ids = account::Entity::find()
         .select_only()
         .column(account::Column::Id)
@@ -140,7 +139,7 @@ impl OpenBook {
 
     /// Writes what the core changed. Each update names what was read: a row that changed in between, which
     /// the lock rules out, fails the whole transaction instead of losing an entry.
-    pub async fn save(self, tx: &DatabaseTransaction, now: Instant) -> Result<()> {
+    pub async fn save(self, tx: &Transaction, now: Instant) -> Result<()> {
         for (id, new) in self.book.accounts() {
             let old = self.before.account(id)?;
             if old != *new {
@@ -163,7 +162,7 @@ impl OpenBook {
         Ok(())
     }
 
-    async fn add(&self, tx: &DatabaseTransaction, id: TransferId, new: &Transfer, now: Instant) -> Result<()> {
+    async fn add(&self, tx: &Transaction, id: TransferId, new: &Transfer, now: Instant) -> Result<()> {
         let label = self.labels.get(&id).ok_or_else(|| Error::Internal(format!("{id} has no label")))?;
         let row = transfer::ActiveModel {
             id: Set(id),
@@ -181,7 +180,7 @@ impl OpenBook {
     }
 }
 
-async fn resolve(tx: &DatabaseTransaction, id: TransferId, new: &Transfer, now: Instant) -> Result<()> {
+async fn resolve(tx: &Transaction, id: TransferId, new: &Transfer, now: Instant) -> Result<()> {
     let update = transfer::Entity::update_many()
         .col_expr(transfer::Column::State, Expr::value(new.state.name()))
         .col_expr(transfer::Column::PostedAmount, Expr::value(new.posted))
@@ -197,7 +196,7 @@ fn once(rows: u64, id: impl std::fmt::Display) -> Result<()> {
 
 /// Stores a receipt; nothing if the bank's number is known.
 pub async fn add_receipt(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     id: BankReceiptId,
     arrival: &Arrival,
     now: Instant,
@@ -224,13 +223,13 @@ pub async fn add_receipt(
 }
 
 /// The application's deposit, whatever became of it.
-pub async fn deposit(tx: &DatabaseTransaction, application: TransferApplicationId) -> Result<Option<deposit::Model>> {
+pub async fn deposit(tx: &Transaction, application: TransferApplicationId) -> Result<Option<deposit::Model>> {
     let same = deposit::Entity::find().filter(deposit::Column::TransferApplicationId.eq(application));
     Ok(same.one(tx).await?)
 }
 
 /// Stores a deposit on hold; nothing if the application has one.
-pub async fn add_deposit(tx: &DatabaseTransaction, due: &Due, now: Instant) -> Result<Option<v1::Deposit>> {
+pub async fn add_deposit(tx: &Transaction, due: &Due, now: Instant) -> Result<Option<v1::Deposit>> {
     let row = deposit::ActiveModel {
         id: Set(due.deposit_id()),
         transfer_application_id: Set(due.application),
@@ -267,7 +266,7 @@ pub struct HeldDeposit {
 }
 
 /// The listing's deposits on hold, in order of their ids.
-pub async fn held_deposits(tx: &DatabaseTransaction, listing: ListingId) -> Result<Vec<HeldDeposit>> {
+pub async fn held_deposits(tx: &Transaction, listing: ListingId) -> Result<Vec<HeldDeposit>> {
     let rows = deposit::Entity::find()
         .filter(deposit::Column::ListingId.eq(listing))
         .filter(deposit::Column::Status.eq(DepositStatus::Held))
@@ -287,7 +286,7 @@ pub async fn held_deposits(tx: &DatabaseTransaction, listing: ListingId) -> Resu
 }
 
 /// Ends a deposit on hold.
-pub async fn conclude_deposit(tx: &DatabaseTransaction, id: DepositId, status: DepositStatus) -> Result<()> {
+pub async fn conclude_deposit(tx: &Transaction, id: DepositId, status: DepositStatus) -> Result<()> {
     let update = deposit::Entity::update_many()
         .col_expr(deposit::Column::Status, Expr::value(status))
         .filter(deposit::Column::Id.eq(id))
@@ -296,7 +295,7 @@ pub async fn conclude_deposit(tx: &DatabaseTransaction, id: DepositId, status: D
 }
 
 /// Whether the listing is paid for and nobody else can acquire it; an open licence never is.
-pub async fn is_sold(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+pub async fn is_sold(tx: &Transaction, listing: ListingId) -> Result<bool> {
     let sold = settlement::Entity::find()
         .filter(settlement::Column::ListingId.eq(listing))
         .filter(settlement::Column::OpenLicence.eq(false));
@@ -304,26 +303,26 @@ pub async fn is_sold(tx: &DatabaseTransaction, listing: ListingId) -> Result<boo
 }
 
 /// From now on no deposit is taken for the listing.
-pub async fn close_listing(tx: &DatabaseTransaction, listing: ListingId) -> Result<()> {
+pub async fn close_listing(tx: &Transaction, listing: ListingId) -> Result<()> {
     let row = closed_listing::ActiveModel { listing_id: Set(listing) };
     closed_listing::Entity::insert(row).on_conflict(any_conflict()).exec_without_returning(tx).await?;
     Ok(())
 }
 
 /// Whether no deposit is taken for the listing any more.
-pub async fn is_closed(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+pub async fn is_closed(tx: &Transaction, listing: ListingId) -> Result<bool> {
     Ok(closed_listing::Entity::find_by_id(listing).one(tx).await?.is_some() || is_sold(tx, listing).await?)
 }
 
 /// Whether the deal is settled, or its listing is sold by another.
-pub async fn is_settled(tx: &DatabaseTransaction, agreed: &Agreed) -> Result<bool> {
+pub async fn is_settled(tx: &Transaction, agreed: &Agreed) -> Result<bool> {
     let same = settlement::Entity::find().filter(settlement::Column::DealId.eq(agreed.deal));
     Ok(same.count(tx).await? > 0 || is_sold(tx, agreed.listing).await?)
 }
 
 /// Stores a settlement; nothing if the deal or its listing has one.
 pub async fn add_settlement(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     agreed: &Agreed,
     sums: Sums,
     now: Instant,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kernel::Db;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, TransactionTrait};
+use kernel::{Db, Transaction, WriteLimits};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 /// Those who wait for this transaction, or for one of those, in a statement that begins like this.
 const WAITING: &str = "
@@ -16,15 +16,16 @@ SELECT count(*) AS waiting FROM waiting WHERE query LIKE $1";
 
 pub struct Hold {
     db: Db,
-    tx: DatabaseTransaction,
+    tx: Transaction,
     backend: i32,
 }
 
 impl Hold {
     /// Takes what the statement takes.
     pub async fn on(database_url: &str, statement: &str) -> Hold {
-        let db = Db::connect(database_url).await.unwrap();
-        let tx = db.read().begin().await.unwrap();
+        let for_ever = WriteLimits { idle: Duration::ZERO, lock: Duration::ZERO };
+        let db = Db::connect_within(database_url, for_ever).await.unwrap();
+        let tx = db.begin().await.unwrap();
         tx.execute_unprepared(statement).await.unwrap();
         let asked = Statement::from_string(DbBackend::Postgres, "SELECT pg_backend_pid() AS backend");
         let backend = tx.query_one_raw(asked).await.unwrap().unwrap().try_get("", "backend").unwrap();
@@ -37,7 +38,7 @@ impl Hold {
             let values = [statement.into(), self.backend.into()];
             let asked = Statement::from_sql_and_values(DbBackend::Postgres, WAITING, values);
             // Not within the transaction, which would be told the same again and again.
-            let row = self.db.write().query_one_raw(asked).await.unwrap().unwrap();
+            let row = self.db.read().query_one_raw(asked).await.unwrap().unwrap();
             if row.try_get::<i64>("", "waiting").unwrap() >= count {
                 return;
             }

@@ -119,7 +119,7 @@ async fn a_row_changed_in_the_database_is_named_by_the_bundle() {
         ("DELETE FROM auction_event WHERE seq = (SELECT max(seq) FROM auction_event)", 307),
     ] {
         let ground = Ground::with(&story).await;
-        ground.cx.db.write().execute_unprepared(change).await.unwrap();
+        ground.cx.db.run(change).await.unwrap();
         let flaw = check(&ground.parts().await.concat()).unwrap_err();
         assert_eq!(flaw.seq, Some(seq), "{change}: {flaw}");
     }

@@ -46,7 +46,7 @@ call!(ReopenLotInput, "ReopenLot", REOPEN_LOT, |input| {
 pub async fn require_hall(auctions: &Auctions, id: BiddingSessionId) -> Result<()> {
     let sessions = store::sessions(auctions.cx.db.read(), vec![id], Vec::new()).await?;
     let Some(session) = sessions.into_iter().next() else { return Err(Error::not_found("sessionId")) };
-    if !session.terms()?.is_ended_by_hammer() || hall::is_called(auctions.cx.db.write(), id).await? {
+    if !session.terms()?.is_ended_by_hammer() || hall::is_called(auctions.cx.db.read(), id).await? {
         return Ok(());
     }
     let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("sessionId").by_rule("SM-5");

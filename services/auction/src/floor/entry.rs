@@ -7,9 +7,8 @@
 //! terminal, or the watch over all halls, sends again: the key gives the one answer. The next number is given only when
 //! all before it are answered, so the lot hears them in order; the row of the terminal under lock gives each number once.
 
-use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result};
+use kernel::{Actor, Error, ErrorCode, Id, Idempotency, Payload, Refusal, Result, Transaction};
 use prost::Message;
-use sea_orm::DatabaseTransaction;
 use serde_json::{Value, json};
 use wire::{
     id::{BiddingSessionId, HallDeviceId},
@@ -71,7 +70,7 @@ pub fn is_same(row: &hall_line::Model, line: &Line) -> bool {
 /// A line as it is written down: whose paddle it is in this lot, or the refusal that keeps it from the lot. That is found
 /// out once, here, so that a paddle issued later does not change what became of a line.
 pub async fn written(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     hall: &hall_session::Model,
     (device_id, clerk): (HallDeviceId, &Actor),
     line: &Line,
@@ -101,7 +100,7 @@ pub async fn written(
 }
 
 async fn judge(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     hall: &hall_session::Model,
     (session_id, clerk): (BiddingSessionId, &Actor),
     line: &Line,
@@ -125,9 +124,11 @@ async fn judge(
 
 /// Brings everything that a terminal has under way to its end, in the order of its numbers.
 pub async fn finish(auctions: &Auctions, device: HallDeviceId) -> Result<()> {
-    while let Some(line) = hall_line::under_way(auctions.cx.db.write(), device).await? {
+    while let Some(line) = hall_line::under_way(auctions.cx.db.read(), device).await? {
         let reply = cry(auctions, &line).await?;
-        hall_line::answer(auctions.cx.db.write(), &line, reply).await?;
+        let tx = auctions.cx.db.begin().await?;
+        hall_line::answer(&tx, &line, reply).await?;
+        tx.commit().await?;
     }
     Ok(())
 }

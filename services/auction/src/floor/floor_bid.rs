@@ -31,7 +31,7 @@ pub async fn enter(auctions: &Auctions, request: Request<v1::EnterHallBidInput>)
 }
 
 async fn entered(auctions: &Auctions, actor: &Actor, input: &v1::EnterHallBidInput) -> Result<EnterHallBidPayload> {
-    let (device, hall) = terminal(auctions.cx.db.write(), actor, (&input.device_id, policy::ENTER_HALL_BID)).await?;
+    let (device, hall) = terminal(auctions.cx.db.read(), actor, (&input.device_id, policy::ENTER_HALL_BID)).await?;
     let named = (input.number, input.operation_id.as_str());
     let line = entry::line(named, &input.session_id, (input.paddle, input.amount, input.origin), "")?;
     for _ in 0..ATTEMPTS {
@@ -40,7 +40,7 @@ async fn entered(auctions: &Auctions, actor: &Actor, input: &v1::EnterHallBidInp
             continue;
         }
         entry::finish(auctions, device.id).await?;
-        let row = hall_line::of_operation(auctions.cx.db.write(), device.id, &line.operation_id).await?;
+        let row = hall_line::of_operation(auctions.cx.db.read(), device.id, &line.operation_id).await?;
         if let Some(answer) = row.and_then(|row| row.answer()) {
             return Ok(answer);
         }

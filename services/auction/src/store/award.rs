@@ -1,11 +1,11 @@
 //! Who acquires what.
 
-use kernel::{Error, Id, Instant, Money, Result, Sight};
+use kernel::{Error, Id, Instant, Money, Result, Sight, Transaction};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect, UpdateMany,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    UpdateMany,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
@@ -98,7 +98,7 @@ impl From<Model> for v1::Award {
 }
 
 /// Inserts the award; false if the listing has one that stands (promise P-2).
-pub async fn insert(tx: &DatabaseTransaction, row: Model) -> Result<bool> {
+pub async fn insert(tx: &Transaction, row: Model) -> Result<bool> {
     let inserted = Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::new().do_nothing().to_owned())
         .exec_without_returning(tx)
@@ -126,17 +126,17 @@ pub async fn statuses(db: &impl ConnectionTrait, ids: Vec<AwardId>) -> Result<Ve
 }
 
 /// Whether somebody acquires the listing already, confirmed or not.
-pub async fn stands(tx: &DatabaseTransaction, listing: ListingId) -> Result<bool> {
+pub async fn stands(tx: &Transaction, listing: ListingId) -> Result<bool> {
     let standing = Column::ListingId.eq(listing).and(Column::Status.ne(AwardStatus::Defaulted));
     Ok(Entity::find().filter(standing).count(tx).await? > 0)
 }
 
 /// The award under lock.
-pub async fn for_update(tx: &DatabaseTransaction, id: AwardId) -> Result<Option<Model>> {
+pub async fn for_update(tx: &Transaction, id: AwardId) -> Result<Option<Model>> {
     Ok(Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
-pub async fn confirm(tx: &DatabaseTransaction, row: Model, status: AwardStatus, confirmer: &str) -> Result<Model> {
+pub async fn confirm(tx: &Transaction, row: Model, status: AwardStatus, confirmer: &str) -> Result<Model> {
     let first = row.first_confirmer.is_none();
     let mut change = row.into_active_model();
     change.status = Set(status);
@@ -149,7 +149,7 @@ pub async fn confirm(tx: &DatabaseTransaction, row: Model, status: AwardStatus, 
 }
 
 /// Notes that somebody declared the winner's default; false if it is noted already, or too early or too late for it.
-pub async fn declare_default(tx: &DatabaseTransaction, id: AwardId, (by, now): (&str, Instant)) -> Result<bool> {
+pub async fn declare_default(tx: &Transaction, id: AwardId, (by, now): (&str, Instant)) -> Result<bool> {
     let declared = Entity::update_many()
         .col_expr(Column::DefaultDeclaredAt, Expr::value(now))
         .col_expr(Column::DefaultDeclaredBy, Expr::value(by))
@@ -187,7 +187,7 @@ fn not_in_default(id: AwardId) -> UpdateMany<Entity> {
 }
 
 /// The winner defaulted.
-pub async fn fail(tx: &DatabaseTransaction, row: Model) -> Result<Model> {
+pub async fn fail(tx: &Transaction, row: Model) -> Result<Model> {
     let mut change = row.into_active_model();
     change.status = Set(AwardStatus::Defaulted);
     change.default_hindrance = Set(None);

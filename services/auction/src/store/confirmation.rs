@@ -1,10 +1,8 @@
 //! Transaction confirmations, as they were signed.
 
-use kernel::{Error, Instant, Result};
+use kernel::{Error, Instant, Result, Transaction};
 use prost::Message;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder,
-};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use wire::{
     id::{AwardId, ListingId},
     v1::{AwardStatus, TransactionConfirmation},
@@ -32,7 +30,7 @@ mod row {
 
 /// Keeps what was published of an award.
 pub async fn insert(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     award: &award::Model,
     at: Instant,
     document: &TransactionConfirmation,

@@ -1,10 +1,7 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
-use kernel::{Actor, Context, Id, Idempotency, Instant, Result, merkle};
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, SqlErr, Statement,
-    sea_query::Expr,
-};
+use kernel::{Acknowledged, Actor, Context, Id, Idempotency, Instant, Result, Transaction, merkle};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr};
 use wire::{id::AwardId, v1::AuctionEvent};
 
 use super::{bidder, log, session};
@@ -56,16 +53,15 @@ pub enum Flushed {
 impl Round<'_> {
     /// Writes the round, in the transaction that holds the lot or in one of its own. An error means that the outcome is
     /// unknown.
-    pub async fn flush(
-        self,
-        cx: &Context,
-        bidders: &[bidder::Model],
-        held: Option<DatabaseTransaction>,
-    ) -> Result<Flushed> {
+    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], held: Option<Transaction>) -> Result<Flushed> {
         let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
         let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
+        let tx = match held {
+            Some(tx) => tx,
+            None => cx.db.begin().await?,
+        };
+        self.vouch(&tx);
         if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
-            let Some(tx) = held else { return self.flush_postgres(cx, cx.db.write()).await };
             let flushed = self.flush_postgres(cx, &tx).await?;
             match flushed {
                 Flushed::Done => tx.commit().await?,
@@ -73,10 +69,6 @@ impl Round<'_> {
             }
             return Ok(flushed);
         }
-        let tx = match held {
-            Some(tx) => tx,
-            None => cx.db.begin().await?,
-        };
         if !self.fence(&tx, cx).await? {
             tx.rollback().await?;
             return Ok(Flushed::Fenced);
@@ -106,7 +98,7 @@ impl Round<'_> {
     }
 
     /// Moves the row from the version we decided on to the next one, or finds that somebody else did.
-    async fn fence(&self, tx: &DatabaseTransaction, cx: &Context) -> Result<bool> {
+    async fn fence(&self, tx: &Transaction, cx: &Context) -> Result<bool> {
         use session::Column;
         let row = self.after;
         let mut update = session::Entity::update_many()
@@ -128,9 +120,18 @@ impl Round<'_> {
         Ok(update.exec(tx).await?.rows_affected == 1)
     }
 
+    /// What the bidders are told stands on the round's last event.
+    fn vouch(&self, tx: &Transaction) {
+        let (id, Some(last)) = (self.after.id, self.events.last()) else { return };
+        tx.vouch(|| Acknowledged {
+            what: format!("auction event {} of {id}", last.seq),
+            query: log::find(id, last).build(tx.get_database_backend()),
+        });
+    }
+
     /// One statement, one round trip: the fence with the clock check, the events and the keyed replies.
     /// The text never changes, so it is prepared once whatever the size of the round.
-    async fn flush_postgres(self, cx: &Context, db: &impl ConnectionTrait) -> Result<Flushed> {
+    async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<Flushed> {
         let row = self.after;
         let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![

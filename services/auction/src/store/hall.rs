@@ -1,9 +1,9 @@
 //! Tables of the hall: sessions with their lots, paddles, terminals. The lines that terminals enter are next door.
 
-use kernel::{Id, Instant, Result};
+use kernel::{Id, Instant, Result, Transaction};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
@@ -134,7 +134,7 @@ impl From<hall_device::Model> for v1::HallDevice {
 }
 
 /// Inserts a hall session with its lots; false if one of these is called in another hall.
-pub async fn insert(tx: &DatabaseTransaction, row: hall_session::Model, lots: &[BiddingSessionId]) -> Result<bool> {
+pub async fn insert(tx: &Transaction, row: hall_session::Model, lots: &[BiddingSessionId]) -> Result<bool> {
     let hall_session_id = row.id;
     hall_session::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     for (place, session_id) in (1_i32..).zip(lots) {
@@ -155,11 +155,11 @@ pub async fn find(db: &impl ConnectionTrait, ids: Vec<HallSessionId>) -> Result<
 }
 
 /// The hall session under lock.
-pub async fn for_update(tx: &DatabaseTransaction, id: HallSessionId) -> Result<Option<hall_session::Model>> {
+pub async fn for_update(tx: &Transaction, id: HallSessionId) -> Result<Option<hall_session::Model>> {
     Ok(hall_session::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
-pub async fn close(tx: &DatabaseTransaction, row: hall_session::Model, now: Instant) -> Result<hall_session::Model> {
+pub async fn close(tx: &Transaction, row: hall_session::Model, now: Instant) -> Result<hall_session::Model> {
     hall_lot::Entity::update_many()
         .col_expr(hall_lot::Column::Open, Expr::value(false))
         .filter(hall_lot::Column::HallSessionId.eq(row.id))
@@ -209,7 +209,7 @@ pub async fn paddle_of(
     Ok(paddle::Entity::find().filter(wanted).one(db).await?)
 }
 
-pub async fn insert_paddle(tx: &DatabaseTransaction, row: paddle::Model) -> Result<()> {
+pub async fn insert_paddle(tx: &Transaction, row: paddle::Model) -> Result<()> {
     paddle::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(())
 }
@@ -227,7 +227,7 @@ pub async fn paddles(
     Ok(wanted.order_by_asc(paddle::Column::Number).all(db).await?)
 }
 
-pub async fn insert_device(tx: &DatabaseTransaction, row: hall_device::Model) -> Result<()> {
+pub async fn insert_device(tx: &Transaction, row: hall_device::Model) -> Result<()> {
     hall_device::Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(())
 }
@@ -243,16 +243,12 @@ pub async fn device(
 }
 
 /// The terminal under lock: whoever gives it numbers takes turns.
-pub async fn device_for_update(tx: &DatabaseTransaction, id: HallDeviceId) -> Result<Option<hall_device::Model>> {
+pub async fn device_for_update(tx: &Transaction, id: HallDeviceId) -> Result<Option<hall_device::Model>> {
     Ok(hall_device::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
 /// Moves a locked terminal on to what it entered and when it was heard. False if it is not where `before` says.
-pub async fn move_device(
-    tx: &DatabaseTransaction,
-    before: &hall_device::Model,
-    after: &hall_device::Model,
-) -> Result<bool> {
+pub async fn move_device(tx: &Transaction, before: &hall_device::Model, after: &hall_device::Model) -> Result<bool> {
     use hall_device::Column;
     let moved = hall_device::Entity::update_many()
         .col_expr(Column::LastNumber, Expr::value(after.last_number))

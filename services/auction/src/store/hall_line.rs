@@ -1,10 +1,9 @@
 //! The lines that terminals entered, live or by their journals.
 
-use kernel::{Id, Result};
+use kernel::{Id, Result, Transaction};
 use prost::Message;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
 use wire::{
@@ -76,7 +75,7 @@ impl Model {
 }
 
 /// Writes lines down.
-pub async fn insert(tx: &DatabaseTransaction, rows: Vec<Model>) -> Result<()> {
+pub async fn insert(tx: &Transaction, rows: Vec<Model>) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -141,7 +140,7 @@ pub async fn answer(db: &impl ConnectionTrait, line: &Model, reply: Vec<u8>) -> 
 }
 
 /// Adds to a line what its journal says of it.
-pub async fn note(tx: &DatabaseTransaction, line: &Model) -> Result<()> {
+pub async fn note(tx: &Transaction, line: &Model) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::NotedAt, Expr::value(line.noted_at))
         .col_expr(Column::Signature, Expr::value(line.signature.clone()))
@@ -154,12 +153,12 @@ pub async fn note(tx: &DatabaseTransaction, line: &Model) -> Result<()> {
 }
 
 /// The line under lock.
-pub async fn for_update(tx: &DatabaseTransaction, device: HallDeviceId, number: i64) -> Result<Option<Model>> {
+pub async fn for_update(tx: &Transaction, device: HallDeviceId, number: i64) -> Result<Option<Model>> {
     Ok(Entity::find_by_id((device, number)).lock_exclusive().one(tx).await?)
 }
 
 /// The auctioneer has settled a conflict.
-pub async fn settle(tx: &DatabaseTransaction, line: &Model) -> Result<()> {
+pub async fn settle(tx: &Transaction, line: &Model) -> Result<()> {
     Entity::update_many()
         .col_expr(Column::Outcome, Expr::value(line.outcome))
         .col_expr(Column::Settlement, Expr::value(line.settlement.clone()))

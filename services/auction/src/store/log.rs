@@ -3,7 +3,7 @@
 use kernel::{Context, Error, Id, Instant, Result, merkle};
 use prost::Message;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::OnConflict,
 };
 use wire::{id::BiddingSessionId, v1::AuctionEvent};
@@ -47,6 +47,11 @@ pub mod head {
 /// An event as it is kept: its bytes are a leaf of the lot's log. The session is named by the key, and by the heads.
 pub fn record(event: &AuctionEvent) -> Vec<u8> {
     AuctionEvent { session_id: String::new(), ..event.clone() }.encode_to_vec()
+}
+
+/// The query for an event as it is kept.
+pub fn find(id: BiddingSessionId, event: &AuctionEvent) -> Select<event::Entity> {
+    event::Entity::find_by_id((id, event.seq)).filter(event::Column::Record.eq(record(event)))
 }
 
 /// What a head's signature stands for.

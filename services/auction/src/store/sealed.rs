@@ -1,10 +1,10 @@
 //! Boxes of sealed envelopes, contributed shares and panels.
 
-use kernel::{Clock, Context, Error, Instant, Result};
+use kernel::{Clock, Context, Error, Instant, Result, Transaction};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IntoActiveModel, QueryFilter,
-    QueryOrder, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
     sea_query::{Expr, OnConflict},
 };
 use wire::{id::BiddingSessionId, v1::BiddingStatus};
@@ -69,12 +69,12 @@ pub mod member {
 }
 
 /// The session's row: nobody else moves it, nor its box, until the transaction ends.
-pub async fn locked(tx: &DatabaseTransaction, id: BiddingSessionId) -> Result<Option<session::Model>> {
+pub async fn locked(tx: &Transaction, id: BiddingSessionId) -> Result<Option<session::Model>> {
     Ok(session::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
 /// Now, by the database's clock where it has one; to be asked once the lot is locked.
-pub async fn now(tx: &DatabaseTransaction, clock: &Clock) -> Result<Instant> {
+pub async fn now(tx: &Transaction, clock: &Clock) -> Result<Instant> {
     if tx.get_database_backend() != DbBackend::Postgres {
         return Ok(clock.now());
     }
@@ -104,7 +104,7 @@ pub async fn places(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<V
 }
 
 /// Fills the box of a round; a round that has one keeps it.
-pub async fn insert_places(tx: &DatabaseTransaction, rows: Vec<place::Model>) -> Result<()> {
+pub async fn insert_places(tx: &Transaction, rows: Vec<place::Model>) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -116,7 +116,7 @@ pub async fn insert_places(tx: &DatabaseTransaction, rows: Vec<place::Model>) ->
 }
 
 /// Writes one place anew.
-pub async fn rewrite(tx: &DatabaseTransaction, row: place::Model) -> Result<()> {
+pub async fn rewrite(tx: &Transaction, row: place::Model) -> Result<()> {
     place::Entity::update_many()
         .col_expr(place::Column::Wrapped, Expr::value(row.wrapped))
         .filter(place::Column::SessionId.eq(row.session_id))
@@ -149,7 +149,7 @@ pub async fn panel(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<Ve
 }
 
 /// Appoints members.
-pub async fn appoint(tx: &DatabaseTransaction, rows: Vec<member::Model>) -> Result<()> {
+pub async fn appoint(tx: &Transaction, rows: Vec<member::Model>) -> Result<()> {
     member::Entity::insert_many(rows.into_iter().map(IntoActiveModel::into_active_model))
         .exec_without_returning(tx)
         .await?;
@@ -157,7 +157,7 @@ pub async fn appoint(tx: &DatabaseTransaction, rows: Vec<member::Model>) -> Resu
 }
 
 /// Keeps what a member declared.
-pub async fn declare(tx: &DatabaseTransaction, row: member::Model, impartial: bool) -> Result<()> {
+pub async fn declare(tx: &Transaction, row: member::Model, impartial: bool) -> Result<()> {
     let change = member::ActiveModel { impartial: Set(Some(impartial)), ..row.into_active_model() };
     member::Entity::update(change).exec(tx).await?;
     Ok(())
@@ -165,7 +165,7 @@ pub async fn declare(tx: &DatabaseTransaction, row: member::Model, impartial: bo
 
 /// One after the other: for what is decided about a lot outside of its writer. On PostgreSQL by a lock that ends with
 /// the transaction.
-pub async fn turn(cx: &Context, id: BiddingSessionId) -> Result<Option<DatabaseTransaction>> {
+pub async fn turn(cx: &Context, id: BiddingSessionId) -> Result<Option<Transaction>> {
     if cx.db.backend() != DbBackend::Postgres {
         return Ok(None);
     }

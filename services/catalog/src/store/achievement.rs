@@ -1,9 +1,9 @@
 //! Achievements: their table and its queries.
 
-use kernel::{Id, Paging, Result, Slice, page};
+use kernel::{Id, Paging, Result, Slice, Transaction, page};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    QueryFilter, sea_query::OnConflict,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter,
+    sea_query::OnConflict,
 };
 use wire::{
     id::{AchievementId, OrganizationId},
@@ -84,7 +84,7 @@ pub async fn achievement_page(
 
 /// Inserts achievements except those whose (source, source_id) is known already. Which ones went in
 /// shows when they are looked up again by their origin.
-pub async fn insert_achievements(tx: &DatabaseTransaction, rows: Vec<Achievement>) -> Result<()> {
+pub async fn insert_achievements(tx: &Transaction, rows: Vec<Achievement>) -> Result<()> {
     use entity::Column;
     if !rows.is_empty() {
         let rows = rows.into_iter().map(|row| row.into_active_model().reset_all());
@@ -95,7 +95,7 @@ pub async fn insert_achievements(tx: &DatabaseTransaction, rows: Vec<Achievement
 }
 
 /// What is stored under these origins, and perhaps more of the same sources.
-pub async fn achievements_from(tx: &DatabaseTransaction, origins: &[Origin]) -> Result<Vec<Achievement>> {
+pub async fn achievements_from(tx: &Transaction, origins: &[Origin]) -> Result<Vec<Achievement>> {
     use entity::Column;
     let select = entity::Entity::find()
         .filter(Column::Source.is_in(origins.iter().map(|origin| origin.source.as_str())))

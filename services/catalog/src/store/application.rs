@@ -1,11 +1,11 @@
 //! Transfer applications: their table, who applies, and their queries.
 
-use kernel::{Error, Id, Paging, Result, Slice, page};
+use kernel::{Error, Id, Paging, Result, Slice, Transaction, page};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
+    QueryTrait,
     sea_query::{Expr, OnConflict},
 };
 use wire::{
@@ -156,10 +156,7 @@ pub async fn application_page(
 }
 
 /// Loads an application and holds its row; its listing's row is held first.
-pub async fn locked_application(
-    tx: &DatabaseTransaction,
-    id: TransferApplicationId,
-) -> Result<Option<(Listing, Application)>> {
+pub async fn locked_application(tx: &Transaction, id: TransferApplicationId) -> Result<Option<(Listing, Application)>> {
     let Some(found) = entity::Entity::find_by_id(id).one(tx).await? else { return Ok(None) };
     let Some(listing) = locked_listing(tx, found.listing_id).await? else { return Ok(None) };
     let locked = entity::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
@@ -167,7 +164,7 @@ pub async fn locked_application(
 }
 
 /// Inserts an application unless the organization has one for the listing; tells whether it did.
-pub async fn insert_application(tx: &DatabaseTransaction, row: Application) -> Result<bool> {
+pub async fn insert_application(tx: &Transaction, row: Application) -> Result<bool> {
     use entity::Column;
     let taken = OnConflict::columns([Column::ListingId, Column::OrganizationId]).do_nothing().to_owned();
     let insert = entity::Entity::insert(row.into_active_model().reset_all()).on_conflict(taken);
@@ -175,7 +172,7 @@ pub async fn insert_application(tx: &DatabaseTransaction, row: Application) -> R
 }
 
 /// Names the members of a fresh application's consortium, so that they see it.
-pub async fn name_members(tx: &DatabaseTransaction, row: &Application, members: &[Member]) -> Result<()> {
+pub async fn name_members(tx: &Transaction, row: &Application, members: &[Member]) -> Result<()> {
     let named = |member: &Member| {
         let organization_id = Set(member.organization()?);
         Ok(named_member::ActiveModel { transfer_application_id: Set(row.id), organization_id })
@@ -187,13 +184,13 @@ pub async fn name_members(tx: &DatabaseTransaction, row: &Application, members: 
     Ok(())
 }
 
-pub async fn save_application(tx: &DatabaseTransaction, row: Application) -> Result<Application> {
+pub async fn save_application(tx: &Transaction, row: Application) -> Result<Application> {
     Ok(row.into_active_model().reset_all().update(tx).await?)
 }
 
 /// Moves every application of a listing that is at `from` on to `to`.
 pub async fn move_applications(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     listing: ListingId,
     from: TransferApplicationStatus,
     to: TransferApplicationStatus,
@@ -203,7 +200,7 @@ pub async fn move_applications(
 
 /// The same for all but these.
 pub async fn move_others(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     listing: ListingId,
     (from, to): (TransferApplicationStatus, TransferApplicationStatus),
     but: Vec<TransferApplicationId>,
@@ -219,7 +216,7 @@ pub async fn move_others(
 }
 
 /// Enters organizations for the listing of the application; false if one of them is entered already.
-pub async fn enter(tx: &DatabaseTransaction, row: &Application, bidders: Vec<OrganizationId>) -> Result<bool> {
+pub async fn enter(tx: &Transaction, row: &Application, bidders: Vec<OrganizationId>) -> Result<bool> {
     use applicant::Column;
     if bidders.is_empty() {
         return Ok(true);
@@ -235,14 +232,14 @@ pub async fn enter(tx: &DatabaseTransaction, row: &Application, bidders: Vec<Org
 }
 
 /// Whether a holder of a preemption right for the listing has this rank.
-pub async fn rank_taken(tx: &DatabaseTransaction, listing: ListingId, rank: i32) -> Result<bool> {
+pub async fn rank_taken(tx: &Transaction, listing: ListingId, rank: i32) -> Result<bool> {
     use entity::Column;
     let holders = entity::Entity::find().filter(Column::ListingId.eq(listing)).filter(Column::PreemptionRank.eq(rank));
     Ok(holders.count(tx).await? > 0)
 }
 
 /// How many bidders are eligible for the listing.
-pub async fn count_eligible(tx: &DatabaseTransaction, listing: ListingId) -> Result<u64> {
+pub async fn count_eligible(tx: &Transaction, listing: ListingId) -> Result<u64> {
     use entity::Column;
     let eligible = entity::Entity::find()
         .filter(Column::ListingId.eq(listing))

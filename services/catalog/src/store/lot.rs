@@ -1,9 +1,7 @@
 //! A lot through all its listings: who is barred from it, and what offers it again.
 
-use kernel::{Error, Id, Result};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, sea_query::OnConflict,
-};
+use kernel::{Error, Id, Result, Transaction};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::OnConflict};
 use wire::id::{ListingId, OrganizationId};
 
 use super::{Listing, listing};
@@ -25,7 +23,7 @@ mod defaulter {
 }
 
 /// Bars the organizations from a lot.
-pub async fn bar(tx: &DatabaseTransaction, origin: ListingId, organizations: Vec<OrganizationId>) -> Result<()> {
+pub async fn bar(tx: &Transaction, origin: ListingId, organizations: Vec<OrganizationId>) -> Result<()> {
     use defaulter::Column;
     let rows = organizations
         .into_iter()
@@ -36,17 +34,17 @@ pub async fn bar(tx: &DatabaseTransaction, origin: ListingId, organizations: Vec
 }
 
 /// Whether the organization defaulted on the lot.
-pub async fn is_barred(tx: &DatabaseTransaction, origin: ListingId, organization: OrganizationId) -> Result<bool> {
+pub async fn is_barred(tx: &Transaction, origin: ListingId, organization: OrganizationId) -> Result<bool> {
     Ok(defaulter::Entity::find_by_id((origin, organization)).one(tx).await?.is_some())
 }
 
 /// Whether the listing is offered again already.
-pub async fn is_relisted(tx: &DatabaseTransaction, id: ListingId) -> Result<bool> {
+pub async fn is_relisted(tx: &Transaction, id: ListingId) -> Result<bool> {
     Ok(listing::Entity::find().filter(listing::Column::RelistsId.eq(id)).count(tx).await? > 0)
 }
 
 /// The first listing of the lot.
-pub async fn origin(tx: &DatabaseTransaction, row: &Listing) -> Result<Listing> {
+pub async fn origin(tx: &Transaction, row: &Listing) -> Result<Listing> {
     let found = listing::Entity::find_by_id(row.origin_id).one(tx).await?;
     found.ok_or_else(|| Error::Internal(format!("{} has no first listing", row.id.text())))
 }

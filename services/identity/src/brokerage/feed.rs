@@ -2,8 +2,7 @@
 //! mandates, and events come in any order: what is told of a sale is kept, and the mandate goes as far as that allows.
 
 use async_trait::async_trait;
-use kernel::{Consumer, Context, Error, Event, Id, Result, receive};
-use sea_orm::DatabaseTransaction;
+use kernel::{Consumer, Context, Error, Event, Id, Result, Transaction, receive};
 use serde_json::json;
 use wire::{
     id::{ListingId, MandateId},
@@ -52,7 +51,7 @@ fn read(event: &Event) -> Result<Option<(ListingId, Told)>> {
     }))
 }
 
-async fn take(cx: &Context, tx: &DatabaseTransaction, listing: ListingId, told: Told) -> Result<()> {
+async fn take(cx: &Context, tx: &Transaction, listing: ListingId, told: Told) -> Result<()> {
     // Everything told of one listing takes turns on this row.
     let known = store::lock_sale(tx, listing).await?;
     let (sale, mandate) = match told {
@@ -73,12 +72,7 @@ async fn take(cx: &Context, tx: &DatabaseTransaction, listing: ListingId, told: 
 
 /// The broker listed something under the mandate. One that ended meanwhile, or that has its listing, takes none: the
 /// listing stays, no commission comes of it, and the trail says so.
-async fn introduce(
-    cx: &Context,
-    tx: &DatabaseTransaction,
-    id: MandateId,
-    listing: ListingId,
-) -> Result<Option<Mandate>> {
+async fn introduce(cx: &Context, tx: &Transaction, id: MandateId, listing: ListingId) -> Result<Option<Mandate>> {
     let early = |why: &str| Error::Unavailable(format!("{id} is {why}: the event is early"));
     let row = store::lock_mandate(tx, id).await?.ok_or_else(|| early("unknown"))?;
     if row.listing_id == Some(listing) {
@@ -101,7 +95,7 @@ async fn introduce(
 }
 
 /// Moves a mandate as far as the sale of its listing allows.
-async fn advance(cx: &Context, tx: &DatabaseTransaction, row: Mandate, sale: Sale) -> Result<()> {
+async fn advance(cx: &Context, tx: &Transaction, row: Mandate, sale: Sale) -> Result<()> {
     let status = mandate::reached(row.status, sale);
     if status == row.status {
         return Ok(());

@@ -1,7 +1,7 @@
 //! How deals end, as rows.
 
-use kernel::{Error, Id, Result};
-use sea_orm::{ActiveValue::Set, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use kernel::{Error, Id, Result, Transaction};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use wire::id::{DealId, TransferApplicationId};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 /// Ends a deal in one of its two ways unless it has ended before; whether it ended by its settlement. Another call that
 /// ends it at the same time is waited for.
 pub async fn end(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     (deal, application): (DealId, TransferApplicationId),
     settled: bool,
 ) -> Result<bool> {
@@ -25,7 +25,7 @@ pub async fn end(
 
 /// Those of the applications whose deal ended in default.
 pub async fn in_default(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     applications: Vec<TransferApplicationId>,
 ) -> Result<Vec<TransferApplicationId>> {
     let of_these = Entity::find().filter(Column::TransferApplicationId.is_in(applications));

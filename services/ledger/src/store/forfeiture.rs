@@ -1,9 +1,8 @@
 //! Forfeited deposits as rows.
 
-use kernel::{Error, Id, Instant, Money, Result};
+use kernel::{Error, Id, Instant, Money, Result, Transaction};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
 };
 use wire::{
     id::{ForfeitureId, TransferApplicationId},
@@ -78,7 +77,7 @@ impl From<Debt> for v1::ForfeitDebt {
 }
 
 /// Stores a forfeiture.
-pub async fn add(tx: &DatabaseTransaction, default: &Default, deposit: &HeldDeposit, now: Instant) -> Result<()> {
+pub async fn add(tx: &Transaction, default: &Default, deposit: &HeldDeposit, now: Instant) -> Result<()> {
     let row = Model {
         id: default.id(),
         transfer_application_id: default.application,
@@ -108,7 +107,7 @@ pub async fn of(db: &impl ConnectionTrait, application: TransferApplicationId) -
 }
 
 /// The same, held until the transaction ends. Nobody who holds an account waits for it.
-pub async fn locked(tx: &DatabaseTransaction, application: TransferApplicationId) -> Result<Option<Model>> {
+pub async fn locked(tx: &Transaction, application: TransferApplicationId) -> Result<Option<Model>> {
     Ok(Entity::find().filter(Column::TransferApplicationId.eq(application)).lock_exclusive().one(tx).await?)
 }
 
@@ -122,7 +121,7 @@ pub async fn debts(db: &impl ConnectionTrait, id: ForfeitureId) -> Result<Vec<De
 }
 
 /// Notes that what remained paid these debts.
-pub async fn close(tx: &DatabaseTransaction, row: Model, debts: &[Debt], now: Instant) -> Result<Model> {
+pub async fn close(tx: &Transaction, row: Model, debts: &[Debt], now: Instant) -> Result<Model> {
     let next = Model { status: ForfeitureStatus::Closed, closed_at: Some(now), ..row };
     let debt = |(place, debt): (i32, &Debt)| {
         let paid = forfeit_debt::Model {
@@ -145,12 +144,7 @@ pub async fn close(tx: &DatabaseTransaction, row: Model, debts: &[Debt], now: In
 }
 
 /// Notes what a step gave out, and who did.
-pub async fn advance(
-    tx: &DatabaseTransaction,
-    row: Model,
-    portions: &Portions,
-    (by, now): (&str, Instant),
-) -> Result<Model> {
+pub async fn advance(tx: &Transaction, row: Model, portions: &Portions, (by, now): (&str, Instant)) -> Result<Model> {
     let done = portions.status == ForfeitureStatus::Distributed;
     let (before, next) = (
         row.status,

@@ -84,7 +84,7 @@ impl Court {
         if let Some(server) = server {
             let schema = format!("hall_{}", kernel::fresh_uuid().simple());
             let db = Db::connect(&server).await.unwrap();
-            db.write().execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+            db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
             url = format!("{server}?options[search_path]={schema}");
         }
         migrations::migrate(&Db::connect(&url).await.unwrap()).await.unwrap();

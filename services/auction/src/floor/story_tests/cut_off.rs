@@ -173,12 +173,12 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing(server: Option<
 
     // The bid was committed, the answer never written beside its line.
     let first = court.enter(&bids[0]).await.encode_to_vec();
-    court.db.write().execute_unprepared("UPDATE hall_line SET reply = NULL").await.unwrap();
+    court.db.run("UPDATE hall_line SET reply = NULL").await.unwrap();
     assert_eq!(court.enter(&bids[0]).await.encode_to_vec(), first);
     assert_eq!(court.bids().await, [(100, Some(1))]);
 
     // The line was written down and never sent: it comes before whatever is entered next.
-    let row = hall_line::of_operation(court.db.write(), id, "operation-1").await.unwrap().unwrap();
+    let row = hall_line::of_operation(court.db.read(), id, "operation-1").await.unwrap().unwrap();
     let lost = hall_line::Model {
         number: 2,
         operation_id: "operation-2".into(),
@@ -203,7 +203,7 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing(server: Option<
     terminal.bid(&court, (2, 103), Phone);
     let uploaded = court.upload(&terminal).await;
     let forget = "UPDATE hall_line SET reply = NULL, outcome = NULL WHERE number = 4";
-    court.db.write().execute_unprepared(forget).await.unwrap();
+    court.db.run(forget).await.unwrap();
     let mut tries = 0;
     while court.journal(&hall, false).await.len() < 4 {
         tries += 1;

@@ -1,0 +1,132 @@
+//! Whether the database keeps its word. A sample of what was acknowledged is looked for again within seconds, through a
+//! connection that had no part in it. What is missing then was lost although its commit was answered: from there on
+//! nothing is begun any more, so that nothing else is acknowledged and lost.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use tokio_util::sync::CancellationToken;
+
+use super::Db;
+use crate::{Error, Result};
+
+/// One transaction in so many is looked for again; the first one always is.
+const ONE_IN: u64 = 16;
+/// How often the sample is looked for.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Most that wait to be looked for; beyond that they are passed over.
+const MOST: usize = 1_000;
+/// The longest that the heartbeat may take.
+const BEAT_LIMIT: Duration = Duration::from_secs(3);
+
+/// A write that somebody was told of.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// The record, as an operator would look for it; nothing secret.
+    pub what: String,
+    /// A query that returns a row if the record is there.
+    pub query: Statement,
+}
+
+/// What one database was seen to keep; shared by all clones of its `Db`.
+#[derive(Default)]
+pub(super) struct SelfCheck {
+    contradicted: AtomicBool,
+    begun: AtomicU64,
+    sample: Mutex<Vec<Acknowledged>>,
+}
+
+impl SelfCheck {
+    /// Requires that nothing acknowledged was found missing.
+    pub fn require(&self) -> Result<()> {
+        if self.contradicted.load(Relaxed) {
+            return Err(Error::Unavailable("the database lost what was acknowledged; nothing more is written".into()));
+        }
+        Ok(())
+    }
+
+    /// Whether the transaction that begins is one of the sample.
+    pub fn picks(&self) -> bool {
+        self.begun.fetch_add(1, Relaxed).is_multiple_of(ONE_IN)
+    }
+
+    /// Takes in what was committed.
+    pub fn take(&self, record: Acknowledged) {
+        let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        if sample.len() < MOST {
+            sample.push(record);
+        }
+    }
+
+    fn contradict(&self, missing: &Acknowledged) {
+        self.contradicted.store(true, Relaxed);
+        metrics::counter!("jishi_acknowledged_records_missing_total").increment(1);
+        tracing::error!(record = missing.what, "LOST: acknowledged, and not in the database; no further write is begun");
+    }
+}
+
+impl Db {
+    /// Looks for what was acknowledged, until stopped.
+    pub async fn check_own_word(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PERIOD) => {}
+            }
+            if let Err(error) = self.check_sample().await {
+                tracing::warn!(%error, "what was acknowledged could not be looked for");
+            }
+        }
+    }
+
+    /// Looks for what was acknowledged since the last time.
+    pub async fn check_sample(&self) -> Result<()> {
+        let sample = std::mem::take(&mut *self.self_check.sample.lock().unwrap_or_else(PoisonError::into_inner));
+        if sample.is_empty() {
+            return Ok(());
+        }
+        let mut fresh = self.reader_options.clone();
+        fresh.max_connections(1).min_connections(0);
+        let fresh: DatabaseConnection = Database::connect(fresh).await?;
+        for record in sample {
+            if fresh.query_one_raw(record.query.clone()).await?.is_none() {
+                self.self_check.contradict(&record);
+            }
+        }
+        Ok(fresh.close().await?)
+    }
+
+    /// Proves that the database writes and keeps: counts a row up, and reads it back through another connection.
+    pub async fn prove(&self) -> Result<()> {
+        let proof = tokio::time::timeout(BEAT_LIMIT, self.beat());
+        proof.await.map_err(|_| Error::Unavailable("the database takes too long to write".into()))?
+    }
+
+    async fn beat(&self) -> Result<()> {
+        const BEAT: &str = "UPDATE heartbeat SET beats = beats + 1 WHERE id = 1 RETURNING beats";
+        const LOOK: &str = "SELECT beats FROM heartbeat WHERE id = 1";
+        let backend = self.backend();
+        let tx = self.begin().await?;
+        let written: i64 = beats(tx.query_one_raw(Statement::from_string(backend, BEAT)).await?)?;
+        tx.commit().await?;
+        let read = beats(self.read.query_one_raw(Statement::from_string(backend, LOOK)).await?)?;
+        // Another process may have counted on.
+        if read >= written {
+            return Ok(());
+        }
+        let query = Statement::from_string(backend, LOOK);
+        self.self_check.contradict(&Acknowledged { what: format!("heartbeat {written}"), query });
+        self.self_check.require()
+    }
+}
+
+fn beats(row: Option<sea_orm::QueryResult>) -> Result<i64> {
+    let row = row.ok_or_else(|| Error::Internal("heartbeat has no row".into()))?;
+    Ok(row.try_get("", "beats")?)
+}

@@ -1,0 +1,150 @@
+use std::sync::{Arc, OnceLock};
+
+use futures::lock::Mutex;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+
+use super::{
+    connection::{Connection, Done},
+    self_check::{Acknowledged, SelfCheck},
+};
+use crate::Result;
+
+/// A write transaction: the only way to write. Whoever drops it, at whatever await, leaves nothing behind: a connection
+/// goes back to the pool only when the database has answered that the transaction is over; any other is closed.
+pub struct Transaction {
+    backend: DbBackend,
+    lease: Mutex<Lease>,
+    /// Where the record goes that this transaction vouches for, if it is one of the sample.
+    self_check: Option<Arc<SelfCheck>>,
+    vouched: OnceLock<Acknowledged>,
+}
+
+/// The connection while the transaction has it.
+struct Lease {
+    connection: Connection,
+    began: String,
+    state: State,
+}
+
+/// What is known of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The transaction is open and every statement was answered.
+    Open,
+    /// A statement was sent. If this is found later, whoever sent it has gone before the answer.
+    Asked,
+    /// A constraint refused a statement: all that is left is to roll back.
+    Refused,
+    /// Anything else went wrong: nothing is known.
+    Broken,
+    /// The database has answered that it is over.
+    Over,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.state != State::Over {
+            metrics::counter!("jishi_write_connections_closed_total").increment(1);
+            self.connection.destroy();
+        }
+    }
+}
+
+impl Transaction {
+    /// Begins on a connection that came from the pool in an unknown state; on an error it is closed.
+    pub(super) async fn begin(connection: Connection, self_check: &Arc<SelfCheck>) -> Result<Transaction, DbErr> {
+        let backend = connection.backend();
+        let mut lease = Lease { connection, began: String::new(), state: State::Asked };
+        lease.began = lease.connection.begin().await?;
+        lease.state = State::Open;
+        let self_check = self_check.picks().then(|| self_check.clone());
+        Ok(Transaction { backend, lease: Mutex::new(lease), self_check, vouched: OnceLock::new() })
+    }
+
+    /// Names a record that must be there once this is committed: what somebody will be told stands on it. One transaction
+    /// in sixteen is held to its word; of several records the first one counts.
+    pub fn vouch(&self, record: impl FnOnce() -> Acknowledged) {
+        if self.self_check.is_some() {
+            self.vouched.get_or_init(record);
+        }
+    }
+
+    /// Commits. On an error the outcome is unknown, unless a statement had failed before: then nothing was written.
+    pub async fn commit(self) -> Result<()> {
+        let mut lease = self.lease.into_inner();
+        lease.ask()?;
+        lease.connection.commit(&lease.began).await?;
+        lease.state = State::Over;
+        if let (Some(self_check), Some(record)) = (self.self_check, self.vouched.into_inner()) {
+            self_check.take(record);
+        }
+        Ok(())
+    }
+
+    /// Rolls back.
+    pub async fn rollback(self) -> Result<()> {
+        let mut lease = self.lease.into_inner();
+        if !matches!(lease.state, State::Open | State::Refused) {
+            // It is closed when it is dropped, and with it ends the transaction.
+            return Ok(());
+        }
+        lease.state = State::Asked;
+        lease.connection.rollback().await?;
+        lease.state = State::Over;
+        Ok(())
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<Done, DbErr> {
+        let mut lease = self.lease.lock().await;
+        lease.ask()?;
+        let answer = lease.connection.execute(statement).await;
+        lease.answered(&answer);
+        answer
+    }
+}
+
+impl Lease {
+    /// Requires that the transaction is open and well, and notes that an answer is awaited.
+    fn ask(&mut self) -> Result<(), DbErr> {
+        if self.state != State::Open {
+            return Err(DbErr::Custom(format!("the transaction cannot go on: {:?}", self.state)));
+        }
+        self.state = State::Asked;
+        Ok(())
+    }
+
+    fn answered<T>(&mut self, answer: &Result<T, DbErr>) {
+        self.state = match answer {
+            Ok(_) => State::Open,
+            Err(error) if error.sql_err().is_some() => State::Refused,
+            Err(_) => State::Broken,
+        };
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        self.backend
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        Ok(self.execute(statement).await?.count)
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let mut lease = self.lease.lock().await;
+        lease.ask()?;
+        let answer = lease.connection.run(sql).await;
+        lease.answered(&answer);
+        answer
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.execute(statement).await?.rows.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        Ok(self.execute(statement).await?.rows)
+    }
+}
