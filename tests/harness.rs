@@ -94,7 +94,9 @@ impl Exchange {
             environment.push(("JISHI_REDIS_URL".into(), server("TEST_REDIS_URL", lane)?));
             environment.push(("JISHI_REDIS_STREAM".into(), format!("test-{}", kernel::fresh_uuid().simple())));
         }
+        environment.retain(|(key, _)| more.iter().all(|(other, _)| other != key));
         environment.extend(more.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let database_url = setting(&environment, "JISHI_DATABASE_URL").unwrap_or_default().to_owned();
         let processes = match lane {
             Lane::Networked => networked(&PROCESSES, environment),
             Lane::Replicated => networked(&REPLICATED, environment),
@@ -113,6 +115,13 @@ impl Exchange {
         let process = self.process(role);
         process.kill();
         process.restart();
+    }
+
+    /// Stops all processes, and starts them again as they were: what they remembered is gone.
+    pub fn restart(&mut self) {
+        self.stop();
+        // The gateway comes last, as at the start.
+        self.processes.iter_mut().rev().for_each(Jishi::restart);
     }
 
     /// One more process on the same database, with all roles of the first one; it ends when it is dropped.
@@ -228,7 +237,7 @@ impl Jishi {
     /// What its environment says.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {
-        self.environment.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+        setting(&self.environment, key)
     }
 
     /// Changes its environment, from the next start on.
@@ -258,7 +267,7 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
     if let Some(only) = only {
         command.args(["--only", only]);
     }
-    let log = environment.iter().find(|(key, _)| key == LOGS).map(|(_, folder)| log(folder, only));
+    let log = setting(environment, LOGS).map(|folder| log(folder, only));
     if let Some(log) = &log {
         command.stderr(log.try_clone().expect("a log"));
     }
@@ -287,9 +296,13 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
     }
 }
 
+fn setting<'a>(environment: &'a [(String, String)], key: &str) -> Option<&'a str> {
+    environment.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+}
+
 /// The binary; where its memory is limited, by a shell whose place it takes.
 fn command(environment: &[(String, String)]) -> Command {
-    if environment.iter().all(|(key, _)| key != MEMORY) {
+    if setting(environment, MEMORY).is_none() {
         return Command::new(binary());
     }
     let mut command = Command::new("sh");
@@ -319,7 +332,7 @@ fn listen(http: u16, grpc: u16) -> [(String, String); 2] {
 
 /// A port that was free a moment ago, and is given to nobody else: its process may bind it late, or be killed and start again.
 /// Below the range that the system hands out to clients, so that no connection takes it before the process binds it.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     loop {
         let port = 10_000 + rand::random::<u16>() % 20_000;

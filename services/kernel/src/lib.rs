@@ -9,6 +9,7 @@ mod clock;
 mod context;
 mod db;
 mod drill;
+mod dropped;
 mod error;
 mod error_code;
 mod id;
@@ -38,6 +39,8 @@ pub use clock::Clock;
 pub use context::Context;
 pub use db::{Acknowledged, Db, Transaction, WriteLimits};
 pub use drill::{load_drill_offset, save_drill_offset};
+#[doc(hidden)]
+pub use dropped::dropped_after;
 pub use error::{Error, Language, Refusal, Result};
 pub use error_code::ErrorCode;
 pub use id::{Id, decode, fresh_uuid};

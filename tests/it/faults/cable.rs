@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -34,6 +34,34 @@ pub enum Fault {
     LoseReplies,
     /// Every line breaks at once, and new ones as soon as they stand.
     Reset,
+    /// A line on which PostgreSQL is spoken fails at this moment of a transaction, and no other does.
+    At(Moment, Cut),
+}
+
+/// A moment of a transaction, as the bytes that go by tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It is begun.
+    Begin,
+    /// Something is done in it.
+    Statement,
+    /// It is ended for good.
+    Commit,
+}
+
+impl Moment {
+    pub const ALL: [Moment; 3] = [Moment::Begin, Moment::Statement, Moment::Commit];
+}
+
+/// How a line fails at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It breaks, and what was sent does not arrive.
+    Before,
+    /// What was sent arrives; the first byte of the answer breaks the line.
+    After,
+    /// It is half-open until the fault changes; if the line is clear then, what was sent comes late.
+    Silent,
 }
 
 /// The line; whoever dials its address is led to the other end.
@@ -41,6 +69,7 @@ pub struct Cable {
     address: SocketAddr,
     fault: watch::Sender<Fault>,
     broken: Arc<AtomicUsize>,
+    far: String,
     accepting: JoinHandle<()>,
 }
 
@@ -51,13 +80,23 @@ impl Cable {
         let address = listener.local_addr().unwrap();
         let (fault, seen) = watch::channel(Fault::Clear);
         let broken = Arc::new(AtomicUsize::new(0));
-        let (far, breaks) = (far.to_owned(), broken.clone());
-        let accepting = tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(join(near, far.clone(), seen.clone(), breaks.clone()));
-            }
-        });
-        Cable { address, fault, broken, accepting }
+        let accepting = tokio::spawn(accept(listener, far.to_owned(), seen, broken.clone()));
+        Cable { address, fault, broken, far: far.to_owned(), accepting }
+    }
+
+    /// Every line breaks, and nobody listens any more: whoever dials is refused.
+    pub async fn refuse(&mut self) {
+        self.set(Fault::Reset);
+        self.accepting.abort();
+        // The listener is closed when the task is gone.
+        drop((&mut self.accepting).await);
+    }
+
+    /// Listens again, and nothing befalls the bytes.
+    pub async fn listen(&mut self) {
+        self.set(Fault::Clear);
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.accepting = tokio::spawn(accept(listener, self.far.clone(), self.fault.subscribe(), self.broken.clone()));
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -68,7 +107,7 @@ impl Cable {
         self.fault.send_replace(fault);
     }
 
-    /// How many lines it has broken.
+    /// How many lines it has broken or silenced at a moment.
     pub fn broken(&self) -> usize {
         self.broken.load(Relaxed)
     }
@@ -80,15 +119,22 @@ impl Drop for Cable {
     }
 }
 
+async fn accept(listener: TcpListener, far: String, fault: watch::Receiver<Fault>, broken: Arc<AtomicUsize>) {
+    while let Ok((near, _)) = listener.accept().await {
+        tokio::spawn(join(near, far.clone(), fault.clone(), broken.clone()));
+    }
+}
+
 async fn join(mut near: TcpStream, far: String, fault: watch::Receiver<Fault>, broken: Arc<AtomicUsize>) {
     let Ok(mut far) = TcpStream::connect(far).await else { return };
     drop((near.set_nodelay(true), far.set_nodelay(true)));
     let (near_in, near_out) = near.split();
     let (far_in, far_out) = far.split();
-    let (asked, answered) = (fault.clone(), fault);
+    let met = Met::default();
+    let side = |is_answer| Side { is_answer, met: &met, broken: &broken, is_open: false };
     let was_broken = tokio::select! {
-        was_broken = carry(near_in, far_out, asked, false) => was_broken,
-        was_broken = carry(far_in, near_out, answered, true) => was_broken,
+        was_broken = carry(near_in, far_out, fault.clone(), side(false)) => was_broken,
+        was_broken = carry(far_in, near_out, fault, side(true)) => was_broken,
     };
     if was_broken {
         // Told by RST, as when the other machine knows of no such line.
@@ -97,12 +143,47 @@ async fn join(mut near: TcpStream, far: String, fault: watch::Receiver<Fault>, b
     }
 }
 
+/// What a moment has done to a line.
+#[derive(Default)]
+struct Met {
+    /// The next answer breaks it.
+    loses_reply: AtomicBool,
+    /// No answer comes until the fault changes.
+    is_silent: AtomicBool,
+}
+
+/// One direction of one line.
+struct Side<'a> {
+    is_answer: bool,
+    met: &'a Met,
+    broken: &'a AtomicUsize,
+    /// Whether a transaction is open.
+    is_open: bool,
+}
+
+impl Side<'_> {
+    /// The moment at which these bytes are sent, if it is one. BEGIN and COMMIT are simple queries, beside others or alone.
+    fn moment(&mut self, bytes: &[u8]) -> Option<Moment> {
+        let says = |word: &[u8]| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+        let is_simple = !self.is_answer && bytes.first() == Some(&b'Q');
+        let moment = match () {
+            () if self.is_answer => None,
+            () if is_simple && says(b"COMMIT") => Some(Moment::Commit),
+            () if is_simple && says(b"BEGIN") => Some(Moment::Begin),
+            () if is_simple && says(b"ROLLBACK") => None,
+            () => self.is_open.then_some(Moment::Statement),
+        };
+        self.is_open = matches!(moment, Some(Moment::Begin | Moment::Statement));
+        moment
+    }
+}
+
 /// Carries one direction until it ends or breaks; whether a fault broke it.
 async fn carry(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     mut fault: watch::Receiver<Fault>,
-    is_answer: bool,
+    mut side: Side<'_>,
 ) -> bool {
     let mut bytes = vec![0; 64 * 1024];
     loop {
@@ -114,6 +195,16 @@ async fn carry(
             Ok(count @ 1..) => count,
             _ => return false,
         };
+        let moment = side.moment(&bytes[..count]);
+        if side.is_answer && side.met.loses_reply.load(Relaxed) {
+            return true;
+        }
+        while side.is_answer && side.met.is_silent.load(Relaxed) && matches!(*fault.borrow_and_update(), Fault::At(..))
+        {
+            if fault.changed().await.is_err() {
+                return false;
+            }
+        }
         loop {
             let now = *fault.borrow_and_update();
             match now {
@@ -122,8 +213,24 @@ async fn carry(
                     sleep(by).await;
                     break;
                 }
-                Fault::LoseReplies if !is_answer => break,
+                Fault::LoseReplies if !side.is_answer => break,
                 Fault::LoseReplies | Fault::Reset => return true,
+                Fault::At(at, cut) if moment == Some(at) => match cut {
+                    Cut::Before => return true,
+                    Cut::After => {
+                        side.met.loses_reply.store(true, Relaxed);
+                        break;
+                    }
+                    Cut::Silent => {
+                        side.broken.fetch_add(1, Relaxed);
+                        side.met.is_silent.store(true, Relaxed);
+                        if fault.changed().await.is_err() {
+                            return false;
+                        }
+                        side.met.is_silent.store(false, Relaxed);
+                    }
+                },
+                Fault::At(..) => break,
                 Fault::Silent => {
                     if fault.changed().await.is_err() {
                         return false;

@@ -7,7 +7,6 @@ use std::{
     fs,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::Ordering::Relaxed,
     time::Duration,
 };
@@ -24,6 +23,7 @@ use super::{
     histories::{Floor, Lot},
     line::{BID, Line, bid, mutation},
     linear::{Call, Did, History, Told, check},
+    preloaded,
     torn::insist,
 };
 use crate::market::{FLOOR, Market};
@@ -44,7 +44,7 @@ async fn on_postgres() {
 
 /// An exchange whose host's clock can be stepped.
 async fn stepped(lane: Lane, folder: &Path) -> Option<(Step, Exchange)> {
-    let Some(library) = library(folder) else {
+    let Some(library) = preloaded(folder, "clock_step", include_str!("clock_step.c")) else {
         eprintln!("skipped: no C compiler here");
         return None;
     };
@@ -149,15 +149,6 @@ fn in_its_time(history: &History, offset: i64) {
     }
     assert!(late > 0, "nobody was late");
     eprintln!("{} calls, {late} of them late", history.calls.len());
-}
-
-/// The library that steps a clock, built by the compiler that also links Rust.
-fn library(folder: &Path) -> Option<PathBuf> {
-    let source = folder.join("clock_step.c");
-    let library = folder.join("clock_step.so");
-    fs::write(&source, include_str!("clock_step.c")).unwrap();
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).status();
-    built.is_ok_and(|built| built.success()).then_some(library)
 }
 
 /// The seconds by which the wall clock is off, and those by which the monotonic one is, in a file that the process looks at.

@@ -23,13 +23,27 @@ impl Line {
         Line { client, http: http.to_owned(), token }
     }
 
+    /// The same line, of another caller; nobody's where there is no token.
+    pub fn of(&self, token: String) -> Line {
+        Line { client: self.client.clone(), http: self.http.clone(), token }
+    }
+
     /// The whole answer as it came, or how the line failed.
     pub async fn say(&self, key: Option<&str>, body: &Value) -> Result<String, reqwest::Error> {
-        let mut request = self.client.post(format!("{}/graphql", self.http)).bearer_auth(&self.token).json(body);
+        let mut request = self.client.post(format!("{}/graphql", self.http)).json(body);
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
         if let Some(key) = key {
             request = request.header("Idempotency-Key", key);
         }
         request.send().await?.text().await
+    }
+
+    /// With which status a path answers, if anybody answers in time.
+    pub async fn status(&self, path: &str) -> Option<u16> {
+        let asked = self.client.get(format!("{}{path}", self.http)).timeout(Duration::from_secs(3)).send().await;
+        asked.ok().map(|answer| answer.status().as_u16())
     }
 
     /// The whole answer of a line that holds.

@@ -3,8 +3,13 @@
 
 mod bent;
 mod cable;
+mod cancels;
 mod clock_steps;
+mod cuts;
+mod disk;
 mod frozen;
+mod full_disk;
+mod hang_ups;
 mod histories;
 mod hold;
 mod kills;
@@ -12,15 +17,32 @@ mod late;
 mod line;
 mod linear;
 mod lost_replies;
+mod outage;
 mod partitions;
+mod postgres;
 mod saga;
 mod saga_steps;
 mod saga_stored;
+mod told;
 mod torn;
+mod works;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// How often a check runs: the second number in the long lane.
 fn times(short: usize, long: usize) -> usize {
     if std::env::var("TEST_FAULTS").is_ok_and(|lane| lane == "long") { long } else { short }
+}
+
+/// A library to load before others, built by the compiler that also links Rust; nothing without one.
+fn preloaded(folder: &Path, name: &str, source: &str) -> Option<PathBuf> {
+    let (file, library) = (folder.join(name).with_extension("c"), folder.join(name).with_extension("so"));
+    std::fs::write(&file, source).unwrap();
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &file]).arg("-ldl").status();
+    built.is_ok_and(|built| built.success()).then_some(library)
 }
 
 /// xorshift: the choices of a failed run can be had again from its seed.

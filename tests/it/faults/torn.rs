@@ -108,17 +108,18 @@ pub enum End {
 /// Says something once; how it ended, and after how long.
 pub async fn once(line: &Line, key: &str, body: &Value) -> (End, Duration) {
     let began = Moment::now();
-    let said = line.say(Some(key), body).await;
-    (ending(said), began.elapsed())
+    let end = tried(line, key, body).await.unwrap_or_else(|text| panic!("neither done, refused nor unknown: {text}"));
+    (end, began.elapsed())
 }
 
-fn ending(said: Result<String, reqwest::Error>) -> End {
-    let Ok(text) = said else { return End::Unknown };
-    let Ok(answer) = serde_json::from_str::<Value>(&text) else { return End::Unknown };
+/// Says something once; how it ended, or a fault that should have been told as unknown.
+pub async fn tried(line: &Line, key: &str, body: &Value) -> Result<End, String> {
+    let Ok(text) = line.say(Some(key), body).await else { return Ok(End::Unknown) };
+    let Ok(answer) = serde_json::from_str::<Value>(&text) else { return Ok(End::Unknown) };
     match answer.pointer("/errors/0/extensions/code").and_then(Value::as_str) {
-        Some("UNAVAILABLE") => End::Unknown,
-        Some(_) => panic!("neither done, refused nor unknown: {text}"),
-        None => End::Told(text),
+        Some("UNAVAILABLE") => Ok(End::Unknown),
+        Some(_) => Err(text),
+        None => Ok(End::Told(text)),
     }
 }
 
