@@ -65,7 +65,13 @@ mod change {
         m0019_licence_and_late_deposits
         m0020_forfeit_debt
         m0021_reverse
+        m0045_root_secret
     }
+}
+
+/// The names of all changes, in order.
+pub fn names() -> impl Iterator<Item = String> {
+    Migrator::migrations().into_iter().map(|change| change.name().to_owned())
 }
 
 /// Brings the database of a service to the newest schema. Processes that start together take turns: on
