@@ -38,6 +38,7 @@ macro_rules! lanes {
 }
 
 mod agency;
+mod backup;
 mod bidding;
 mod brokerage;
 mod conflicts;
@@ -63,6 +64,7 @@ mod readme;
 mod refusal;
 mod refusals;
 mod retries;
+mod rotation;
 mod sale_refusals;
 mod sealed;
 mod search;
@@ -70,6 +72,7 @@ mod secrets;
 mod sign_in;
 mod sockets;
 mod sole;
+mod starts;
 mod tidy;
 mod tokens;
 mod traces;
