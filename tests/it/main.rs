@@ -47,6 +47,7 @@ mod deal;
 mod defaults;
 mod edge;
 mod erasure;
+mod expiry;
 mod faults;
 mod federated;
 mod guard_limits;

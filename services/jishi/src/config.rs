@@ -62,6 +62,7 @@ pub struct Config {
     pub rate_address: u32,
     pub guesses_per_address: u32,
     pub signing_key_days: u32,
+    pub idempotency_days: u32,
     pub oidc_providers: Vec<identity::Provider>,
     pub operations_file: Option<PathBuf>,
     pub operations_only: bool,
@@ -235,7 +236,8 @@ impl Provider for Environment {
                 | "rate_organization"
                 | "rate_address"
                 | "guesses_per_address"
-                | "signing_key_days" => text.parse::<u64>().map(Value::from).ok(),
+                | "signing_key_days"
+                | "idempotency_days" => text.parse::<u64>().map(Value::from).ok(),
                 "oidc_providers" => serde_json::from_str(text).ok(),
                 "otlp_sample" => text.parse::<f64>().map(Value::from).ok(),
                 "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),

@@ -90,6 +90,12 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         life.dispatchers.spawn(dispatcher);
         life.dispatchers.spawn(ground.context.clone().seal_audit(ground.services.clone(), life.flush.clone()));
     }
+    if config.idempotency_days > 0 {
+        for ground in databases.grounds() {
+            let forgetting = ground.context.clone().forget_answers(config.idempotency_days, life.stop.clone());
+            life.tasks.spawn(forgetting);
+        }
+    }
     if let Some(authority) = databases.time_authority() {
         life.tasks.spawn(anchor(clock.clone(), authority, life.stop.clone()));
     }

@@ -11,6 +11,7 @@ mod db;
 mod drill;
 mod error;
 mod error_code;
+mod expiry;
 mod id;
 mod idempotency;
 #[doc(hidden)]
