@@ -4,9 +4,10 @@
 mod load;
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -105,9 +106,12 @@ async fn the_machine_is_lost(lane: Lane) {
     let taken = async {
         load.until_told(8).await;
         let before = load.told();
-        let name = backup.display().to_string();
-        let output = tokio::task::block_in_place(|| exchange.run(&["backup", &name]));
-        load.until_told(before.bids.len().max(before.sign_ups.len()) + 8).await;
+        let more = |told: &load::Answers| told.bids.len().max(told.sign_ups.len()) + 8;
+        let copying = slow_backup(&exchange, kept.path(), &backup).spawn().unwrap();
+        load.until_told(more(&before)).await;
+        fs::write(kept.path().join("go"), "").unwrap();
+        let output = tokio::task::spawn_blocking(|| copying.wait_with_output().unwrap()).await.unwrap();
+        load.until_told(more(&load.told())).await;
         load.stop();
         (before, done(&output))
     };
@@ -152,6 +156,19 @@ async fn count(url: &str, which: &str) -> i64 {
     let row = db.query_one_raw(sea_orm::Statement::from_string(db.get_database_backend(), select)).await.unwrap();
     db.close().await.unwrap();
     row.unwrap().try_get("", "it").unwrap()
+}
+
+/// A backup whose `pg_dump` waits for a file `go`: between the view and the copy much is acknowledged.
+fn slow_backup(exchange: &Exchange, folder: &Path, to: &Path) -> Command {
+    let program = folder.join("pg_dump");
+    let script = "#!/bin/sh\nwhile [ ! -e \"${0%/*}/go\" ]; do sleep 0.05; done\nexec pg_dump \"$@\"\n";
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o700)).unwrap();
+    let mut command = Command::new(binary());
+    command.arg("backup").arg(to).env("JISHI_DATABASE_URL", &exchange.database_url);
+    command.env("JISHI_POSTGRES_PROGRAMS", folder).env("JISHI_LOG", "error");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 /// How many records of identity are missing, by the manifest and by the heads; `restore` must say the same of all.

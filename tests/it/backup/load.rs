@@ -59,7 +59,7 @@ impl<'a> Load<'a> {
     pub async fn until_told(&self, count: usize) {
         let mut least = self.least.subscribe();
         let reached = least.wait_for(|least| *least >= count);
-        tokio::time::timeout(Duration::from_secs(120), reached).await.expect("people are told in time").unwrap();
+        tokio::time::timeout(Duration::from_secs(300), reached).await.expect("people are told in time").unwrap();
     }
 
     pub fn stop(&self) {
