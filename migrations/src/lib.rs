@@ -38,11 +38,17 @@ changes! {
     m0020_forfeit_debt
     m0021_reverse
     m0022_heartbeat
+    m0045_root_secret
 }
 
 /// Which changes a database has had; the name of the table is the one under which the first versions kept them.
 const TABLE: &str =
     "CREATE TABLE IF NOT EXISTS seaql_migrations (version text PRIMARY KEY, applied_at bigint NOT NULL)";
+
+/// The names of all changes, in order.
+pub fn names() -> impl Iterator<Item = String> {
+    CHANGES.iter().map(|(name, _)| (*name).to_owned())
+}
 
 /// Brings the database of a service to the newest schema. Processes that start together take turns: on
 /// PostgreSQL by an advisory lock that ends with the transaction, on SQLite by its one writer.

@@ -1,5 +1,7 @@
 //! `jishi import` beside a running exchange: what is fit goes in once, what is not is listed with its reason.
 
+mod bounded;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -38,6 +38,7 @@ macro_rules! lanes {
 }
 
 mod agency;
+mod backup;
 mod bidding;
 mod brokerage;
 mod conflicts;
@@ -46,6 +47,7 @@ mod deal;
 mod defaults;
 mod edge;
 mod erasure;
+mod expiry;
 mod faults;
 mod federated;
 mod guard_limits;
@@ -63,6 +65,7 @@ mod readme;
 mod refusal;
 mod refusals;
 mod retries;
+mod rotation;
 mod sale_refusals;
 mod sealed;
 mod search;
@@ -70,6 +73,7 @@ mod secrets;
 mod sign_in;
 mod sockets;
 mod sole;
+mod starts;
 mod tidy;
 mod tokens;
 mod traces;

@@ -16,7 +16,7 @@ use jishi::demo::{
     stage::Stage,
     timeline::{SPECTATOR, Silent, Who},
 };
-use kernel::{Db, Vault};
+use kernel::{Db, MasterKey};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
@@ -52,8 +52,9 @@ async fn stolen(exchange: &Exchange, kid: &str) -> SigningKey {
     let db = Db::connect(&exchange.database_url).await.unwrap();
     let sql = Statement::from_string(db.backend(), format!("SELECT pkcs8 FROM signing_key WHERE kid = '{kid}'"));
     let wrapped: Vec<u8> = db.read().query_one_raw(sql).await.unwrap().unwrap().try_get("", "pkcs8").unwrap();
+    let vault = MasterKey::new(&MASTER).open(&db).await.unwrap();
     db.close().await.unwrap();
-    SigningKey::from_pkcs8_der(&Vault::new(&MASTER).unwrap(kid, &wrapped).unwrap()).unwrap()
+    SigningKey::from_pkcs8_der(&vault.unwrap(kid, &wrapped).unwrap()).unwrap()
 }
 
 async fn believed(exchange: &Exchange, token: &str) -> bool {

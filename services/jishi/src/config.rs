@@ -19,8 +19,9 @@ use crate::{
 
 const DEFAULT: &str = include_str!("default.toml");
 const PREFIX: &str = "JISHI_";
-/// Read by the verb `seed` itself, so that the first administrator's password stands in no file.
-const NO_KEY: &str = "bootstrap_password";
+/// Read by the verbs `seed` and `rotate-master-key` themselves, so that the first administrator's password and the next
+/// master key stand in no file.
+const NO_KEYS: [&str; 2] = ["bootstrap_password", "new_master_key"];
 const WELL_KNOWN_SECRET: &str = "development-only";
 
 /// The configuration, described key by key in `default.toml`.
@@ -40,6 +41,7 @@ pub struct Config {
     pub financing_database_url: Option<String>,
     pub idle_transaction_millis: u64,
     pub lock_wait_millis: u64,
+    pub postgres_programs: Option<PathBuf>,
     pub master_key: Option<String>,
     pub redis_url: Option<String>,
     pub redis_stream: String,
@@ -60,6 +62,7 @@ pub struct Config {
     pub rate_address: u32,
     pub guesses_per_address: u32,
     pub signing_key_days: u32,
+    pub idempotency_days: u32,
     pub oidc_providers: Vec<identity::Provider>,
     pub operations_file: Option<PathBuf>,
     pub operations_only: bool,
@@ -82,7 +85,7 @@ impl Config {
         let environment = std::env::vars_os().filter_map(|(key, value)| {
             Some((key.to_str()?.strip_prefix(PREFIX)?.to_ascii_lowercase(), value.to_str()?.to_owned()))
         });
-        Self::from_sources(file, Environment(environment.filter(|(key, _)| key != NO_KEY).collect()))
+        Self::from_sources(file, Environment(environment.filter(|(key, _)| !NO_KEYS.contains(&key.as_str())).collect()))
     }
 
     /// An exchange of its own below `data_dir`, on free ports: for the demo and for tests. It heeds no file and no
@@ -233,7 +236,8 @@ impl Provider for Environment {
                 | "rate_organization"
                 | "rate_address"
                 | "guesses_per_address"
-                | "signing_key_days" => text.parse::<u64>().map(Value::from).ok(),
+                | "signing_key_days"
+                | "idempotency_days" => text.parse::<u64>().map(Value::from).ok(),
                 "oidc_providers" => serde_json::from_str(text).ok(),
                 "otlp_sample" => text.parse::<f64>().map(Value::from).ok(),
                 "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),

@@ -1,8 +1,8 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path};
 
-use kernel::{Clock, Context, Db, Vault};
+use kernel::{Clock, Context, Db, MasterKey};
 
 use crate::{
     Result,
@@ -25,7 +25,7 @@ pub struct Ground {
 impl Databases {
     /// Connects and migrates the databases of this process's services.
     pub async fn open(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
-        let vault = Arc::new(config.vault()?);
+        let key = config.master_key()?;
         let mut grounds: Vec<Ground> = Vec::new();
         for role in roles.services() {
             let url = config.database(role);
@@ -33,7 +33,7 @@ impl Databases {
                 Some(ground) => ground.services.push(role.name()),
                 None => {
                     let db = connect(&url, config).await?;
-                    grounds.push(Ground::open((url, db), role, clock, vault.clone()).await?);
+                    grounds.push(Ground::open((url, db), role, clock, &key).await?);
                 }
             }
         }
@@ -76,8 +76,8 @@ impl Databases {
 }
 
 impl Ground {
-    async fn open((url, db): (String, Db), role: Role, clock: &Clock, vault: Arc<Vault>) -> Result<Ground> {
-        vault.settle(&db).await?;
+    async fn open((url, db): (String, Db), role: Role, clock: &Clock, key: &MasterKey) -> Result<Ground> {
+        let vault = key.open(&db).await?;
         clock.anchor(&db).await?;
         let context = Context::open(role.name(), db, clock.clone(), vault).await?;
         Ok(Ground { url, context, services: vec![role.name()] })
@@ -92,18 +92,52 @@ pub async fn migrate(config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn is_embedded(url: &str) -> bool {
+/// Whether the database is a file of this machine.
+#[must_use]
+pub fn is_embedded(url: &str) -> bool {
     url.starts_with("sqlite:")
 }
 
-async fn connect(url: &str, config: &Config) -> Result<Db> {
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        let path = path.trim_start_matches("//").split('?').next().unwrap_or_default();
-        if let Some(folder) = Path::new(path).parent() {
-            fs::create_dir_all(folder)?;
-        }
+/// The file of an embedded database.
+#[must_use]
+pub fn sqlite_path(url: &str) -> &str {
+    url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default()
+}
+
+/// What SQLite says, and what an operator can do.
+const SQLITE: [(&str, &str); 4] = [
+    ("database or disk is full", "the disk is full; make room there"),
+    ("attempt to write a readonly database", "it cannot be written; this user needs to write the file and its folder"),
+    ("unable to open database file", "it cannot be opened; this user needs to write its folder"),
+    ("file is not a database", "the file is no SQLite database"),
+];
+
+/// Connects to a database and brings it to the newest schema.
+pub async fn connect(url: &str, config: &Config) -> Result<Db> {
+    if is_embedded(url)
+        && let Some(folder) = Path::new(sqlite_path(url)).parent()
+    {
+        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     }
-    let db = Db::connect_within(url, config.write_limits()).await?;
-    migrations::migrate(&db).await?;
-    Ok(db)
+    let opened = async {
+        let db = Db::connect_within(url, config.write_limits()).await?;
+        migrations::migrate(&db).await?;
+        Ok(db)
+    };
+    in_words(url, opened.await).await
+}
+
+/// A fault of a database with its cause, as an operator can use it.
+pub async fn in_words<T>(url: &str, outcome: kernel::Result<T>) -> Result<T> {
+    let fault = match outcome {
+        Ok(done) => return Ok(done),
+        Err(fault) => fault.to_string(),
+    };
+    if !is_embedded(url) {
+        let why = kernel::reach::why_not(url).await;
+        return Err(why.map_or(fault, |why| format!("the database is out of reach: {why}")).into());
+    }
+    let path = sqlite_path(url);
+    let words = SQLITE.iter().find(|(sign, _)| fault.contains(sign)).map(|(_, words)| *words);
+    Err(format!("the database {path}: {}", words.unwrap_or(&fault)).into())
 }

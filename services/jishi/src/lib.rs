@@ -1,6 +1,8 @@
 //! The exchange as one program: which roles live in this process, where the others are, and how it all starts and
 //! stops. The only crate that knows every service; it holds no rule of the exchange.
 
+/// The verbs `backup` and `restore`.
+pub mod backup;
 pub mod code;
 pub mod codes;
 /// What an operator sets.
@@ -11,6 +13,8 @@ pub mod import;
 pub mod operations;
 /// What a process can be.
 pub mod roles;
+/// The verb `rotate-master-key`.
+pub mod rotation;
 /// The verb `schema`.
 pub mod schema;
 pub mod sealed;

@@ -39,8 +39,8 @@ const UNREAD_BYTES: u32 = 256 * 1024;
 /// A connection that was let in, and its places among all and among those of its address.
 type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
 
-/// Listens at an address.
-pub fn bind(at: SocketAddr) -> std::io::Result<TcpListener> {
+/// Takes an address, before anything else is begun. Nobody is let in, nor kept waiting, before the socket listens.
+pub fn bind(at: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // Elsewhere it would let another program take the port over.
     #[cfg(unix)]
@@ -48,6 +48,11 @@ pub fn bind(at: SocketAddr) -> std::io::Result<TcpListener> {
     // Connections have it from their listener.
     socket.set_send_buffer_size(UNREAD_BYTES)?;
     socket.bind(at)?;
+    Ok(socket)
+}
+
+/// Lets callers in from now on.
+pub fn listen(socket: TcpSocket) -> std::io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 

@@ -32,6 +32,12 @@ enum Verb {
     Import(jishi::import::Arguments),
     /// Load a public code list: regions (gbt2260) or industries (gbt4754).
     Codes(jishi::codes::Arguments),
+    /// Copy all databases into a new folder while the exchange is at work (docs/operating.md).
+    Backup(jishi::backup::Arguments),
+    /// Put a backup into empty databases, verify it, and say up to which record it goes (docs/operating.md).
+    Restore(jishi::backup::restore::Arguments),
+    /// Let a new master key (JISHI_NEW_MASTER_KEY) open the databases in place of the present one (docs/design/keys.md).
+    RotateMasterKey,
     /// Recompute the audit log, or a lot from its published bundle, and name the first record that was changed, deleted,
     /// inserted or reordered.
     Verify(jishi::verify::Arguments),
@@ -75,6 +81,9 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Seed(arguments) => jishi::seed::run(&read()?, arguments).await,
         Verb::Import(arguments) => jishi::import::import(&read()?, &arguments).await,
         Verb::Codes(arguments) => jishi::codes::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::Backup(arguments) => jishi::backup::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::Restore(arguments) => jishi::backup::restore::run(&read()?, &arguments, std::io::stdout()).await,
+        Verb::RotateMasterKey => jishi::rotation::run(&read()?, std::io::stdout()).await,
         Verb::Verify(arguments) => jishi::verify::run(read, &arguments, std::io::stdout()).await,
         Verb::Code(arguments) => jishi::code::run(read, arguments).await,
         Verb::Schema => jishi::schema::print(),

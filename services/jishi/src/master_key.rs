@@ -7,11 +7,14 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use kernel::{DEVELOPMENT_KEY, Vault};
+use kernel::{DEVELOPMENT_KEY, MasterKey};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{Result, config::Config, roles::Role};
+use crate::{Result, config::Config, database::sqlite_path, roles::Role};
+
+/// Where a developer's key is kept, beside the embedded database.
+const KEPT: &str = "master.key";
 
 impl Config {
     /// Whether all databases are files of this machine.
@@ -22,19 +25,28 @@ impl Config {
     /// Where the embedded database lies.
     fn embedded_folder(&self) -> PathBuf {
         let url = self.database(Role::Identity);
-        let path = url.trim_start_matches("sqlite:").trim_start_matches("//").split('?').next().unwrap_or_default();
-        let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(sqlite_path(&url)).parent().unwrap_or(Path::new(""));
         if folder.as_os_str().is_empty() { ".".into() } else { folder.to_path_buf() }
     }
 
-    /// What seals secrets at rest: under `master_key`; in development else under a key that is made once and kept beside
-    /// the embedded database, or, where several processes share a server, under the one that everybody knows.
-    pub fn vault(&self) -> Result<Vault> {
+    /// What opens the secrets of the databases: `master_key`; in development else a key that is made once and kept
+    /// beside the embedded database, or, where several processes share a server, the one that everybody knows.
+    pub fn master_key(&self) -> Result<MasterKey> {
         match &self.master_key {
-            Some(key) => Ok(Vault::new(&*decoded(key)?)),
-            None if self.is_embedded() => Ok(Vault::new(&*kept_key(&self.embedded_folder())?)),
-            None => Ok(Vault::development()),
+            Some(key) => read(key),
+            None if self.is_embedded() => Ok(MasterKey::new(&*kept_key(&self.embedded_folder())?)),
+            None => Ok(MasterKey::development()),
         }
+    }
+
+    /// The same, and none is made: what is there already was filled under a key.
+    pub fn present_master_key(&self) -> Result<MasterKey> {
+        let path = self.embedded_folder().join(KEPT);
+        if self.master_key.is_none() && self.is_embedded() && !path.is_file() {
+            let path = path.display();
+            return Err(format!("the master key is missing: set master_key, or put it into {path}").into());
+        }
+        self.master_key()
     }
 }
 
@@ -47,6 +59,11 @@ pub fn require_own(key: Option<&str>) -> Result<()> {
     Ok(())
 }
 
+/// A key in base64, as configuration has it.
+pub fn read(key: &str) -> Result<MasterKey> {
+    Ok(MasterKey::new(&*decoded(key)?))
+}
+
 fn decoded(key: &str) -> Result<Zeroizing<[u8; 32]>> {
     let bytes = Zeroizing::new(BASE64_STANDARD.decode(key.trim()).unwrap_or_default());
     let key =
@@ -56,13 +73,14 @@ fn decoded(key: &str) -> Result<Zeroizing<[u8; 32]>> {
 
 /// The key in the file `master.key`, which is made at first need and which only its owner reads.
 fn kept_key(folder: &Path) -> Result<Zeroizing<[u8; 32]>> {
-    let path = folder.join("master.key");
+    let path = folder.join(KEPT);
     if !path.exists() {
-        fs::create_dir_all(folder)?;
-        let mut file = NamedTempFile::new_in(folder)?;
+        let at = |error: std::io::Error| format!("{}: the master key cannot be kept there: {error}", folder.display());
+        fs::create_dir_all(folder).map_err(at)?;
+        let mut file = NamedTempFile::new_in(folder).map_err(at)?;
         let key = Zeroizing::new(rand::random::<[u8; 32]>());
-        writeln!(file, "{}", BASE64_STANDARD.encode(*key))?;
-        file.as_file().sync_all()?;
+        writeln!(file, "{}", BASE64_STANDARD.encode(*key)).map_err(at)?;
+        file.as_file().sync_all().map_err(at)?;
         // Whoever was first made the key.
         if let Err(error) = file.persist_noclobber(&path)
             && error.error.kind() != ErrorKind::AlreadyExists
@@ -83,9 +101,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path().join("new");
         let config = || Config { data_dir: here.clone(), ..Config::embedded(folder.path()).unwrap() };
-        let wrapped = config().vault().unwrap().wrap("name", b"secret").unwrap();
-        assert_eq!(config().vault().unwrap().unwrap("name", &wrapped).unwrap().as_slice(), b"secret");
-        assert!(Vault::development().unwrap("name", &wrapped).is_err());
+        let fingerprint = |config: Config| config.master_key().unwrap().fingerprint();
+        let first = fingerprint(config());
+        assert_eq!(fingerprint(config()), first);
+        assert_ne!(MasterKey::development().fingerprint(), first);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -94,9 +113,8 @@ mod tests {
         // Whoever opens the same database finds the same key, whatever else differs.
         let path = format!("sqlite://{}", here.join("jishi.db").display());
         let elsewhere = Config { data_dir: folder.path().into(), database_url: Some(path), ..config() };
-        assert!(elsewhere.vault().unwrap().unwrap("name", &wrapped).is_ok());
+        assert_eq!(fingerprint(elsewhere), first);
         let shared = Config { ledger_database_url: Some("postgres://l".into()), ..config() };
-        let wrapped = shared.vault().unwrap().wrap("name", b"secret").unwrap();
-        assert!(Vault::development().unwrap("name", &wrapped).is_ok());
+        assert_eq!(fingerprint(shared), MasterKey::development().fingerprint());
     }
 }

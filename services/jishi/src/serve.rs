@@ -14,7 +14,7 @@ use gateway::{Addresses, DemoAccount, Edge, Probes, Rates};
 use identity::Entrance;
 use kernel::{Clock, Db, Limiter};
 use tokio::{
-    net::{TcpListener, lookup_host},
+    net::{TcpListener, TcpSocket, lookup_host},
     time::{interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,6 +28,7 @@ use crate::{
     drill::Drill,
     listen, measure, operations,
     peers::{self, Here},
+    proof::Proof,
     roles::{Role, Roles},
     seed,
     stop::StopSignals,
@@ -69,6 +70,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     let roles = Roles::new(only);
     config.suits(&roles)?;
     let (clock, life) = (Clock::system(), Life::default());
+    let doors = Doors::take(&config, &roles).await?;
     let databases = Databases::open(&config, &roles, &clock).await?;
     let drill = match config.is_development() {
         true => Some(Drill::resume(&config, &databases, &clock).await?),
@@ -89,13 +91,19 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         life.dispatchers.spawn(dispatcher);
         life.dispatchers.spawn(ground.context.clone().seal_audit(ground.services.clone(), life.flush.clone()));
     }
+    if config.idempotency_days > 0 {
+        for ground in databases.grounds() {
+            let forgetting = ground.context.clone().forget_answers(config.idempotency_days, life.stop.clone());
+            life.tasks.spawn(forgetting);
+        }
+    }
     if let Some(authority) = databases.time_authority() {
         life.tasks.spawn(anchor(clock.clone(), authority, life.stop.clone()));
     }
 
-    let grpc = match roles.are_split() {
-        true => Some(serve_grpc(&config, here, &life).await?),
-        false => None,
+    let grpc = match doors.grpc {
+        Some(socket) => Some(serve_grpc(&config, socket, here, &life)?),
+        None => None,
     };
     if config.plants_demo() && roles.has(Role::Identity) {
         seed::accounts(&databases.context(Role::Identity)?).await?;
@@ -103,7 +111,8 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
-    let listener = bind(&config.http_listen).await?;
+    let taken = |error| format!("http_listen {}: {error}", config.http_listen);
+    let listener = listen::listen(doors.http).map_err(taken)?;
     let http = address(&listener)?;
     let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
     let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
@@ -235,14 +244,31 @@ async fn anchor(clock: Clock, authority: Db, stop: CancellationToken) {
     }
 }
 
-async fn serve_grpc(config: &Config, here: Here, life: &Life) -> Result<String> {
-    let listener = bind(&config.grpc_listen).await?;
+/// The addresses of a process: one that another program has is noticed before any database is touched.
+struct Doors {
+    http: TcpSocket,
+    grpc: Option<TcpSocket>,
+}
+
+impl Doors {
+    async fn take(config: &Config, roles: &Roles) -> Result<Doors> {
+        let grpc = match roles.are_split() {
+            true => Some(bind("grpc_listen", &config.grpc_listen).await?),
+            false => None,
+        };
+        Ok(Doors { http: bind("http_listen", &config.http_listen).await?, grpc })
+    }
+}
+
+fn serve_grpc(config: &Config, socket: TcpSocket, here: Here, life: &Life) -> Result<String> {
+    let taken = |error| format!("grpc_listen {}: {error}", config.grpc_listen);
+    let listener = listen::listen(socket).map_err(taken)?;
     let grpc = address(&listener)?;
     life.tasks.spawn(peers::serve(listener, here, config.peer_secret.clone(), life.stop.clone()));
     Ok(grpc)
 }
 
-async fn bind(address: &str) -> Result<TcpListener> {
+async fn bind(key: &str, address: &str) -> Result<TcpSocket> {
     let open = async {
         let mut outcome = Err(ErrorKind::AddrNotAvailable.into());
         for at in lookup_host(address).await? {
@@ -253,7 +279,7 @@ async fn bind(address: &str) -> Result<TcpListener> {
         }
         outcome
     };
-    Ok(open.await.map_err(|error| format!("{address}: {error}"))?)
+    Ok(open.await.map_err(|error| format!("{key} {address}: {error}"))?)
 }
 
 fn address(listener: &TcpListener) -> Result<String> {

@@ -34,8 +34,9 @@ pub struct Arguments {
     known: Vec<Noted>,
 }
 
+/// A head that somebody noted, SERVICE:SIZE:ROOT.
 #[derive(Clone, Debug)]
-struct Noted(Known);
+pub struct Noted(pub Known);
 
 impl FromStr for Noted {
     type Err = String;
@@ -59,6 +60,14 @@ impl FromStr for Pinned {
     fn from_str(text: &str) -> Result<Pinned, Self::Err> {
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| "a key is base64url without padding")?;
         bytes.try_into().map(Pinned).map_err(|_| "a key has 32 bytes")
+    }
+}
+
+impl Arguments {
+    /// The configured databases, each of whose logs must begin as these heads say.
+    pub fn held_to(heads: impl IntoIterator<Item = String>) -> Result<Arguments> {
+        let known = heads.into_iter().map(|head| head.parse()).collect::<Result<_, String>>()?;
+        Ok(Arguments { known, ..Arguments::default() })
     }
 }
 

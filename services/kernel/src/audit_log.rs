@@ -120,12 +120,12 @@ impl head::Model {
     }
 }
 
-async fn last_head(db: &impl ConnectionTrait, service: &str) -> Result<Option<head::Model>> {
+pub(crate) async fn last_head(db: &impl ConnectionTrait, service: &str) -> Result<Option<head::Model>> {
     let heads = head::Entity::find().filter(head::Column::Service.eq(service));
     Ok(heads.order_by(head::Column::Size, Order::Desc).one(db).await?)
 }
 
-fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
+pub(crate) fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
     // In these very words: a bound parameter would not find the partial index.
     event::Entity::find().filter(event::Column::Service.eq(service)).filter(Expr::cust("NOT sealed"))
 }

@@ -1,5 +1,7 @@
 mod connection;
 mod self_check;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 use std::{sync::Arc, time::Duration};

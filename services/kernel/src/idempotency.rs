@@ -16,7 +16,7 @@ use crate::{
     vault::{NONCE, Secret},
 };
 
-mod row {
+pub(crate) mod row {
     use sea_orm::entity::prelude::*;
 
     #[sea_orm::model]

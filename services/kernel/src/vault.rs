@@ -1,4 +1,4 @@
-//! Secrets at rest, all from one master key that the operator keeps outside the database.
+//! Secrets at rest, all from one root, which the operator's master key opens (`MasterKey`).
 //!
 //! Every algorithm is named here and nowhere else: AES-256-GCM-SIV (RFC 8452) seals, HKDF-SHA-256 derives,
 //! HMAC-SHA-256 indexes, Ed25519 signs. GCM-SIV, since a nonce used twice under one key only tells that two texts are
@@ -12,25 +12,10 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use rand::{TryRngCore, rngs::OsRng};
-use sea_orm::{ActiveValue::Set, EntityTrait, sea_query::OnConflict};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{Db, Error, Result};
-
-mod row {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "master_key")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: i32,
-        pub fingerprint: Vec<u8>,
-    }
-    impl ActiveModelBehavior for ActiveModel {}
-}
+use crate::{Error, Result};
 
 pub(crate) const NONCE: usize = 12;
 
@@ -45,7 +30,7 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Secret {
-    fn random() -> Result<Secret> {
+    pub(crate) fn random() -> Result<Secret> {
         let mut bytes = Zeroizing::new([0; 32]);
         fill(bytes.as_mut_slice())?;
         Ok(Secret(bytes))
@@ -84,13 +69,13 @@ impl Secret {
     }
 
     /// Under a nonce of its own, which stands before the ciphertext.
-    fn seal_fresh(&self, aad: &[u8], text: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn seal_fresh(&self, aad: &[u8], text: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         fill(&mut nonce)?;
         Ok([&nonce[..], &self.seal(nonce, aad, text)?].concat())
     }
 
-    fn open_fresh(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open_fresh(&self, aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let short = || Error::Internal("a sealed text is too short".into());
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or_else(short)?;
         self.open(*nonce, aad, sealed)
@@ -101,7 +86,7 @@ impl Secret {
     }
 }
 
-/// The master key and what is derived from it.
+/// What is derived from a database's root.
 #[derive(Debug)]
 pub struct Vault {
     wrapping: Secret,
@@ -112,10 +97,10 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// From the master key.
+    /// From the root.
     #[must_use]
-    pub fn new(master: &[u8; 32]) -> Vault {
-        let hkdf = Hkdf::<Sha256>::new(Some(b"jishi vault 1"), master);
+    pub fn new(root: &[u8; 32]) -> Vault {
+        let hkdf = Hkdf::<Sha256>::new(Some(b"jishi vault 1"), root);
         let derived = |purpose| Secret::derived(&hkdf, purpose);
         Vault {
             wrapping: derived("wrapping"),
@@ -201,22 +186,6 @@ impl Vault {
             material.extend_from_slice(part.as_bytes());
         }
         Hkdf::new(Some(self.calling.bytes()), &material)
-    }
-
-    /// Requires that the database was filled under this master key; the first one that comes is the database's.
-    pub async fn settle(&self, db: &Db) -> Result<()> {
-        let fingerprint = self.mark(&[b"fingerprint"]).to_vec();
-        if row::Entity::find_by_id(1).one(db.read()).await?.is_none() {
-            let tx = db.begin().await?;
-            let first = row::ActiveModel { id: Set(1), fingerprint: Set(fingerprint.clone()) };
-            let earlier = OnConflict::column(row::Column::Id).do_nothing().to_owned();
-            row::Entity::insert(first).on_conflict(earlier).exec_without_returning(&tx).await?;
-            tx.commit().await?;
-        }
-        match row::Entity::find_by_id(1).one(db.read()).await? {
-            Some(found) if found.fingerprint == fingerprint => Ok(()),
-            _ => Err(Error::Internal("master_key is not the one under which this database was filled".into())),
-        }
     }
 }
 

@@ -7,7 +7,6 @@ use kernel::{
     Clock, Context, Db, Instant, Vault,
     audit_log::verify::{Known, Verdict, verify},
 };
-use sea_orm::ConnectionTrait;
 
 struct Log {
     cx: Context,

@@ -1,7 +1,9 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
 use kernel::{Acknowledged, Actor, Context, Id, Idempotency, Instant, Result, Transaction, merkle};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr,
+};
 use wire::{id::AwardId, v1::AuctionEvent};
 
 use super::{bidder, log, session};

@@ -11,6 +11,7 @@ mod mapping;
 mod reader;
 mod report;
 mod scratch;
+mod table;
 #[cfg(test)]
 mod tests;
 mod value;

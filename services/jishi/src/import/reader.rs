@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader, Read};
 
 use serde_json::{Map, Value};
 
-use super::mapping::{Format, Mapping};
+use super::{
+    mapping::{Format, Mapping},
+    table::{Record, Table},
+};
 
-/// A longer line is not a record.
-const LONGEST_LINE: u64 = 1024 * 1024;
+/// What is longer is not a record.
+pub const LONGEST: u64 = 1024 * 1024;
 
 /// One row and where it begins, as an editor counts.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +35,10 @@ pub fn rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, Str
 }
 
 fn csv_rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, String> {
-    let mut reader = csv::ReaderBuilder::new().from_reader(file);
-    let header =
-        reader.headers().map_err(|error| format!("the header cannot be read (is the file UTF-8?): {error}"))?;
+    let mut table = Table::new(file);
+    let read = table.read().map_err(|error| error.to_string())?;
+    let header = read.map_or(Ok(Vec::new()), |record| record.cells);
+    let header = header.map_err(|why| format!("the header cannot be read (is the file UTF-8?): {why}"))?;
     let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
     if let Some(absent) = mapping.columns().find(|name| !header.iter().any(|column| column == name)) {
         return Err(format!("there is no column {absent:?}; there are: {}", header.join(", ")));
@@ -43,23 +47,20 @@ fn csv_rows<'a>(mapping: &Mapping, file: impl Read + 'a) -> Result<Rows<'a>, Str
     if let Some((_, name)) = twice {
         return Err(format!("there are two columns {name:?}"));
     }
-    let mut line = 1;
-    Ok(Box::new(reader.into_records().map(move |record| match record {
-        Ok(record) => {
-            line = record.position().map_or(line + 1, csv::Position::line);
-            let cells = header.iter().zip(&record).map(|(name, cell)| (name.clone(), Value::from(cell)));
-            let value = Ok(Value::Object(cells.collect::<Map<_, _>>()));
-            Ok(Row { line, size: record.as_slice().len(), value })
-        }
-        Err(error) => {
-            line = error.position().map_or(line + 1, csv::Position::line);
-            let why = error.to_string();
-            match error.into_kind() {
-                csv::ErrorKind::Io(error) => Err(error),
-                _ => Ok(Row { line, size: 0, value: Err(why) }),
-            }
-        }
+    Ok(Box::new(std::iter::from_fn(move || match table.read() {
+        Ok(record) => record.map(|record| Ok(row(&header, record))),
+        Err(error) => Some(Err(error)),
     })))
+}
+
+fn row(header: &[String], Record { line, size, cells }: Record) -> Row {
+    let value = cells.and_then(|cells| match cells.len() == header.len() {
+        true => {
+            Ok(Value::Object(header.iter().cloned().zip(cells.into_iter().map(Value::from)).collect::<Map<_, _>>()))
+        }
+        false => Err(format!("the record has {} columns, the header {}", cells.len(), header.len())),
+    });
+    Row { line, size, value }
 }
 
 struct Lines<R> {
@@ -71,13 +72,13 @@ impl<R: Read> Lines<R> {
     /// The next line, or what is wrong with it; nothing at the end.
     fn read(&mut self) -> std::io::Result<Option<(usize, Result<Value, String>)>> {
         let mut bytes = Vec::new();
-        if self.file.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
+        if self.file.by_ref().take(LONGEST).read_until(b'\n', &mut bytes)? == 0 {
             return Ok(None);
         }
         self.line += 1;
-        if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST_LINE {
+        if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST {
             self.file.skip_until(b'\n')?;
-            return Ok(Some((0, Err(format!("a line has at most {LONGEST_LINE} bytes")))));
+            return Ok(Some((0, Err(format!("a line has at most {LONGEST} bytes")))));
         }
         let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes).trim_ascii();
         let value = match serde_json::from_slice(bytes) {

@@ -67,7 +67,10 @@ impl SelfCheck {
     fn contradict(&self, missing: &Acknowledged) {
         self.contradicted.store(true, Relaxed);
         metrics::counter!("jishi_acknowledged_records_missing_total").increment(1);
-        tracing::error!(record = missing.what, "LOST: acknowledged, and not in the database; no further write is begun");
+        tracing::error!(
+            record = missing.what,
+            "LOST: acknowledged, and not in the database; no further write is begun"
+        );
     }
 }
 

@@ -1,0 +1,228 @@
+//! The verb `restore`: puts a backup into an empty place, verifies what came of it, and says up to which record of each
+//! log it goes.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use data_encoding::HEXLOWER_PERMISSIVE;
+use kernel::{
+    Clock,
+    snapshot::{deliver_again, place_in_postgres},
+};
+use tempfile::NamedTempFile;
+
+use super::{
+    Site,
+    manifest::{Dump, Kind, Manifest, Reach, weigh},
+    postgres,
+};
+use crate::{
+    Result,
+    config::Config,
+    database::{Databases, in_words, sqlite_path},
+    roles::Roles,
+    verify::{self, Noted},
+};
+
+/// What `jishi restore` takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// The backup, as `jishi backup` made it.
+    pub folder: PathBuf,
+    /// A file with later heads of the lost exchange, SERVICE:SIZE:ROOT, among any other text: what `jishi verify` or a
+    /// later `jishi backup` printed. Then it is said how many records after the backup are missing.
+    #[arg(long, value_name = "FILE")]
+    pub head: Option<PathBuf>,
+}
+
+/// Restores into the configured databases.
+pub async fn run(config: &Config, arguments: &Arguments, mut out: impl Write) -> Result<()> {
+    let later = match &arguments.head {
+        Some(file) => noted(&fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?)?,
+        None => Vec::new(),
+    };
+    let folder = arguments.folder.clone();
+    let manifest = tokio::task::spawn_blocking(move || Manifest::read(&folder)).await??;
+    let places = places(config, &manifest)?;
+    // Everything that can be refused is refused before the first byte is written.
+    opens(config, &manifest)?;
+    for (site, dump) in &places {
+        is_readable(dump)?;
+        is_empty(site, dump).await?;
+    }
+    for (site, dump) in &places {
+        load(config, &arguments.folder, site, dump).await?;
+    }
+    let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
+    for ground in databases.grounds() {
+        deliver_again(&ground.context.db).await?;
+    }
+    databases.close().await;
+    writeln!(out, "the backup of {} is in place, and goes up to:", manifest.at)?;
+    let reaches = || manifest.databases.iter().flat_map(|dump| &dump.log);
+    for reach in reaches() {
+        writeln!(out, "{reach}")?;
+    }
+    for head in &later {
+        match reaches().find(|reach| reach.service == head.service) {
+            Some(reach) => writeln!(out, "{}", missing(reach, head.size))?,
+            None => return Err(format!("the backup holds no log of {}", head.service).into()),
+        }
+    }
+    let heads = reaches().filter(|reach| reach.size > 0).map(Reach::head);
+    let shared = later.iter().filter(|head| reaches().any(|it| it.service == head.service && it.size >= head.size));
+    verified(config, heads.chain(shared.map(|head| format!("{}:{}:{}", head.service, head.size, head.root))), out).await
+}
+
+/// What an exchange's own verification says of what was restored, held to heads that were noted of it.
+async fn verified(config: &Config, heads: impl Iterator<Item = String>, mut out: impl Write) -> Result<()> {
+    let arguments = verify::Arguments::held_to(heads)?;
+    verify::run(|| Ok(config.clone()), &arguments, &mut out).await?;
+    Ok(writeln!(out, "everything that was restored verifies")?)
+}
+
+/// The heads that stand in a text.
+fn noted(text: &str) -> Result<Vec<kernel::audit_log::verify::Known>> {
+    let is_head = |word: &&str| {
+        let mut parts = word.rsplitn(3, ':');
+        let root = parts.next().unwrap_or_default();
+        parts.count() == 2 && root.len() == 64 && HEXLOWER_PERMISSIVE.decode(root.as_bytes()).is_ok()
+    };
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ';'));
+    let heads = words.filter(is_head).map(|word| Ok(word.parse::<Noted>()?.0)).collect::<Result<Vec<_>>>()?;
+    if heads.is_empty() {
+        return Err("there is no head SERVICE:SIZE:ROOT in the file".into());
+    }
+    Ok(heads)
+}
+
+/// How a later head compares with what was restored.
+fn missing(Reach { service, size, waiting, .. }: &Reach, later: u64) -> String {
+    let restored = size + waiting;
+    if later <= restored {
+        return format!("{service}: nothing is missing up to record {later}");
+    }
+    format!(
+        "{service}: {} records that were acknowledged after the backup are missing, {} to {later} of the log that was lost",
+        later - restored,
+        restored + 1
+    )
+}
+
+/// Which dump goes where: the databases must be divided among the services as they were.
+fn places<'a>(config: &Config, manifest: &'a Manifest) -> Result<Vec<(Site, &'a Dump)>> {
+    let sites = Site::all(config);
+    let told = |divided: Vec<String>| divided.join(" | ");
+    let here = told(sites.iter().map(|site| format!("{:?} {}", site.kind(), site.services.join(","))).collect());
+    let there = told(manifest.databases.iter().map(|it| format!("{:?} {}", it.kind, it.services.join(","))).collect());
+    let count = sites.len();
+    let fitting = |site: Site| {
+        let fits = |dump: &&Dump| dump.kind == site.kind() && dump.services == site.services;
+        manifest.databases.iter().find(fits).map(|dump| (site, dump))
+    };
+    let places: Vec<_> = sites.into_iter().filter_map(fitting).collect();
+    if places.len() < count || count < manifest.databases.len() {
+        return Err(format!("the backup is of other databases: it holds {there}; configured are {here}").into());
+    }
+    Ok(places)
+}
+
+/// Requires the master key under which the databases were filled.
+fn opens(config: &Config, manifest: &Manifest) -> Result<()> {
+    let key = config.present_master_key()?;
+    for dump in &manifest.databases {
+        let fingerprint = HEXLOWER_PERMISSIVE.decode(dump.master_key_fingerprint.as_bytes()).unwrap_or_default();
+        if !key.is_known_by(&fingerprint) {
+            let told = &dump.master_key_fingerprint;
+            return Err(format!("master_key is not that of the backup, whose fingerprint is {told}").into());
+        }
+    }
+    Ok(())
+}
+
+/// An older schema is brought up to date; a newer one is none of this program's.
+fn is_readable(dump: &Dump) -> Result<()> {
+    if migrations::names().any(|name| name == dump.schema) {
+        return Ok(());
+    }
+    Err(format!("the backup's schema is {}, which this version does not know: use a newer jishi", dump.schema).into())
+}
+
+async fn is_empty(site: &Site, dump: &Dump) -> Result<()> {
+    if site.kind() == Kind::Sqlite {
+        let path = sqlite_path(&site.url);
+        let found = ["", "-wal", "-shm", "-journal"].map(|end| format!("{path}{end}"));
+        return match found.iter().find(|path| Path::new(path).symlink_metadata().is_ok()) {
+            Some(found) => {
+                Err(format!("{found} is there already: a backup is restored into an empty place only").into())
+            }
+            None => Ok(()),
+        };
+    }
+    let (namespace, tables) = in_words(&site.url, place_in_postgres(&site.url).await).await?;
+    let wanted = dump.namespace.as_deref().unwrap_or_default();
+    if namespace != wanted {
+        let found = if namespace.is_empty() { "none".to_owned() } else { format!("{namespace:?}") };
+        return Err(
+            format!("the backup is of the schema {wanted:?}, and the database's present schema is {found}").into()
+        );
+    }
+    if tables > 0 {
+        let told = format!("there are {tables} tables already: a backup is restored into an empty database only");
+        return Err(format!("{}: {told}", site.services.join(", ")).into());
+    }
+    Ok(())
+}
+
+async fn load(config: &Config, folder: &Path, site: &Site, dump: &Dump) -> Result<()> {
+    let from = folder.join(&dump.file);
+    if site.kind() == Kind::Postgres {
+        return postgres::load(config, &site.url, dump.namespace.as_deref().unwrap_or_default(), &from).await;
+    }
+    let to = PathBuf::from(sqlite_path(&site.url));
+    let sha256 = dump.sha256.clone();
+    tokio::task::spawn_blocking(move || put(&from, &to, &sha256)).await?
+}
+
+/// The file is in its place whole or not at all.
+fn put(from: &Path, to: &Path, sha256: &str) -> Result<()> {
+    let at = |error: std::io::Error| format!("{}: {error}", to.display());
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(at)?;
+    let mut copy = NamedTempFile::new_in(folder).map_err(at)?;
+    std::io::copy(&mut File::open(from)?, copy.as_file_mut()).map_err(at)?;
+    if weigh(copy.path())?.1 != sha256 {
+        return Err(format!("{}: what was written is not what was read", to.display()).into());
+    }
+    copy.persist_noclobber(to).map_err(|error| at(error.error))?;
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach(size: u64, waiting: u64) -> Reach {
+        Reach { service: "auction".into(), size, root: "0".repeat(64), at: None, waiting }
+    }
+
+    #[test]
+    fn heads_are_found_among_other_words() {
+        let root = "ab".repeat(32);
+        let text =
+            format!("auction: 12 records; head auction:12:{root}, signed 2026-11-30T09:15:00.000Z\nledger:3:{root}\n");
+        let heads = noted(&text).unwrap();
+        let told: Vec<(&str, u64)> = heads.iter().map(|head| (head.service.as_str(), head.size)).collect();
+        assert_eq!(told, [("auction", 12), ("ledger", 3)]);
+        assert!(noted("auction:12:abcd").is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_from_what_was_copied() {
+        assert_eq!(missing(&reach(10, 2), 12), "auction: nothing is missing up to record 12");
+        assert!(missing(&reach(10, 2), 15).contains("3 records") && missing(&reach(10, 2), 15).contains("13 to 15"));
+    }
+}

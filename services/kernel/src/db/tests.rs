@@ -1,0 +1,181 @@
+//! Each guard of docs/design/connections.md by itself: what it is for is done to a connection behind its back.
+
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+
+use super::{Acknowledged, Db, connection::Connection};
+
+struct Ground {
+    db: Db,
+    _folder: tempfile::TempDir,
+}
+
+impl Ground {
+    async fn at(url: &str, folder: tempfile::TempDir) -> Ground {
+        let db = Db::connect(url).await.unwrap();
+        db.run("CREATE TABLE written (number bigint PRIMARY KEY)").await.unwrap();
+        db.run("CREATE TABLE heartbeat (id integer PRIMARY KEY, beats bigint NOT NULL)").await.unwrap();
+        db.run("INSERT INTO heartbeat VALUES (1, 0)").await.unwrap();
+        Ground { db, _folder: folder }
+    }
+
+    /// One of each kind that is here.
+    async fn all() -> Vec<Ground> {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = format!("sqlite://{}", folder.path().join("written.db").display());
+        let mut grounds = vec![Ground::at(&sqlite, folder).await];
+        match std::env::var("TEST_POSTGRES_URL") {
+            Ok(server) => {
+                let schema = format!("written_{}", crate::fresh_uuid().simple());
+                let db = Db::connect(&server).await.unwrap();
+                db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
+                db.close().await.unwrap();
+                let url = format!("{server}?options[search_path]={schema}");
+                grounds.push(Ground::at(&url, tempfile::tempdir().unwrap()).await);
+            }
+            Err(_) => assert!(std::env::var("TEST_LANES").is_err(), "PostgreSQL must be there"),
+        }
+        grounds
+    }
+
+    /// The sum of all numbers that another connection sees.
+    async fn sum(&self) -> i64 {
+        let sum = "SELECT CAST(coalesce(sum(number), 0) AS bigint) AS it FROM written";
+        let row = self.db.read().query_one_raw(Statement::from_string(self.db.backend(), sum)).await.unwrap();
+        row.unwrap().try_get("", "it").unwrap()
+    }
+
+    async fn write(&self, number: i64) {
+        self.db.run(&format!("INSERT INTO written VALUES ({number})")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn readers_refuse_to_write() {
+    for ground in Ground::all().await {
+        ground.db.read().execute_unprepared("INSERT INTO written VALUES (1)").await.unwrap_err();
+        assert_eq!(ground.sum().await, 0);
+    }
+}
+
+#[tokio::test]
+async fn no_transaction_begins_within_another() {
+    for ground in Ground::all().await {
+        let mut connection = ground.db.writer().await.unwrap();
+        connection.run("BEGIN").await.unwrap();
+        let found = connection.begin().await;
+        assert!(found.is_err(), "{:?}: {found:?}", ground.db.backend());
+        connection.destroy();
+    }
+}
+
+#[tokio::test]
+async fn a_pool_with_an_open_transaction_loses_nothing() {
+    for ground in Ground::all().await {
+        // Given back as it must never be.
+        let mut connection = ground.db.writer().await.unwrap();
+        connection.run("BEGIN").await.unwrap();
+        drop(connection);
+        for number in [1, 2, 4] {
+            ground.write(number).await;
+        }
+        assert_eq!(ground.sum().await, 7);
+    }
+}
+
+#[tokio::test]
+async fn what_ended_by_itself_is_not_committed() {
+    for behind in ["ROLLBACK", "COMMIT", "ROLLBACK; BEGIN"] {
+        for ground in Ground::all().await {
+            let transaction = ground.db.begin().await.unwrap();
+            transaction.execute_unprepared(behind).await.unwrap();
+            if ground.db.backend() == DbBackend::Sqlite && behind.ends_with("BEGIN") {
+                // One transaction of SQLite cannot be told from another; it never begins one by itself.
+                continue;
+            }
+            let ended = transaction.commit().await;
+            assert!(ended.is_err(), "{:?} after {behind}", ground.db.backend());
+            ground.write(1).await;
+            assert_eq!(ground.sum().await, 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_constraint_refused_is_not_committed() {
+    for ground in Ground::all().await {
+        ground.write(1).await;
+        let transaction = ground.db.begin().await.unwrap();
+        transaction.execute_unprepared("INSERT INTO written VALUES (2)").await.unwrap();
+        transaction.execute_unprepared("INSERT INTO written VALUES (1)").await.unwrap_err();
+        transaction.execute_unprepared("INSERT INTO written VALUES (4)").await.unwrap_err();
+        transaction.commit().await.unwrap_err();
+        let transaction = ground.db.begin().await.unwrap();
+        transaction.execute_unprepared("INSERT INTO written VALUES (8)").await.unwrap();
+        transaction.rollback().await.unwrap();
+        assert_eq!(ground.sum().await, 1);
+    }
+}
+
+/// By what a connection is told from others: its process, or a table that only it has.
+async fn marked(connection: &mut Connection) -> bool {
+    connection.run("CREATE TEMPORARY TABLE marked (it integer)").await.is_err()
+}
+
+#[tokio::test]
+async fn a_connection_of_unknown_state_is_not_given_back() {
+    for ground in Ground::all().await {
+        for how in ["dropped", "failed"] {
+            let transaction = ground.db.begin().await.unwrap();
+            transaction.execute_unprepared("CREATE TEMPORARY TABLE marked (it integer)").await.unwrap();
+            transaction.commit().await.unwrap();
+            assert!(ground.everywhere_marked().await, "a connection that ended well is used again");
+            let transaction = ground.db.begin().await.unwrap();
+            if how == "failed" {
+                transaction.execute_unprepared("no SQL").await.unwrap_err();
+                transaction.rollback().await.unwrap();
+            } else {
+                drop(transaction);
+            }
+            assert!(!ground.everywhere_marked().await, "{:?}: {how}", ground.db.backend());
+        }
+    }
+}
+
+impl Ground {
+    /// Whether the one idle connection of the writers is the marked one.
+    async fn everywhere_marked(&self) -> bool {
+        let mut connection = self.db.writer().await.unwrap();
+        let marked = marked(&mut connection).await;
+        if !marked {
+            connection.run("DROP TABLE marked").await.unwrap();
+        }
+        marked
+    }
+}
+
+#[tokio::test]
+async fn what_is_gone_stops_everything() {
+    for ground in Ground::all().await {
+        let query = |number: i64| {
+            Statement::from_string(ground.db.backend(), format!("SELECT 1 FROM written WHERE number = {number}"))
+        };
+        // The sample takes one in sixteen.
+        for number in 1..=32 {
+            let transaction = ground.db.begin().await.unwrap();
+            transaction.vouch(|| Acknowledged { what: format!("number {number}"), query: query(number) });
+            transaction.execute_unprepared(&format!("INSERT INTO written VALUES ({number})")).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+        ground.db.check_sample().await.unwrap();
+        ground.db.prove().await.unwrap();
+        for number in 33..=64 {
+            let transaction = ground.db.begin().await.unwrap();
+            transaction.vouch(|| Acknowledged { what: format!("number {number}"), query: query(number) });
+            transaction.commit().await.unwrap();
+        }
+        ground.db.begin().await.unwrap().rollback().await.unwrap();
+        ground.db.check_sample().await.unwrap();
+        assert!(ground.db.begin().await.is_err(), "acknowledged and lost, and yet it goes on");
+        assert!(ground.db.prove().await.is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! Kept answers are forgotten after the days that the operator sets, and not before.
+
+use exchange_tests::{Exchange, Lane};
+use jishi::demo::{client::Client, person::fresh_key};
+use serde_json::{Value, json};
+
+use super::market::door;
+
+const DAYS: i64 = 3;
+
+async fn old_answers_are_forgotten(lane: Lane) {
+    let days = DAYS.to_string();
+    let Some(exchange) = Exchange::start_with(lane, &[("JISHI_IDEMPOTENCY_DAYS", &days)]).await else { return };
+    let client = Client::new(door(&exchange), None).await.unwrap();
+    let began = client.now();
+    let (old, young) = (Call::new(), Call::new());
+    let first = old.said(&exchange).await;
+    assert!(first.contains("person_"), "{first}");
+    client.move_clock(began.plus_seconds(DAYS * 86_400 - 3_600)).await.unwrap();
+    let second = young.said(&exchange).await;
+    assert!(second.contains("person_"), "{second}");
+    assert_eq!(old.said(&exchange).await, first, "forgotten before its time");
+    client.move_clock(began.plus_seconds((DAYS + 1) * 86_400 + 3_600)).await.unwrap();
+    // The call is then a new one: its login is taken.
+    for tries in 0.. {
+        let told = old.said(&exchange).await;
+        if told != first {
+            assert!(told.contains("TAKEN"), "{told}");
+            break;
+        }
+        assert!(tries < 500, "an old answer is kept");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(young.said(&exchange).await, second, "a young answer is forgotten");
+}
+
+/// A sign-up under its key.
+struct Call {
+    key: String,
+    body: Value,
+}
+
+impl Call {
+    fn new() -> Call {
+        let input = json!({ "login": fresh_key(), "password": fresh_key(), "name": "过客" });
+        let query = "mutation U($input: SignUpInput!) { signUp(input: $input) { person { id } userErrors { code } } }";
+        Call { key: fresh_key(), body: json!({ "query": query, "variables": { "input": input } }) }
+    }
+
+    async fn said(&self, exchange: &Exchange) -> String {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.post(format!("{}/graphql", exchange.http)).header("Idempotency-Key", &self.key);
+        let answer: Value = request.json(&self.body).send().await.unwrap().json().await.unwrap();
+        answer["data"].to_string()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_answers_are_forgotten_on_sqlite() {
+    old_answers_are_forgotten(Lane::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_answers_are_forgotten_on_postgres() {
+    old_answers_are_forgotten(Lane::Postgres).await;
+}
