@@ -13,7 +13,6 @@ use std::{
 };
 
 use kernel::{ActingFor, Actor, Clock, Context, Db, Id, Money, Peer, Result, Role, Vault, local};
-use sea_orm::ConnectionTrait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use wire::{

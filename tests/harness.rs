@@ -18,7 +18,6 @@ use std::{
 };
 
 use kernel::Db;
-use sea_orm::ConnectionTrait;
 
 /// One way to run the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use exchange_tests::Exchange;
 use jishi::demo::{Fields, person::Person, timeline::Who};
 use kernel::{Db, Money};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::DbBackend;
 use serde_json::{Value, json};
 
 use super::{

@@ -2,7 +2,7 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-use super::{Acknowledged, Db, connection::Connection};
+use super::{Acknowledged, Db};
 
 struct Ground {
     db: Db,
@@ -116,40 +116,66 @@ async fn what_a_constraint_refused_is_not_committed() {
     }
 }
 
-/// By what a connection is told from others: its process, or a table that only it has.
-async fn marked(connection: &mut Connection) -> bool {
-    connection.run("CREATE TEMPORARY TABLE marked (it integer)").await.is_err()
-}
+/// What a connection is told by from others.
+const MARK: &str = "CREATE TEMPORARY TABLE marked (it integer)";
 
 #[tokio::test]
 async fn a_connection_of_unknown_state_is_not_given_back() {
     for ground in Ground::all().await {
-        for how in ["dropped", "failed"] {
+        for fails in [false, true] {
             let transaction = ground.db.begin().await.unwrap();
-            transaction.execute_unprepared("CREATE TEMPORARY TABLE marked (it integer)").await.unwrap();
+            transaction.execute_unprepared(MARK).await.unwrap();
             transaction.commit().await.unwrap();
-            assert!(ground.everywhere_marked().await, "a connection that ended well is used again");
-            let transaction = ground.db.begin().await.unwrap();
-            if how == "failed" {
+            // One that ended well is used again, so that what follows says something.
+            let transaction = ground.marked().await;
+            if fails {
                 transaction.execute_unprepared("no SQL").await.unwrap_err();
                 transaction.rollback().await.unwrap();
             } else {
                 drop(transaction);
             }
-            assert!(!ground.everywhere_marked().await, "{:?}: {how}", ground.db.backend());
+            ground.none_is_marked().await;
         }
     }
 }
 
 impl Ground {
-    /// Whether the one idle connection of the writers is the marked one.
-    async fn everywhere_marked(&self) -> bool {
-        let mut connection = self.db.writer().await.unwrap();
-        let marked = marked(&mut connection).await;
-        if !marked {
-            connection.run("DROP TABLE marked").await.unwrap();
+    const IS_MARKED: &str = "SELECT CAST(count(*) AS bigint) AS it FROM ";
+
+    async fn is_marked(&self, transaction: &super::Transaction) -> bool {
+        let tables = match self.db.backend() {
+            DbBackend::Postgres => "pg_class WHERE relname = 'marked' AND relnamespace = pg_my_temp_schema()",
+            _ => "sqlite_temp_master WHERE name = 'marked'",
+        };
+        let query = Statement::from_string(self.db.backend(), format!("{}{tables}", Self::IS_MARKED));
+        let row = transaction.query_one_raw(query).await.unwrap();
+        row.unwrap().try_get::<i64>("", "it").unwrap() > 0
+    }
+
+    /// A transaction on the marked connection; the pool may open others meanwhile.
+    async fn marked(&self) -> super::Transaction {
+        let mut others = Vec::new();
+        for _ in 0..10 {
+            let transaction = self.db.begin().await.unwrap();
+            if self.is_marked(&transaction).await {
+                return transaction;
+            }
+            others.push(transaction);
         }
-        marked
+        panic!("no connection of the pool is marked");
+    }
+
+    async fn none_is_marked(&self) {
+        let most = if self.db.backend() == DbBackend::Sqlite { 1 } else { 5 };
+        let mut all = Vec::new();
+        for _ in 0..most {
+            let transaction = self.db.begin().await.unwrap();
+            assert!(!self.is_marked(&transaction).await, "{:?}", self.db.backend());
+            all.push(transaction);
+        }
+        for transaction in all {
+            transaction.rollback().await.unwrap();
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! A ledger of its own for each test, on every database at hand.
 
 use kernel::{Clock, Context, Db, Vault};
-use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
 /// One database with an empty ledger.
