@@ -65,6 +65,8 @@ mod change {
         m0019_licence_and_late_deposits
         m0020_forfeit_debt
         m0021_reverse
+        m0042_conflict_evidence
+        m0043_failing_sides
     }
 }
 
