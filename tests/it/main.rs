@@ -60,6 +60,7 @@ mod market;
 mod modes;
 mod open_licence;
 mod organizations;
+mod parties;
 mod permissions;
 mod readme;
 mod refusal;

@@ -78,7 +78,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     };
     let here = Here::default();
     let clients = peers::clients(&config, &roles, &here)?;
-    let consumers = bus::consumers(&roles, &databases)?;
+    let consumers = bus::consumers(&roles, &databases, &clients)?;
     let mut routes =
         services(&config, &roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
     if let Some(drill) = &drill {
@@ -153,7 +153,7 @@ fn services(config: &Config, roles: &Roles, databases: &Databases, clients: &Cli
         let context = databases.context(role)?;
         routes = match role {
             Role::Gateway => routes,
-            Role::Identity => identity::serve(context, entrance(config)?, routes),
+            Role::Identity => identity::serve(context, clients.clone(), entrance(config)?, routes),
             Role::Catalog => routes.add_service(catalog::serve(context, clients.clone())),
             Role::Auction => {
                 let life = (life.tasks.clone(), life.stop.clone());
