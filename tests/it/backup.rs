@@ -221,7 +221,7 @@ async fn what_does_not_fit_is_refused(lane: Lane) {
     assert!(refused(&exchange.run(&["backup", name])).contains("there already"));
     assert!(refused(&exchange.run(&["restore", name])).contains("already"), "the exchange itself is no empty place");
     let names: Vec<PathBuf> = fs::read_dir(kept.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(names, [backup.clone()], "nothing is left beside it");
+    assert_eq!(names, std::slice::from_ref(&backup), "nothing is left beside it");
 
     let place = Place::like(&exchange).await;
     let strange = |key: &'static str, value: &str| {

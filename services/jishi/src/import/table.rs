@@ -102,8 +102,7 @@ impl<R: Read> Table<R> {
 
     /// Passes over empty lines, so that a record begins where its text does; false at the end of the file.
     fn skip_blank(&mut self) -> std::io::Result<bool> {
-        loop {
-            let Some(next @ (b'\r' | b'\n')) = self.file.fill_buf()?.first().copied() else { break };
+        while let Some(next @ (b'\r' | b'\n')) = self.file.fill_buf()?.first().copied() {
             self.parser.read_record(&[next], &mut self.text, &mut self.ends);
             self.file.consume(1);
         }
