@@ -62,6 +62,7 @@ mod permissions;
 mod readme;
 mod refusal;
 mod refusals;
+mod request_log;
 mod retries;
 mod sale_refusals;
 mod sealed;

@@ -10,6 +10,8 @@ use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderMap};
 use ipnet::{IpNet, Ipv6Net};
 
+use crate::unread::MOST;
+
 const FORWARDED: &str = "x-forwarded-for";
 
 /// Knows the trusted proxies and counts the connections of each address.
@@ -20,6 +22,14 @@ struct Book {
     proxies: Vec<IpNet>,
     most: usize,
     counts: Mutex<HashMap<String, usize>>,
+    unread: Mutex<HashMap<String, usize>>,
+}
+
+/// Bytes of an answer that wait for their reader at an address; given back on drop.
+pub(crate) struct Unread {
+    addresses: Addresses,
+    address: String,
+    bytes: usize,
 }
 
 /// One connection's place among those of its address; freed on drop.
@@ -34,7 +44,7 @@ impl Addresses {
             network.map_err(|_| format!("trusted_proxies: {text:?} is no address or network"))
         };
         let proxies = proxies.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Addresses(Arc::new(Book { proxies, most, counts: Mutex::default() })))
+        Ok(Addresses(Arc::new(Book { proxies, most, counts: Mutex::default(), unread: Mutex::default() })))
     }
 
     fn trust(&self, address: IpAddr) -> bool {
@@ -62,6 +72,24 @@ impl Addresses {
         Some(Seat(Some((self.clone(), address))))
     }
 
+    /// Counts an answer's bytes as unread; none where the address has so many waiting already that it should read first.
+    /// One answer alone is never too much.
+    pub(crate) fn unread(&self, address: &str, bytes: usize) -> Option<Unread> {
+        let mut unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = unread.get(address).copied().unwrap_or_default();
+        if waiting > 0 && waiting.saturating_add(bytes) > MOST {
+            return None;
+        }
+        unread.insert(address.to_owned(), waiting + bytes);
+        Some(Unread { addresses: self.clone(), address: address.to_owned(), bytes })
+    }
+
+    /// Whether an address has read what it was answered, but for what it may leave lying.
+    pub(crate) fn reads(&self, address: &str) -> bool {
+        let unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.get(address).is_none_or(|waiting| *waiting < MOST)
+    }
+
     /// The caller's address, as it is rated: that of the connection or, behind trusted proxies, the last one in
     /// `X-Forwarded-For` that is not theirs. What stands before it anybody could have written.
     pub(crate) fn caller(&self, extensions: &Extensions, headers: &HeaderMap) -> String {
@@ -86,6 +114,18 @@ impl Drop for Seat {
             *count -= 1;
             if *count == 0 {
                 counts.remove(&address);
+            }
+        }
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut unread = self.addresses.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = unread.get_mut(&self.address) {
+            *waiting -= self.bytes;
+            if *waiting == 0 {
+                unread.remove(&self.address);
             }
         }
     }
@@ -144,6 +184,19 @@ mod tests {
         }
         assert_eq!(caller(&addresses(&[]), "10.1.1.1", &["198.51.100.1"]), "10.1.1.1");
         assert!(Addresses::new(&["proxy.example".into()], 1).is_err());
+    }
+
+    #[test]
+    fn an_address_reads_before_it_is_answered_more() {
+        let known = addresses(&[]);
+        let first = known.unread("a", 2 * MOST);
+        assert!(first.is_some(), "one answer is never too much");
+        assert!(!known.reads("a") && known.reads("b"));
+        assert!(known.unread("a", 1).is_none() && known.unread("b", 1).is_some());
+        drop(first);
+        let halves = [known.unread("a", MOST / 2), known.unread("a", MOST / 2), known.unread("a", 1)];
+        assert_eq!(halves.map(|half| half.is_some()), [true, true, false]);
+        assert!(known.0.unread.lock().unwrap().is_empty(), "nobody is remembered");
     }
 
     #[test]

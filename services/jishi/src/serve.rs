@@ -10,9 +10,9 @@ use std::{
 };
 
 use axum::Router;
-use gateway::{Addresses, DemoAccount, Edge, Probes, Rates};
+use gateway::{Addresses, DemoAccount, Edge, Probes, Rates, RequestLog};
 use identity::Entrance;
-use kernel::{Clock, Db, Limiter};
+use kernel::{Clock, Db, Limiter, Vault};
 use tokio::{
     net::{TcpListener, lookup_host},
     time::{interval, sleep, timeout},
@@ -43,6 +43,8 @@ pub struct Running {
     pub http: String,
     /// Where gRPC answers, if other processes may call.
     pub grpc: Option<String>,
+    /// Where metrics are told, if anywhere.
+    pub metrics: Option<String>,
     /// The time of the exchange.
     pub clock: Clock,
     /// All services.
@@ -103,18 +105,21 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
+    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
+    let metrics = serve_metrics(&config, &addresses, &life).await?;
     let listener = bind(&config.http_listen).await?;
     let http = address(&listener)?;
-    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
     let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
     if roles.has(Role::Gateway) {
         app = app.merge(front_door(&config, &clients, &clock, &life, &addresses)?);
     }
     let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
-    life.tasks.spawn(listen::serve(listener, gateway::framed(app), addresses, stop, tasks));
+    let log = RequestLog::new(vault(&config)?, config.request_log);
+    let app = gateway::framed(app, log, addresses.clone());
+    life.tasks.spawn(listen::serve(listener, app, addresses, stop, tasks));
     life.ready.store(true, Relaxed);
     let drain = config.drain_millis.unwrap_or(if config.is_development() { 0 } else { 3_000 });
-    Ok(Running { http, grpc, clock, clients, life, databases, drain: Duration::from_millis(drain) })
+    Ok(Running { http, grpc, metrics, clock, clients, life, databases, drain: Duration::from_millis(drain) })
 }
 
 impl Running {
@@ -170,8 +175,12 @@ fn entrance(config: &Config) -> Result<Entrance> {
 
 /// What counts how much somebody asks for.
 fn limiter(config: &Config) -> Result<Limiter> {
-    let shared = |url: &String| Limiter::shared(url, &format!("{}:rate", config.redis_stream));
-    Ok(config.redis_url.as_ref().map(shared).transpose()?.unwrap_or_else(Limiter::alone))
+    let Some(url) = &config.redis_url else { return Ok(Limiter::alone()) };
+    Ok(Limiter::shared(url, &format!("{}:rate", config.redis_stream), vault(config)?)?)
+}
+
+fn vault(config: &Config) -> Result<Arc<Vault>> {
+    config.vault().map(Arc::new)
 }
 
 fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life, addresses: &Addresses) -> Result<Router> {
@@ -197,8 +206,6 @@ fn demo_accounts(config: &Config) -> Vec<DemoAccount> {
 }
 
 fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {
-    let metrics = measure::metrics()?;
-    life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
     let grounds = databases.grounds().map(|ground| (ground.context.clone(), ground.services.clone())).collect();
     life.tasks.spawn(measure::backlog(grounds, life.stop.clone()));
     let (ready, connections) = (life.ready.clone(), databases.connections());
@@ -208,7 +215,6 @@ fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<D
             let (ready, connections) = (ready.clone(), connections.clone());
             Box::pin(async move { ready.load(Relaxed) && answer(&connections).await })
         }),
-        metrics: Arc::new(move || metrics.render()),
         move_clock: everywhere.map(|everywhere| -> gateway::MoveClock {
             Arc::new(move |to| {
                 let everywhere = everywhere.clone();
@@ -239,6 +245,21 @@ async fn anchor(clock: Clock, authority: Db, stop: CancellationToken) {
             () = stop.cancelled() => {}
         }
     }
+}
+
+/// Records metrics, and tells them to who may listen where they are told; where that is.
+async fn serve_metrics(config: &Config, addresses: &Addresses, life: &Life) -> Result<Option<String>> {
+    let metrics = measure::metrics()?;
+    life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
+    if config.metrics_listen.is_empty() {
+        return Ok(None);
+    }
+    let listener = bind(&config.metrics_listen).await?;
+    let at = address(&listener)?;
+    let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
+    let told = gateway::metrics(move || metrics.render());
+    life.tasks.spawn(listen::serve(listener, told, addresses.clone(), stop, tasks));
+    Ok(Some(at))
 }
 
 async fn serve_grpc(config: &Config, here: Here, life: &Life) -> Result<String> {
@@ -284,10 +305,11 @@ pub async fn serve(config: Config, only: Option<Vec<Role>>) -> Result<()> {
 
 /// Tells where it runs: a line for people, and one that programs read.
 fn announce(running: &Running) -> Result<()> {
-    let Running { http, grpc, .. } = running;
-    let grpc = grpc.as_ref().map(|grpc| format!(" grpc={grpc}")).unwrap_or_default();
+    let Running { http, grpc, metrics, .. } = running;
+    let more = [("grpc", grpc), ("metrics", metrics)].into_iter();
+    let more: String = more.filter_map(|(what, at)| at.as_ref().map(|at| format!(" {what}={at}"))).collect();
     let mut out = stdout().lock();
     writeln!(out, "Jishi is ready at {http}/ (GraphQL: {http}/graphql; stop: Ctrl-C)")?;
-    writeln!(out, "ready http={http}{grpc}")?;
+    writeln!(out, "ready http={http}{more}")?;
     Ok(out.flush()?)
 }

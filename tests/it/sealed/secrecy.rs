@@ -155,7 +155,7 @@ impl<'a> Onlookers<'a> {
     /// Every series with its value.
     async fn metrics(&self) -> BTreeMap<String, String> {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let told = client.get(format!("{}/metrics", self.lot.exchange.http)).send().await.unwrap();
+        let told = client.get(format!("{}/metrics", self.lot.exchange.metrics)).send().await.unwrap();
         let told = told.error_for_status().unwrap().text().await.unwrap();
         let series = told.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' '));
         series.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
