@@ -46,7 +46,7 @@ async fn each_request_has_a_line_that_tells_nothing_secret() {
 
     person.act("signOut", "done", json!({ "everywhere": false })).await.unwrap();
     let (_, refused) = post(&exchange, &sign_up(&login)).await;
-    assert_eq!(refused["data"]["signUp"]["userErrors"][0]["code"], "ALREADY_EXISTS", "{refused}");
+    assert_eq!(refused["data"]["signUp"]["userErrors"][0]["code"], "LOGIN_TAKEN", "{refused}");
     let (_, _) = post(&exchange, &json!({ "query": "{ serverTime hunter2 }" })).await;
     let (_, _) = post(&exchange, &json!({ "query": "query hunter2 { serverTime }" })).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -57,7 +57,7 @@ async fn each_request_has_a_line_that_tells_nothing_secret() {
     let told = |line: &Value| ["operation", "kind", "code"].map(|field| line[field].as_str().unwrap_or("?").to_owned());
     let expected = [
         ["signOut", "mutation", "ok"],
-        ["signUp", "mutation", "ALREADY_EXISTS"],
+        ["signUp", "mutation", "LOGIN_TAKEN"],
         ["-", "query", "INVALID_INPUT"],
         ["serverTime", "query", "ok"],
         ["/evidence/{session_id}", "http", "NOT_FOUND"],
@@ -90,7 +90,7 @@ async fn what_was_refused_has_a_line_whatever_the_share() {
         let (_, _) = post(&exchange, &sign_up(&login)).await;
     }
     let codes: Vec<_> = lines(logs.path()).split_off(begun).iter().map(|line| line["code"].clone()).collect();
-    assert_eq!(codes, ["INVALID_INPUT", "ALREADY_EXISTS"]);
+    assert_eq!(codes, ["INVALID_INPUT", "LOGIN_TAKEN"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,6 @@ use axum::extract::ConnectInfo;
 use http::{Extensions, HeaderMap};
 use ipnet::{IpNet, Ipv6Net};
 
-use crate::unread::MOST;
-
 const FORWARDED: &str = "x-forwarded-for";
 
 /// Knows the trusted proxies and counts the connections of each address.
@@ -21,6 +19,7 @@ pub struct Addresses(Arc<Book>);
 struct Book {
     proxies: Vec<IpNet>,
     most: usize,
+    most_unread: usize,
     counts: Mutex<HashMap<String, usize>>,
     unread: Mutex<HashMap<String, usize>>,
 }
@@ -36,15 +35,15 @@ pub(crate) struct Unread {
 pub struct Seat(Option<(Addresses, String)>);
 
 impl Addresses {
-    /// Trusts the listed proxies (addresses or networks) and allows every other address `most` connections at a time;
-    /// 0 is no limit.
-    pub fn new(proxies: &[String], most: usize) -> Result<Addresses, String> {
+    /// Trusts the listed proxies (addresses or networks) and allows every other address `most` connections at a time, and
+    /// to leave so many bytes of answers unread; 0 is no limit.
+    pub fn new(proxies: &[String], most: usize, most_unread: usize) -> Result<Addresses, String> {
         let read = |text: &String| {
             let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
             network.map_err(|_| format!("trusted_proxies: {text:?} is no address or network"))
         };
         let proxies = proxies.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Addresses(Arc::new(Book { proxies, most, counts: Mutex::default(), unread: Mutex::default() })))
+        Ok(Addresses(Arc::new(Book { proxies, most, most_unread, counts: Mutex::default(), unread: Mutex::default() })))
     }
 
     fn trust(&self, address: IpAddr) -> bool {
@@ -77,7 +76,7 @@ impl Addresses {
     pub(crate) fn unread(&self, address: &str, bytes: usize) -> Option<Unread> {
         let mut unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = unread.get(address).copied().unwrap_or_default();
-        if waiting > 0 && waiting.saturating_add(bytes) > MOST {
+        if self.0.most_unread > 0 && waiting > 0 && waiting.saturating_add(bytes) > self.0.most_unread {
             return None;
         }
         unread.insert(address.to_owned(), waiting + bytes);
@@ -87,7 +86,7 @@ impl Addresses {
     /// Whether an address has read what it was answered, but for what it may leave lying.
     pub(crate) fn reads(&self, address: &str) -> bool {
         let unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.get(address).is_none_or(|waiting| *waiting < MOST)
+        self.0.most_unread == 0 || unread.get(address).is_none_or(|waiting| *waiting < self.0.most_unread)
     }
 
     /// The caller's address, as it is rated: that of the connection or, behind trusted proxies, the last one in
@@ -150,8 +149,11 @@ fn rated(address: IpAddr) -> String {
 mod tests {
     use super::*;
 
+    /// Bytes that an address may leave unread.
+    const MOST: usize = 1_000;
+
     fn addresses(proxies: &[&str]) -> Addresses {
-        Addresses::new(&proxies.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), 2).unwrap()
+        Addresses::new(&proxies.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), 2, MOST).unwrap()
     }
 
     fn caller(addresses: &Addresses, peer: &str, forwarded: &[&'static str]) -> String {
@@ -183,7 +185,7 @@ mod tests {
             assert_eq!(caller(&known, peer, forwarded), expected, "{peer} {forwarded:?}");
         }
         assert_eq!(caller(&addresses(&[]), "10.1.1.1", &["198.51.100.1"]), "10.1.1.1");
-        assert!(Addresses::new(&["proxy.example".into()], 1).is_err());
+        assert!(Addresses::new(&["proxy.example".into()], 1, 0).is_err());
     }
 
     #[test]

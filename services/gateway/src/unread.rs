@@ -9,9 +9,6 @@ use axum::{
 
 use crate::{Addresses, address::Unread};
 
-/// Bytes of answers that one address may leave unread.
-pub const MOST: usize = 32 * 1024 * 1024;
-
 /// An answer, and its place among the unread ones of its address.
 struct Answer {
     bytes: Bytes,

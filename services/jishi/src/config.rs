@@ -56,6 +56,7 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     pub trusted_proxies: Vec<String>,
     pub connections_per_address: usize,
+    pub unread_per_address: usize,
     pub rate_person: u32,
     pub rate_organization: u32,
     pub rate_address: u32,
@@ -235,6 +236,7 @@ impl Provider for Environment {
                 | "idle_transaction_millis"
                 | "lock_wait_millis"
                 | "connections_per_address"
+                | "unread_per_address"
                 | "rate_person"
                 | "rate_organization"
                 | "rate_address"

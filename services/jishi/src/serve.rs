@@ -105,7 +105,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
-    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
+    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address, config.unread_per_address)?;
     let metrics = serve_metrics(&config, &addresses, &life).await?;
     let listener = bind(&config.http_listen).await?;
     let http = address(&listener)?;

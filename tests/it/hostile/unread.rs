@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use exchange_tests::Lane;
+use exchange_tests::{Exchange, Lane};
 use futures::future::join_all;
 use serde_json::json;
 use tokio::{
@@ -110,22 +110,18 @@ async fn deaf(address: SocketAddr) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_does_not_read_is_answered_no_more() {
-    let mut exchange = limited(Lane::Sqlite).await.unwrap();
-    let memory = Memory::of(&mut exchange);
-    ask(&client(), &exchange.http, LONG).await;
-    let before = memory.resident();
-    memory.reset_peak();
+    let exchange = Exchange::start_with(Lane::Sqlite, &[("JISHI_UNREAD_PER_ADDRESS", "1000000")]).await.unwrap();
     let address: SocketAddr = exchange.http.trim_start_matches("http://").parse().unwrap();
     let mut crowd = Vec::new();
     let refused =
         |answer: &serde_json::Value| answer.pointer("/errors/0/extensions/code") == Some(&json!("RATE_LIMITED"));
     let asked = async || ask(&client(), &exchange.http, "{ serverTime }").await;
     // Each is cut off after ten seconds; the others come meanwhile.
-    while crowd.len() < 400 && !refused(&asked().await) {
+    while crowd.len() < 40 && !refused(&asked().await) {
         crowd.push(deaf(address).await);
     }
-    println!("C4: refused after {} connections; {before} MiB before, {} at most", crowd.len(), memory.peak());
-    assert!(refused(&asked().await), "after {} connections", crowd.len());
+    println!("C4: refused after {} connections", crowd.len());
+    assert!(refused(&asked().await) && !crowd.is_empty(), "after {} connections", crowd.len());
     drop(crowd);
     let again = async {
         while refused(&asked().await) {
@@ -133,5 +129,4 @@ async fn an_address_that_does_not_read_is_answered_no_more() {
         }
     };
     timeout(seconds(20), again).await.expect("who left is owed nothing");
-    assert!(memory.peak() <= before + 2 * MORE, "{before} MiB before, {} at most", memory.peak());
 }
