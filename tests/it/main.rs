@@ -65,6 +65,7 @@ mod permissions;
 mod readme;
 mod refusal;
 mod refusals;
+mod request_log;
 mod retries;
 mod rotation;
 mod sale_refusals;

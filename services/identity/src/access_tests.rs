@@ -280,7 +280,8 @@ async fn an_address_may_be_wrong_twenty_times_and_right_for_ever() {
 async fn nobody_guesses_while_redis_is_away() {
     let mut x = exchange().await;
     x.sign_up("zhang").await;
-    let limiter = kernel::Limiter::shared("redis://127.0.0.1:1", "test").unwrap();
+    let vault = std::sync::Arc::new(kernel::Vault::development());
+    let limiter = kernel::Limiter::shared("redis://127.0.0.1:1", "test", vault).unwrap();
     x.identity = Identities::new(x.identity.cx.clone(), crate::nobody(), Entrance { limiter, ..Entrance::default() });
     let input = || v1::SignInInput { login: "zhang".into(), password: PASSWORD.into(), code: None };
     let refused = x.identity.sign_in(acting(&from("192.0.2.1"), input())).await.unwrap_err();

@@ -2,7 +2,7 @@
 
 use kernel::{Id, Money, audit_page};
 use prost::Message;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
 use wire::{
     id::HallDeviceId,
     v1::{
