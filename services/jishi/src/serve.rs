@@ -123,7 +123,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         app = app.merge(front_door(&config, &clients, &clock, &life, &addresses)?);
     }
     let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
-    let log = RequestLog::new(vault(&config)?, config.request_log);
+    let log = RequestLog::new(pseudonyms(&config)?, config.request_log);
     let app = gateway::framed(app, log, addresses.clone());
     life.tasks.spawn(listen::serve(listener, app, addresses, stop, tasks));
     life.ready.store(true, Relaxed);
@@ -185,11 +185,11 @@ fn entrance(config: &Config) -> Result<Entrance> {
 /// What counts how much somebody asks for.
 fn limiter(config: &Config) -> Result<Limiter> {
     let Some(url) = &config.redis_url else { return Ok(Limiter::alone()) };
-    Ok(Limiter::shared(url, &format!("{}:rate", config.redis_stream), vault(config)?)?)
+    Ok(Limiter::shared(url, &format!("{}:rate", config.redis_stream), pseudonyms(config)?)?)
 }
 
-fn vault(config: &Config) -> Result<Arc<Vault>> {
-    config.vault().map(Arc::new)
+fn pseudonyms(config: &Config) -> Result<Arc<Vault>> {
+    Ok(Arc::new(config.master_key()?.pseudonyms()))
 }
 
 fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life, addresses: &Addresses) -> Result<Router> {

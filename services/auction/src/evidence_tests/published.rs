@@ -1,6 +1,5 @@
 use futures::TryStreamExt;
 use kernel::{Context, Db, Id};
-use sea_orm::ConnectionTrait;
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId},
     v1::EvidenceRequest,

@@ -4,7 +4,6 @@ use ed25519_dalek::{Signer, SigningKey};
 use futures::future::join_all;
 use kernel::{ActingFor, Actor, Clock, Db, ErrorCode, Id, Instant, Money, Peer, Role};
 use prost::Message;
-use sea_orm::ConnectionTrait;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use wire::{
