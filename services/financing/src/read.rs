@@ -171,7 +171,7 @@ async fn record_reading(cx: &Context, actor: &Actor, opened: &Opened) -> Result<
         let facts = json!({ "rule": "F5", "investorIds": investors });
         call.record("FinancingDetailsRead", &project.text(), facts).await?;
     }
-    Ok(call.tx.commit().await?)
+    call.tx.commit().await
 }
 
 /// The most ids in one request.

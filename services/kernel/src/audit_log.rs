@@ -161,7 +161,7 @@ impl Context {
                     // The dispatcher passes over rows that somebody else is writing: it may look again.
                     self.committed.notify_one();
                 }
-                Ok(false) => return Ok(tx.rollback().await?),
+                Ok(false) => return tx.rollback().await,
                 Err(error) => {
                     tx.rollback().await?;
                     return Err(error);

@@ -131,7 +131,7 @@ impl MasterKey {
         row::Entity::insert(first).on_conflict(earlier).exec_without_returning(&tx).await?;
         // Of processes that come together, the first one's root is the database's.
         let found = row::Entity::find_by_id(ONLY).one(&tx).await?.ok_or(Unopened::Changed)?;
-        tx.commit().await.map_err(Error::from)?;
+        tx.commit().await?;
         Ok(Vault::new(&*self.root(&found)?))
     }
 
@@ -142,7 +142,7 @@ impl MasterKey {
         let Some(found) = row::Entity::find_by_id(ONLY).one(&tx).await? else { return Err(Unopened::Strange) };
         if found.fingerprint == new.fingerprint {
             new.root(&found)?;
-            tx.rollback().await.map_err(Error::from)?;
+            tx.rollback().await?;
             return Ok(Rotation::DoneBefore);
         }
         let root = self.root(&found)?;
@@ -157,7 +157,7 @@ impl MasterKey {
         if replaced.rows_affected != 1 {
             return Err(Error::Unavailable("another rotation is under way".into()).into());
         }
-        tx.commit().await.map_err(Error::from)?;
+        tx.commit().await?;
         Ok(Rotation::Done)
     }
 
