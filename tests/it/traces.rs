@@ -115,10 +115,10 @@ async fn one_trace(lane: Lane, gateway: &str, catalog: &str) {
     assert!(exchange.stop().iter().all(|code| *code == Some(0)));
 
     let trace = collector.trace(WRITING);
-    let insert = trace.values().find(|(_, span)| span.name == "sea_orm.execute").expect("a statement");
+    let insert = trace.values().find(|(_, span)| span.name == "statement").expect("a statement");
     let way = way(&trace, &insert.1);
     let expected = [
-        ("sea_orm.execute", catalog),
+        ("statement", catalog),
         ("transaction", catalog),
         ("jishi.v1.Catalog/CreateListing", catalog),
         ("request", gateway),

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use kernel::{Error, Id, Instant, Money, Result, Sight};
+use kernel::{Error, Id, Instant, Money, Result, Sight, Transaction};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
@@ -217,14 +217,14 @@ pub async fn open(tx: &impl ConnectionTrait, deal: deal::Model, contract: contra
 }
 
 /// A contract whose row is locked until the transaction ends.
-pub async fn lock_contract(tx: &impl ConnectionTrait, id: ContractId) -> Result<Option<Dossier>> {
+pub async fn lock_contract(tx: &Transaction, id: ContractId) -> Result<Option<Dossier>> {
     let found = contract::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
     let mut dossiers = dossiers(tx, found.into_iter().collect()).await?;
     Ok(dossiers.pop())
 }
 
 /// A deal whose row is locked until the transaction ends.
-pub async fn lock_deal(tx: &impl ConnectionTrait, id: DealId) -> Result<Option<deal::Model>> {
+pub async fn lock_deal(tx: &Transaction, id: DealId) -> Result<Option<deal::Model>> {
     Ok(deal::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 

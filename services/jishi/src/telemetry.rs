@@ -50,7 +50,7 @@ const OURS: [&str; 11] = [
     "wire",
 ];
 /// Tells of every statement, its values left out.
-const DATABASE: &str = "sea_orm";
+const DATABASE: [&str; 2] = ["sea_orm", "kernel::db"];
 
 /// How lines of the log are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -142,17 +142,18 @@ fn name(roles: &Roles) -> String {
 /// Whether it may stand in the log. At level TRACE and in spans of their own, libraries tell what passes through them:
 /// statements with their values, messages with passwords.
 fn is_discreet(told: &Metadata<'_>) -> bool {
-    is_ours(told) || (told.is_event() && *told.level() <= Level::DEBUG)
+    (is_ours(told) && !is_statement(told)) || (told.is_event() && *told.level() <= Level::DEBUG)
 }
 
 /// A step of our own in a trace.
 fn is_step(told: &Metadata<'_>) -> bool {
-    is_ours(told) && *told.level() <= Level::DEBUG
+    is_ours(told) && !is_statement(told) && *told.level() <= Level::DEBUG
 }
 
 /// A statement in a trace; its values stand only in the spans of level TRACE.
 fn is_statement(told: &Metadata<'_>) -> bool {
-    told.is_span() && told.target().starts_with(DATABASE) && *told.level() <= Level::INFO
+    let is_of_database = DATABASE.iter().any(|target| told.target().starts_with(target));
+    told.is_span() && is_of_database && *told.level() <= Level::INFO
 }
 
 fn is_ours(told: &Metadata<'_>) -> bool {

@@ -256,8 +256,12 @@ impl From<sea_orm::DbErr> for Error {
 }
 
 /// PostgreSQL's codes for what has nothing to do with what it was asked: the line is down, something is used up, the
-/// server stops, a lock did not come in time, a transaction was idle for too long, two of them were in each other's way.
-const PASSING: [&str; 6] = ["08", "53", "57P", "55P03", "25P03", "40"];
+/// server stops or takes no writes, a lock did not come in time, a transaction was idle for too long, two of them were in
+/// each other's way.
+const PASSING: [&str; 7] = ["08", "53", "57P", "55P03", "25P03", "25006", "40"];
+
+/// The same of SQLite: busy, locked, read-only, input or output failed, the disk is full, the file does not open.
+const PASSING_SQLITE: [u32; 6] = [5, 6, 8, 10, 13, 14];
 
 /// Whether it may go well when it is asked for again.
 fn passes(error: &sea_orm::DbErr) -> bool {
@@ -268,9 +272,12 @@ fn passes(error: &sea_orm::DbErr) -> bool {
     match &**cause {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(told) => {
-            // SQLite's codes are shorter.
-            let code = told.code().filter(|code| code.len() == 5);
-            code.is_some_and(|code| PASSING.iter().any(|class| code.starts_with(class)))
+            let Some(code) = told.code() else { return false };
+            // SQLite's codes are shorter, and the lowest byte of one is its kind.
+            if code.len() == 5 {
+                return PASSING.iter().any(|class| code.starts_with(class));
+            }
+            code.parse::<u32>().is_ok_and(|code| PASSING_SQLITE.contains(&(code & 0xff)))
         }
         _ => false,
     }

@@ -42,7 +42,7 @@ impl Line {
 
     /// With which status a path answers, if anybody answers in time.
     pub async fn status(&self, path: &str) -> Option<u16> {
-        let asked = self.client.get(format!("{}{path}", self.http)).timeout(Duration::from_secs(3)).send().await;
+        let asked = self.client.get(format!("{}{path}", self.http)).timeout(Duration::from_secs(5)).send().await;
         asked.ok().map(|answer| answer.status().as_u16())
     }
 

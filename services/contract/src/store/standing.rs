@@ -1,6 +1,6 @@
 //! What awards came to: whether they are in default.
 
-use kernel::{Error, Id, Instant, Result};
+use kernel::{Error, Id, Instant, Result, Transaction};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
     sea_query::{Expr, OnConflict},
@@ -27,7 +27,7 @@ mod deal_award {
 
 /// When the award defaulted, if it did. Its row is locked until the transaction ends: who opens a deal and who cancels it
 /// both begin here, so that neither can miss the other.
-pub async fn hold(tx: &impl ConnectionTrait, award_id: AwardId) -> Result<Option<Instant>> {
+pub async fn hold(tx: &Transaction, award_id: AwardId) -> Result<Option<Instant>> {
     let row = Model { award_id, defaulted_at: None };
     Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::column(Column::AwardId).do_nothing().to_owned())

@@ -1,6 +1,6 @@
 //! What is found, and by whom: every query here takes the caller's sight or names whose rows it reads.
 
-use kernel::{Money, Paging, Result, Sight, Slice, page};
+use kernel::{Money, Paging, Result, Sight, Slice, Transaction, page};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select, sea_query::SelectStatement,
@@ -77,11 +77,7 @@ pub async fn find_investor(
 }
 
 /// One investor in sight, locked until the transaction ends.
-pub async fn lock_investor(
-    tx: &impl ConnectionTrait,
-    sight: &Sight,
-    id: InvestorId,
-) -> Result<Option<investor::Model>> {
+pub async fn lock_investor(tx: &Transaction, sight: &Sight, id: InvestorId) -> Result<Option<investor::Model>> {
     Ok(investors(sight).filter(investor::Column::Id.eq(id)).lock_exclusive().one(tx).await?)
 }
 
@@ -106,7 +102,7 @@ pub async fn find_project(
 
 /// One project in sight, locked until the transaction ends.
 pub async fn lock_project(
-    tx: &impl ConnectionTrait,
+    tx: &Transaction,
     sight: &Sight,
     id: FinancingProjectId,
 ) -> Result<Option<financing_project::Model>> {
@@ -136,17 +132,13 @@ pub async fn page_projects(
 }
 
 /// One interest in sight, locked until the transaction ends.
-pub async fn lock_interest(
-    tx: &impl ConnectionTrait,
-    sight: &Sight,
-    id: InterestId,
-) -> Result<Option<interest::Model>> {
+pub async fn lock_interest(tx: &Transaction, sight: &Sight, id: InterestId) -> Result<Option<interest::Model>> {
     Ok(interests(sight).filter(interest::Column::Id.eq(id)).lock_exclusive().one(tx).await?)
 }
 
 /// The interest between the two, locked until the transaction ends.
 pub async fn lock_interest_between(
-    tx: &impl ConnectionTrait,
+    tx: &Transaction,
     project: FinancingProjectId,
     investor: InvestorId,
 ) -> Result<Option<interest::Model>> {

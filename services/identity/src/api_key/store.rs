@@ -1,6 +1,6 @@
 //! The table of keys for tools, and every question asked of it.
 
-use kernel::{Instant, Result};
+use kernel::{Instant, Result, Transaction};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
 };
@@ -35,7 +35,7 @@ pub async fn insert(tx: &impl ConnectionTrait, row: api_key::Model) -> Result<()
 }
 
 /// The key, locked until the transaction ends.
-pub async fn lock(tx: &impl ConnectionTrait, id: ApiKeyId) -> Result<Option<api_key::Model>> {
+pub async fn lock(tx: &Transaction, id: ApiKeyId) -> Result<Option<api_key::Model>> {
     Ok(api_key::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 

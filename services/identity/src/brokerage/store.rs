@@ -1,6 +1,6 @@
 //! The tables of credentials and mandates, and every question asked of them.
 
-use kernel::{Actor, Error, Id, Instant, Paging, Result, Role, Scope, Slice, page};
+use kernel::{Actor, Error, Id, Instant, Paging, Result, Role, Scope, Slice, Transaction, page};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
@@ -183,7 +183,7 @@ pub async fn insert_credential(tx: &impl ConnectionTrait, row: credential::Model
 
 /// The credential, locked until the transaction ends, if the actor may see it.
 pub async fn lock_credential(
-    tx: &impl ConnectionTrait,
+    tx: &Transaction,
     actor: &Actor,
     id: BrokerCredentialId,
 ) -> Result<Option<credential::Model>> {
@@ -242,17 +242,17 @@ pub async fn save_mandate(tx: &impl ConnectionTrait, row: Mandate) -> Result<Man
 }
 
 /// The mandate, locked until the transaction ends.
-pub async fn lock_mandate(tx: &impl ConnectionTrait, id: MandateId) -> Result<Option<Mandate>> {
+pub async fn lock_mandate(tx: &Transaction, id: MandateId) -> Result<Option<Mandate>> {
     Ok(mandate::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
 /// The same, if the actor may see it.
-pub async fn lock_visible_mandate(tx: &impl ConnectionTrait, actor: &Actor, id: MandateId) -> Result<Option<Mandate>> {
+pub async fn lock_visible_mandate(tx: &Transaction, actor: &Actor, id: MandateId) -> Result<Option<Mandate>> {
     let seen = mandate::Entity::find_by_id(id).filter(mandates_seen_by(actor));
     Ok(seen.lock_exclusive().one(tx).await?)
 }
 
-pub async fn lock_mandate_of_listing(tx: &impl ConnectionTrait, listing: ListingId) -> Result<Option<Mandate>> {
+pub async fn lock_mandate_of_listing(tx: &Transaction, listing: ListingId) -> Result<Option<Mandate>> {
     Ok(mandate::Entity::find().filter(mandate::Column::ListingId.eq(listing)).lock_exclusive().one(tx).await?)
 }
 
@@ -290,7 +290,7 @@ pub async fn principals(db: &impl ConnectionTrait, mandates: &[Mandate]) -> Resu
 }
 
 /// What is known of a listing's sale, its row locked until the transaction ends.
-pub async fn lock_sale(tx: &impl ConnectionTrait, listing: ListingId) -> Result<Sale> {
+pub async fn lock_sale(tx: &Transaction, listing: ListingId) -> Result<Sale> {
     let row = sale::ActiveModel { listing_id: Set(listing), price: Set(None), settled: Set(false) };
     let there = OnConflict::column(sale::Column::ListingId).do_nothing().to_owned();
     sale::Entity::insert(row).on_conflict(there).exec_without_returning(tx).await?;

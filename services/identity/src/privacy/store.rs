@@ -1,6 +1,6 @@
 //! The table of what people told, and all that goes when a person is erased.
 
-use kernel::{DataKey, Id, Instant, Result, Vault};
+use kernel::{DataKey, Id, Instant, Result, Transaction, Vault};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect,
@@ -44,7 +44,7 @@ mod row {
 use row::{Column, Entity};
 
 /// The person's key, which nobody destroys until the transaction ends; none of somebody erased.
-pub async fn hold_key(tx: &impl ConnectionTrait, vault: &Vault, id: PersonId) -> Result<Option<DataKey>> {
+pub async fn hold_key(tx: &Transaction, vault: &Vault, id: PersonId) -> Result<Option<DataKey>> {
     let found = key::Entity::find_by_id(id).lock_shared().one(tx).await?;
     found.map(|found| vault.data_key(&id.text(), &found.wrapped_key)).transpose()
 }
@@ -81,7 +81,8 @@ pub async fn told(db: &impl ConnectionTrait, vault: &Vault, person: PersonId) ->
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let Some(key) = hold_key(db, vault, person).await? else { return Ok(Vec::new()) };
+    let Some(key) = key::Entity::find_by_id(person).one(db).await? else { return Ok(Vec::new()) };
+    let key = vault.data_key(&person.text(), &key.wrapped_key)?;
     let told = |field: PersonalField| {
         let row = rows.iter().find(|row| row.field == field.stored())?;
         Some(key.open(&row.field, &row.ciphertext).map(|value| (field, value)))

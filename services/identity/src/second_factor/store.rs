@@ -1,6 +1,6 @@
 //! The tables of second factors, and every question asked of them.
 
-use kernel::{Instant, Result};
+use kernel::{Instant, Result, Transaction};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
@@ -49,7 +49,7 @@ pub async fn is_confirmed(db: &impl ConnectionTrait, person: PersonId) -> Result
 }
 
 /// The person's, locked until the transaction ends.
-pub async fn lock(tx: &impl ConnectionTrait, person: PersonId) -> Result<Option<second_factor::Model>> {
+pub async fn lock(tx: &Transaction, person: PersonId) -> Result<Option<second_factor::Model>> {
     Ok(second_factor::Entity::find_by_id(person).lock_exclusive().one(tx).await?)
 }
 

@@ -1,6 +1,6 @@
 //! The tables of sessions, and every question asked of them.
 
-use kernel::{Instant, Result};
+use kernel::{Instant, Result, Transaction};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
@@ -60,7 +60,7 @@ pub async fn session(db: &impl ConnectionTrait, id: SessionId) -> Result<Option<
 }
 
 /// The session whose present refresh token this is, locked until the transaction ends.
-pub async fn lock_session(tx: &impl ConnectionTrait, refresh_hash: &[u8]) -> Result<Option<session::Model>> {
+pub async fn lock_session(tx: &Transaction, refresh_hash: &[u8]) -> Result<Option<session::Model>> {
     let present = session::Column::RefreshHash.eq(refresh_hash);
     Ok(session::Entity::find().filter(present).lock_exclusive().one(tx).await?)
 }

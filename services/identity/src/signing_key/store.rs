@@ -1,6 +1,6 @@
 //! The table of signing keys.
 
-use kernel::{Instant, Result};
+use kernel::{Instant, Result, Transaction};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
@@ -30,7 +30,7 @@ pub async fn live(db: &impl ConnectionTrait, now: Instant) -> Result<Vec<signing
 }
 
 /// The key that signs, locked until the transaction ends.
-pub async fn lock_present(tx: &impl ConnectionTrait) -> Result<Option<signing_key::Model>> {
+pub async fn lock_present(tx: &Transaction) -> Result<Option<signing_key::Model>> {
     let present = || signing_key::Entity::find().filter(signing_key::Column::RetiresAt.is_null()).lock_exclusive();
     match present().one(tx).await? {
         Some(row) => Ok(Some(row)),

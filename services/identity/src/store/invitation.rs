@@ -1,6 +1,6 @@
 //! Invitations as stored.
 
-use kernel::{Id, Instant, Paging, Result, Slice, page};
+use kernel::{Id, Instant, Paging, Result, Slice, Transaction, page};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
     sea_query::Expr,
@@ -67,7 +67,7 @@ pub async fn invitation(db: &impl ConnectionTrait, id: InvitationId) -> Result<O
 }
 
 /// The invitation, locked until the transaction ends.
-pub async fn lock_invitation(tx: &impl ConnectionTrait, id: InvitationId) -> Result<Option<Model>> {
+pub async fn lock_invitation(tx: &Transaction, id: InvitationId) -> Result<Option<Model>> {
     Ok(Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 

@@ -1,6 +1,6 @@
 //! Organizations as stored, and who may know of which.
 
-use kernel::{Actor, Instant, Paging, Result, Role, Scope, Sight, Slice, page};
+use kernel::{Actor, Instant, Paging, Result, Role, Scope, Sight, Slice, Transaction, page};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     QueryTrait,
@@ -77,12 +77,12 @@ pub async fn insert_organization(db: &impl ConnectionTrait, row: Model, parts: V
 }
 
 /// The organization, locked until the transaction ends.
-pub async fn lock_organization(tx: &impl ConnectionTrait, id: OrganizationId) -> Result<Option<Model>> {
+pub async fn lock_organization(tx: &Transaction, id: OrganizationId) -> Result<Option<Model>> {
     Ok(Entity::find_by_id(id).lock_exclusive().one(tx).await?)
 }
 
 /// The organization, which will not change until the transaction ends.
-pub async fn hold_organization(tx: &impl ConnectionTrait, id: OrganizationId) -> Result<Option<Model>> {
+pub async fn hold_organization(tx: &Transaction, id: OrganizationId) -> Result<Option<Model>> {
     Ok(Entity::find_by_id(id).lock_shared().one(tx).await?)
 }
 

@@ -22,8 +22,8 @@ const ONE_IN: u64 = 16;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Most that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
-/// The longest that the heartbeat may take.
-const BEAT_LIMIT: Duration = Duration::from_secs(3);
+/// The longest that the heartbeat may take: whoever asks whether a process is ready waits for little longer.
+const BEAT_LIMIT: Duration = Duration::from_secs(2);
 
 /// A write that somebody was told of.
 #[derive(Clone, Debug)]

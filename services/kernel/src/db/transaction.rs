@@ -2,6 +2,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures::lock::Mutex;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tracing::Instrument;
 
 use super::{
     connection::{Connection, Done},
@@ -95,6 +96,13 @@ impl Transaction {
     }
 
     async fn execute(&self, statement: Statement) -> Result<Done, DbErr> {
+        let system = if self.backend == DbBackend::Postgres { "postgresql" } else { "sqlite" };
+        let text = &statement.sql;
+        let span = tracing::info_span!("statement", otel.kind = "client", db.system = system, db.statement = text);
+        self.answer(statement).instrument(span).await
+    }
+
+    async fn answer(&self, statement: Statement) -> Result<Done, DbErr> {
         let mut lease = self.lease.lock().await;
         lease.ask()?;
         let answer = lease.connection.execute(statement).await;

@@ -1,6 +1,6 @@
 //! The table of declared conflicts, and every question about who stands near whom.
 
-use kernel::{Actor, Id, Instant, Paging, Result, Role, Slice, page};
+use kernel::{Actor, Id, Instant, Paging, Result, Role, Slice, Transaction, page};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     QueryTrait,
@@ -74,7 +74,7 @@ pub async fn insert_conflict(tx: &impl ConnectionTrait, row: conflict::Model) ->
 
 /// The conflict, locked until the transaction ends, if the actor may see it.
 pub async fn lock_conflict(
-    tx: &impl ConnectionTrait,
+    tx: &Transaction,
     actor: &Actor,
     id: ConflictOfInterestId,
 ) -> Result<Option<conflict::Model>> {
