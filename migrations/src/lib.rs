@@ -39,6 +39,7 @@ changes! {
     m0021_reverse
     m0022_heartbeat
     m0045_root_secret
+    m0046_row_proof
 }
 
 /// Which changes a database has had; the name of the table is the one under which the first versions kept them.

@@ -61,6 +61,7 @@ mod modes;
 mod open_licence;
 mod organizations;
 mod permissions;
+mod proof;
 mod readme;
 mod refusal;
 mod refusals;

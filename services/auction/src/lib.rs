@@ -7,6 +7,7 @@
 //! the sale, nor through another organization (SM-5).
 
 mod api;
+mod audit;
 mod award;
 mod bid;
 mod boxes;
@@ -60,6 +61,7 @@ use wire::{
 };
 
 pub use api::Auctions;
+pub use audit::{Audited, audit};
 pub use award::next as next_of_award;
 pub use open_lot::open_lot;
 

@@ -57,11 +57,12 @@ pub async fn open_lot(cx: &Context, bidders: usize) -> Result<(BiddingSessionId,
         halted: false,
         version: 0,
         created_at: now,
+        mark: None,
     };
     row.put(&lot);
     let organizations = rows.iter().map(|row| row.organization_id).collect();
     let tx = cx.db.begin().await?;
-    store::insert_session(&tx, row, rows, &events).await?;
+    store::insert_session(&tx, &cx.vault, row, rows, &events).await?;
     tx.commit().await?;
     Ok((id, organizations))
 }

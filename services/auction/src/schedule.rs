@@ -63,7 +63,7 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
     let row = row(call, id, (listing_id, &listing), (&lot, &first))?;
     let view = row.view(&lot, call.now);
     let eligible = bidders.clone();
-    if !store::insert_session(&call.tx, row, bidders, &first).await? {
+    if !store::insert_session(&call.tx, &call.cx.vault, row, bidders, &first).await? {
         return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").into());
     }
     if lot.terms.is_sealed() {
@@ -234,6 +234,7 @@ fn row(
         halted: false,
         version: 0,
         created_at: call.now,
+        mark: None,
     };
     row.put(lot);
     row.put_secrets(&call.cx, &lot.secrets)?;

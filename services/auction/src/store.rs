@@ -8,7 +8,7 @@ pub mod hall_line;
 pub mod log;
 pub mod sealed;
 
-use kernel::{Context, Error, Id, Instant, Result, Transaction};
+use kernel::{Context, Error, Id, Instant, Result, Transaction, Vault, merkle};
 use prost::Message;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
@@ -48,6 +48,8 @@ pub mod session {
         pub halted: bool,
         pub version: i64,
         pub created_at: Instant,
+        /// The exchange's mark of the lot as its last round left it.
+        pub mark: Option<Vec<u8>>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -91,6 +93,23 @@ impl session::Model {
     /// What was announced.
     pub fn terms(&self) -> Result<Terms> {
         read(&self.terms)
+    }
+
+    /// The mark of what rounds write; nobody makes it without the exchange's key.
+    pub fn made_mark(&self, vault: &Vault) -> merkle::Hash {
+        let session::Model { id, status, seq, state, secrets, peaks, halted, version, .. } = self;
+        let status = v1::BiddingStatus::as_str_name(status);
+        vault.mark(&[
+            b"lot",
+            id.uuid().as_bytes(),
+            status.as_bytes(),
+            &seq.to_be_bytes(),
+            state,
+            secrets.as_deref().unwrap_or_default(),
+            peaks,
+            &[u8::from(*halted)],
+            &version.to_be_bytes(),
+        ])
     }
 
     /// Writes the lot's state into the row.
@@ -228,6 +247,19 @@ pub async fn sessions(
     Ok(session::Entity::find().filter(wanted).all(db).await?)
 }
 
+/// The next sessions in the order of their ids.
+pub async fn page_of_sessions(
+    db: &impl ConnectionTrait,
+    after: Option<BiddingSessionId>,
+    limit: u64,
+) -> Result<Vec<session::Model>> {
+    let mut wanted = session::Entity::find().order_by_asc(session::Column::Id).limit(limit);
+    if let Some(after) = after {
+        wanted = wanted.filter(session::Column::Id.gt(after));
+    }
+    Ok(wanted.all(db).await?)
+}
+
 /// Sessions that time will still move.
 pub async fn open_sessions(db: &impl ConnectionTrait) -> Result<Vec<BiddingSessionId>> {
     let over = [BiddingStatus::Sold, BiddingStatus::Unsold, BiddingStatus::Cancelled, BiddingStatus::Paused];
@@ -255,11 +287,13 @@ pub async fn of_centres(
 /// Inserts a session with its bidders and its first events; false if the listing has one already.
 pub async fn insert_session(
     tx: &Transaction,
-    row: session::Model,
+    vault: &Vault,
+    mut row: session::Model,
     bidders: Vec<bidder::Model>,
     first: &[AuctionEvent],
 ) -> Result<bool> {
     let id = row.id;
+    row.mark = Some(row.made_mark(vault).to_vec());
     let inserted = session::Entity::insert(row.into_active_model())
         .on_conflict(OnConflict::column(session::Column::ListingId).do_nothing().to_owned())
         .exec_without_returning(tx)

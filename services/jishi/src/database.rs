@@ -22,9 +22,25 @@ pub struct Ground {
     pub services: Vec<&'static str>,
 }
 
+/// What a database is opened for.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Work,
+    Look,
+}
+
 impl Databases {
     /// Connects and migrates the databases of this process's services.
     pub async fn open(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
+        Databases::open_for(config, roles, clock, Purpose::Work).await
+    }
+
+    /// The same for whoever only looks: nothing is written into the tables.
+    pub async fn open_to_look(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
+        Databases::open_for(config, roles, clock, Purpose::Look).await
+    }
+
+    async fn open_for(config: &Config, roles: &Roles, clock: &Clock, purpose: Purpose) -> Result<Databases> {
         let key = config.master_key()?;
         let mut grounds: Vec<Ground> = Vec::new();
         for role in roles.services() {
@@ -33,7 +49,7 @@ impl Databases {
                 Some(ground) => ground.services.push(role.name()),
                 None => {
                     let db = connect(&url, config).await?;
-                    grounds.push(Ground::open((url, db), role, clock, &key).await?);
+                    grounds.push(Ground::open((url, db), (role, purpose), clock, &key).await?);
                 }
             }
         }
@@ -76,10 +92,18 @@ impl Databases {
 }
 
 impl Ground {
-    async fn open((url, db): (String, Db), role: Role, clock: &Clock, key: &MasterKey) -> Result<Ground> {
+    async fn open(
+        (url, db): (String, Db),
+        (role, purpose): (Role, Purpose),
+        clock: &Clock,
+        key: &MasterKey,
+    ) -> Result<Ground> {
         let vault = key.open(&db).await?;
         clock.anchor(&db).await?;
-        let context = Context::open(role.name(), db, clock.clone(), vault).await?;
+        let context = match purpose {
+            Purpose::Work => Context::open(role.name(), db, clock.clone(), vault).await?,
+            Purpose::Look => Context::to_look(role.name(), db, clock.clone(), vault)?,
+        };
         Ok(Ground { url, context, services: vec![role.name()] })
     }
 }

@@ -11,13 +11,21 @@ use std::{
 use auction::evidence;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use kernel::{
-    Clock, Id,
-    audit_log::verify::{Flaw, Known, Verdict, verify},
+    Clock, Context, Id,
+    audit_log::{
+        rows::{RowFlaw, Rows, verify_rows},
+        verify::{Flaw, Known, Verdict, verify},
+    },
 };
 
 use wire::id::AuditRecordId;
 
-use crate::{Result, config::Config, database::Databases, roles::Roles};
+use crate::{
+    Result,
+    config::Config,
+    database::Databases,
+    roles::{Role, Roles},
+};
 
 /// What to verify, and what to hold it to.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -93,21 +101,42 @@ fn run_bundle(bundle: &Path, key: Option<&Pinned>, mut out: impl Write) -> Resul
 }
 
 async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Write) -> Result<()> {
-    let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
+    let databases = Databases::open_to_look(config, &Roles::new(None), &Clock::system()).await?;
     let known: Vec<Known> = arguments.known.iter().map(|noted| noted.0.clone()).collect();
     let mut flawed = Vec::new();
     for ground in databases.grounds() {
+        let Context { db, vault, .. } = &ground.context;
         for service in &ground.services {
-            let verdict = verify(&ground.context.db, &ground.context.vault, service, &known).await?;
+            let verdict = verify(db, vault, service, &known).await?;
             writeln!(out, "{}", told(service, &verdict))?;
             flawed.extend(verdict.flaw.map(|flaw| named(service, &flaw)));
+        }
+        let Rows { count, flaw } = verify_rows(db, vault).await?;
+        writeln!(out, "{count} rows are as their events left them{}", before_the_first_bad(flaw.is_some()))?;
+        flawed.extend(flaw.map(|flaw| named_row(&flaw)));
+        if ground.services.contains(&Role::Ledger.name()) {
+            flawed.extend(ledger::audit(db.read()).await?.map(|what| format!("ledger: {what}")));
+        }
+        if ground.services.contains(&Role::Auction.name()) {
+            let auction::Audited { count, flaw } = auction::audit(&ground.context).await?;
+            writeln!(out, "{count} lots are as their logs decide them{}", before_the_first_bad(flaw.is_some()))?;
+            flawed.extend(flaw.map(|what| format!("auction: {what}")));
         }
     }
     databases.close().await;
     match flawed.is_empty() {
         true => Ok(()),
-        false => Err(format!("the audit log does not verify\n{}", flawed.join("\n")).into()),
+        false => Err(format!("the records do not verify\n{}", flawed.join("\n")).into()),
     }
+}
+
+fn before_the_first_bad(is_flawed: bool) -> &'static str {
+    if is_flawed { " before the first bad one" } else { "" }
+}
+
+fn named_row(RowFlaw { row, event, what }: &RowFlaw) -> String {
+    let event = event.map(|event| format!(", left by {}", AuditRecordId(event).text())).unwrap_or_default();
+    format!("{row}: {what}{event}")
 }
 
 fn told(service: &str, verdict: &Verdict) -> String {

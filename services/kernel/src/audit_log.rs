@@ -5,6 +5,7 @@
 //! the database, binds the leaf to its place, so that a record is named even if whoever changed it recomputed all
 //! hashes; the head over all leaves is signed, so that others can keep it and hold the exchange to it.
 
+pub mod rows;
 pub mod verify;
 
 use std::time::Duration;
@@ -18,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Context, Error, Instant, Result, Transaction, Vault,
-    merkle::{self, Hash, Tree},
-    outbox::row as event,
+    event::row as event,
+    merkle::{Hash, Tree},
 };
 
 pub(crate) mod leaf {
@@ -65,28 +66,6 @@ const BATCH: u64 = 500;
 /// How often the sealer looks.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The leaf of an event: every column but those of its delivery, each with its length before it.
-fn entry(event: &event::Model) -> Hash {
-    let event::Model { id, service, kind, subject, actor, at, facts, announce, .. } = event;
-    let at = at.0.to_be_bytes();
-    let columns: [&[u8]; 8] = [
-        id.as_bytes(),
-        service.as_bytes(),
-        kind.as_bytes(),
-        subject.as_bytes(),
-        actor.as_bytes(),
-        &at,
-        facts.as_bytes(),
-        &[u8::from(*announce)],
-    ];
-    let mut entry = Vec::new();
-    for column in columns {
-        entry.extend_from_slice(&(column.len() as u64).to_be_bytes());
-        entry.extend_from_slice(column);
-    }
-    merkle::leaf(&entry)
-}
-
 fn mark(vault: &Vault, service: &str, idx: i64, event: uuid::Uuid, hash: &[u8]) -> Hash {
     vault.mark(&[b"leaf", service.as_bytes(), &idx.to_be_bytes(), event.as_bytes(), hash])
 }
@@ -130,6 +109,11 @@ pub(crate) fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
     event::Entity::find().filter(event::Column::Service.eq(service)).filter(Expr::cust("NOT sealed"))
 }
 
+/// Those of them that bear a mark; one without was written by an older program, which seals it, or by a stranger.
+fn marked(service: &str) -> sea_orm::Select<event::Entity> {
+    unsealed(service).filter(event::Column::Mark.is_not_null())
+}
+
 impl Context {
     /// Seals this database's events of `services` until stopped; then what is left.
     pub async fn seal_audit(self, services: Vec<&'static str>, stop: CancellationToken) {
@@ -153,7 +137,7 @@ impl Context {
     /// Seals all of this service's events that are committed by now.
     pub async fn seal_all(&self) -> Result<()> {
         // A look by way of the readers first: most of the time there is nothing, and the one writer is not bothered.
-        while unsealed(self.service).limit(1).one(self.db.read()).await?.is_some() {
+        while marked(self.service).limit(1).one(self.db.read()).await?.is_some() {
             let tx = self.db.begin().await?;
             match self.seal_batch(&tx).await {
                 Ok(true) => {
@@ -180,13 +164,19 @@ impl Context {
             Some(head) => (head.tree(&self.vault)?, head.size),
             None => (Tree::default(), 0),
         };
-        let events = unsealed(service).order_by(event::Column::Id, Order::Asc).limit(BATCH).all(tx).await?;
+        let events = marked(service).order_by(event::Column::Id, Order::Asc).limit(BATCH).all(tx).await?;
         if events.is_empty() {
             return Ok(false);
         }
+        if let Some(forged) = events.iter().find(|event| !event.is_ours(&self.vault)) {
+            return Err(Error::Internal(format!(
+                "event {} was not written by the exchange; it is not sealed",
+                forged.id
+            )));
+        }
         let mut leaves = Vec::with_capacity(events.len());
         for event in &events {
-            let (idx, hash) = (i64::try_from(tree.size()).unwrap_or(i64::MAX), entry(event));
+            let (idx, hash) = (i64::try_from(tree.size()).unwrap_or(i64::MAX), event.leaf());
             tree.push(hash);
             leaves.push(leaf::ActiveModel {
                 service: Set(service.into()),

@@ -5,7 +5,7 @@ use tokio::sync::Notify;
 use crate::{
     Clock, Db, Error, ErrorCode, Instant, Refusal, Result, Vault,
     calendar::{Calendar, OutsideCalendar, cst_date},
-    reference::load_reference,
+    reference::{builtin_reference, load_reference},
     rules::{NATION, RuleParameter, Rulebook},
 };
 
@@ -31,8 +31,17 @@ pub struct Context {
 impl Context {
     /// The ground on a database, with the calendar and the rules that are loaded there.
     pub async fn open(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
+        let vault = vault.into();
+        db.bind(service, &clock, &vault);
         let (calendar, rules) = load_reference(&db).await?;
-        let (calendar, rules, vault) = (Arc::new(calendar), Arc::new(rules), vault.into());
+        let (calendar, rules) = (Arc::new(calendar), Arc::new(rules));
+        Ok(Context { service, db, clock, calendar, rules, vault, committed: Arc::default() })
+    }
+
+    /// The ground of whoever only looks: nothing is written, and the calendar and the rules are the built-in ones.
+    pub fn to_look(service: &'static str, db: Db, clock: Clock, vault: Vault) -> Result<Context> {
+        let (calendar, rules) = builtin_reference()?;
+        let (calendar, rules, vault) = (Arc::new(calendar), Arc::new(rules), Arc::new(vault));
         Ok(Context { service, db, clock, calendar, rules, vault, committed: Arc::default() })
     }
 

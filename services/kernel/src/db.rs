@@ -1,10 +1,16 @@
 mod connection;
+pub(crate) mod row;
 mod self_check;
+pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod written;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use sea_orm::{
     ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, RuntimeErr,
@@ -14,10 +20,9 @@ use sea_orm::{
     },
 };
 
-use self::connection::Connection;
-use self::self_check::SelfCheck;
+use self::{connection::Connection, self_check::SelfCheck, written::Binding};
 pub use self::{self_check::Acknowledged, transaction::Transaction};
-use crate::Result;
+use crate::{Clock, Result, Vault};
 
 /// One service's database: writers and readers.
 ///
@@ -31,6 +36,7 @@ pub struct Db {
     read: DatabaseConnection,
     reader_options: ConnectOptions,
     self_check: Arc<SelfCheck>,
+    binding: Arc<OnceLock<Binding>>,
 }
 
 #[derive(Clone)]
@@ -78,7 +84,7 @@ impl Db {
             }
             _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
         };
-        Ok(Db { writers, read, reader_options: reader, self_check: Arc::default() })
+        Ok(Db { writers, read, reader_options: reader, self_check: Arc::default(), binding: Arc::default() })
     }
 
     /// SQLite or PostgreSQL.
@@ -102,16 +108,25 @@ impl Db {
         // After a restart of the database every connection of the pool may be dead; nothing is lost by trying another.
         let since = std::time::Instant::now();
         for _ in 0..MOST_CONNECTIONS {
-            match Transaction::begin(self.writer().await?, &self.self_check).await {
+            match self.begin_on(self.writer().await?).await {
                 Ok(transaction) => return Ok(transaction),
                 Err(error) if since.elapsed() < BEGIN_AGAIN => tracing::warn!(%error, "a write connection is replaced"),
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Transaction::begin(self.writer().await?, &self.self_check).await?)
+        Ok(self.begin_on(self.writer().await?).await?)
     }
 
-    /// Runs SQL text in a transaction of its own.
+    /// From here on every row of a bound table is bound to the audit log as it is written. What was said first holds.
+    pub(crate) fn bind(&self, service: &'static str, clock: &Clock, vault: &Arc<Vault>) {
+        self.binding.get_or_init(|| Binding { service, clock: clock.clone(), vault: vault.clone() });
+    }
+
+    async fn begin_on(&self, connection: Connection) -> Result<Transaction, DbErr> {
+        Transaction::begin(connection, &self.self_check, &self.binding).await
+    }
+
+    /// Runs SQL text in a transaction of its own; what it writes is bound to nothing.
     pub async fn run(&self, sql: &str) -> Result<()> {
         let transaction = self.begin().await?;
         sea_orm::ConnectionTrait::execute_unprepared(&transaction, sql).await?;

@@ -12,6 +12,7 @@ mod drill;
 mod dropped;
 mod error;
 mod error_code;
+mod event;
 mod expiry;
 mod id;
 mod idempotency;

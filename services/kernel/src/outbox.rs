@@ -9,30 +9,11 @@ use sea_orm::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction, fresh_uuid, page};
-
-pub(crate) mod row {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "event")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub id: Uuid,
-        pub service: String,
-        pub kind: String,
-        pub subject: String,
-        pub actor: String,
-        pub at: crate::Instant,
-        pub facts: String,
-        pub announce: bool,
-        pub claimed_until: i64,
-        pub published_at: Option<i64>,
-        pub sealed: bool,
-    }
-    impl ActiveModelBehavior for ActiveModel {}
-}
+use crate::{
+    Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction,
+    event::{ROWS_WRITTEN, row},
+    fresh_uuid, page,
+};
 
 mod inbox {
     use sea_orm::entity::prelude::*;
@@ -110,20 +91,16 @@ pub(crate) async fn append(
         let query = row::Entity::find_by_id(id).build(tx.get_database_backend());
         Acknowledged { what: format!("event {id}"), query }
     });
-    let row = row::ActiveModel {
-        id: Set(id),
-        service: Set(cx.service.into()),
-        kind: Set(draft.kind.into()),
-        subject: Set(draft.subject.into()),
-        actor: Set(actor.person_id.clone()),
-        at: Set(now),
-        facts: Set(draft.facts.to_string()),
-        announce: Set(draft.announce),
-        claimed_until: Set(0),
-        published_at: Set(None),
-        sealed: Set(false),
-    };
-    row::Entity::insert(row).exec_without_returning(tx).await?;
+    tx.record(row::Model {
+        id,
+        subject: draft.subject.to_owned(),
+        kind: draft.kind.to_owned(),
+        actor: actor.person_id.clone(),
+        facts: draft.facts.to_string(),
+        announce: draft.announce,
+        ..row::Model::rows_written(cx.service, now)
+    })
+    .await;
     Ok(())
 }
 
@@ -236,7 +213,8 @@ pub async fn audit_page(
     first: Option<i32>,
     after: Option<Uuid>,
 ) -> Result<Slice<Event>> {
-    let mut select = row::Entity::find().filter(row::Column::Service.eq(service));
+    let recorded = row::Entity::find().filter(row::Column::Kind.ne(ROWS_WRITTEN));
+    let mut select = recorded.filter(row::Column::Service.eq(service));
     if let Some(subject) = subject {
         select = select.filter(row::Column::Subject.eq(subject));
     }

@@ -45,6 +45,13 @@ mod parameter {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// The built-in data alone.
+pub fn builtin_reference() -> Result<(Calendar, Rulebook)> {
+    let calendar = Calendar::builtin().map_err(|error| Error::Internal(error.to_string()))?;
+    let rules = Rulebook::builtin().map_err(|error| Error::Internal(error.to_string()))?;
+    Ok((calendar, rules))
+}
+
 /// Fills the tables where rows are missing and reads them.
 pub async fn load_reference(db: &Db) -> Result<(Calendar, Rulebook)> {
     let tx = db.begin().await?;

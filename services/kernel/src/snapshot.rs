@@ -12,9 +12,9 @@ use sea_orm::{
 use crate::{
     Db, Error, Instant, Result,
     audit_log::{last_head, unsealed},
+    event::row as event,
     master_key,
     merkle::Tree,
-    outbox::row as event,
 };
 
 /// What is delivered again after a restore: everything that left the outbox in the last day of the copy.

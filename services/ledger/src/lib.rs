@@ -33,14 +33,30 @@ mod waterfall;
 
 use std::sync::Arc;
 
-use kernel::{Consumer, Context};
+use kernel::{Consumer, Context, Result};
+use sea_orm::ConnectionTrait;
 use wire::{Clients, v1::ledger_server::LedgerServer};
+
+use self::book::Account;
 
 pub use api::Accounts;
 
 /// The service. It reads organizations, applications, listings and deals through `clients`.
 pub fn serve(cx: Context, clients: Clients) -> LedgerServer<Accounts> {
     LedgerServer::new(Accounts { cx, clients })
+}
+
+/// The first account whose figures are not those of its entries, if there is one; and whether all add up to nothing.
+pub async fn audit(db: &impl ConnectionTrait) -> Result<Option<String>> {
+    let accounts = store::audited(db).await?;
+    if let Some(unsound) = accounts.iter().find(|audited| !audited.is_sound()) {
+        let Account { kind, balance, held } = unsound.account;
+        return Ok(Some(format!(
+            "account of kind {kind:?} with balance {balance} and holds {held}: its entries say otherwise"
+        )));
+    }
+    let total: i128 = accounts.iter().map(|audited| i128::from(audited.account.balance.0)).sum();
+    Ok((total != 0).then(|| format!("all accounts add up to {total} fen instead of nothing")))
 }
 
 /// Takes the events that free or forfeit deposits.

@@ -51,12 +51,13 @@ impl Ground {
             halted: false,
             version: 0,
             created_at: Instant(0),
+            mark: None,
         };
         row.put(&story.lot);
         for events in story.log.chunks(100) {
             log::insert(&tx, id, events).await.unwrap();
         }
-        assert!(store::insert_session(&tx, row, Vec::new(), &[]).await.unwrap());
+        assert!(store::insert_session(&tx, &cx.vault, row, Vec::new(), &[]).await.unwrap());
         tx.commit().await.unwrap();
         Ground { _folder: folder, cx, id }
     }

@@ -111,6 +111,7 @@ impl Round<'_> {
             .col_expr(Column::Peaks, Expr::value(row.peaks.clone()))
             .col_expr(Column::Halted, Expr::value(row.halted))
             .col_expr(Column::Version, Expr::value(row.version))
+            .col_expr(Column::Mark, Expr::value(row.made_mark(&cx.vault).to_vec()))
             .filter(Column::Id.eq(row.id))
             .filter(Column::Version.eq(self.before.version));
         if cx.db.backend() == DbBackend::Postgres {
@@ -152,6 +153,7 @@ impl Round<'_> {
             kept.ids.into(),
             kept.hashes.into(),
             kept.replies.into(),
+            row.made_mark(&cx.vault).to_vec().into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
         let fenced = match db.query_one_raw(statement).await {
@@ -188,7 +190,7 @@ impl Kept {
 
 const FLUSH: &str = "
 WITH lot AS (
-    UPDATE bidding_session SET seq = $3, state = $4, secrets = $5, peaks = $6, version = $7
+    UPDATE bidding_session SET seq = $3, state = $4, secrets = $5, peaks = $6, version = $7, mark = $16
     WHERE id = $1 AND version = $2
         AND abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $8 - $9) <= $10
     RETURNING id

@@ -3,10 +3,12 @@
 use kernel::{Context, Error, Id, Instant, Result, merkle};
 use prost::Message;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select,
-    sea_query::OnConflict,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Select, sea_query::OnConflict,
 };
 use wire::{id::BiddingSessionId, v1::AuctionEvent};
+
+use super::session;
 
 pub mod event {
     use super::BiddingSessionId;
@@ -132,6 +134,14 @@ pub async fn records(
         .order_by_asc(event::Column::Seq)
         .limit(limit);
     Ok(records.all(db).await?)
+}
+
+/// A log that no session has, if there is one.
+pub async fn without_session(db: &impl ConnectionTrait) -> Result<Option<BiddingSessionId>> {
+    let sessions = session::Entity::find().select_only().column(session::Column::Id).into_query();
+    let strange = event::Entity::find().select_only().column(event::Column::SessionId);
+    let strange = strange.filter(event::Column::SessionId.not_in_subquery(sessions));
+    Ok(strange.into_tuple().one(db).await?)
 }
 
 fn read(id: BiddingSessionId, row: &event::Model) -> Result<AuctionEvent> {

@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{entry, event, head, last_head, leaf, mark, unsealed};
+use super::{event, head, last_head, leaf, mark, unsealed};
 use crate::{Db, Result, Vault, merkle::Tree};
 
 /// Most leaves read at once.
@@ -62,7 +62,7 @@ pub async fn verify(db: &Db, vault: &Vault, service: &str, known: &[Known]) -> R
         Some(flaw) => Some(flaw),
         None => match walk.end().await? {
             Some(flaw) => Some(flaw),
-            None => stranger(db, service).await?,
+            None => stranger(db, vault, service).await?,
         },
     };
     Ok(Verdict { size: walk.tree.size(), root: HEXLOWER.encode(&walk.tree.root()), waiting, flaw })
@@ -121,7 +121,11 @@ impl Walk<'_> {
             return named("changed, inserted or reordered: its leaf does not belong in this place");
         }
         let Some(event) = event else { return named("deleted: the event is gone") };
-        if leaf.hash != entry(event) {
+        if event.mark.is_some() && !event.is_ours(self.vault) {
+            return named("changed: the event, its rows or its mark is not what was written");
+        }
+        let is_sealed_by_older = event.is_ours(self.vault) && leaf.hash == event.leaf_without_rows();
+        if leaf.hash != event.leaf() && !is_sealed_by_older {
             return named("changed: the event is not what was sealed");
         }
         if !event.sealed {
@@ -172,8 +176,8 @@ impl Walk<'_> {
     }
 }
 
-/// An event that says it was sealed, and was not.
-async fn stranger(db: &Db, service: &str) -> Result<Option<Flaw>> {
+/// An event that says it was sealed, and was not; or that waits, and is not the exchange's.
+async fn stranger(db: &Db, vault: &Vault, service: &str) -> Result<Option<Flaw>> {
     let leaves = Query::select().column(leaf::Column::EventId).from(leaf::Entity).to_owned();
     let found = event::Entity::find()
         .filter(event::Column::Service.eq(service))
@@ -182,7 +186,12 @@ async fn stranger(db: &Db, service: &str) -> Result<Option<Flaw>> {
         .order_by(event::Column::Id, Order::Asc)
         .one(db.read())
         .await?;
-    Ok(found.and_then(|event| flaw(None, Some(event.id), "inserted: the event was never sealed")))
+    if let Some(event) = found {
+        return Ok(flaw(None, Some(event.id), "inserted: the event was never sealed"));
+    }
+    let waiting = unsealed(service).all(db.read()).await?;
+    let strange = waiting.iter().find(|event| !event.is_ours(vault));
+    Ok(strange.and_then(|event| flaw(None, Some(event.id), "inserted or changed: the exchange did not write it")))
 }
 
 fn flaw(place: Option<i64>, event: Option<Uuid>, what: &str) -> Option<Flaw> {

@@ -7,14 +7,19 @@ use tracing::Instrument;
 use super::{
     connection::{Connection, Done},
     self_check::{Acknowledged, SelfCheck},
+    tables::{Write, telling_rows},
+    written::{Binding, Written, settle},
 };
-use crate::Result;
+use crate::{Result, event};
 
 /// A write transaction: the only way to write. Whoever drops it, at whatever await, leaves nothing behind: a connection
 /// goes back to the pool only when the database has answered that the transaction is over; any other is closed.
 pub struct Transaction {
     backend: DbBackend,
     lease: Mutex<Lease>,
+    /// With what its rows are bound to the log; nothing before an exchange has its key.
+    binding: Arc<OnceLock<Binding>>,
+    written: Mutex<Written>,
     /// Where the record goes that this transaction vouches for, if it is one of the sample.
     self_check: Option<Arc<SelfCheck>>,
     vouched: OnceLock<Acknowledged>,
@@ -53,13 +58,18 @@ impl Drop for Lease {
 
 impl Transaction {
     /// Begins on a connection that came from the pool in an unknown state; on an error it is closed.
-    pub(super) async fn begin(connection: Connection, self_check: &Arc<SelfCheck>) -> Result<Transaction, DbErr> {
+    pub(super) async fn begin(
+        connection: Connection,
+        self_check: &Arc<SelfCheck>,
+        binding: &Arc<OnceLock<Binding>>,
+    ) -> Result<Transaction, DbErr> {
         let backend = connection.backend();
         let mut lease = Lease { connection, began: String::new(), state: State::Asked };
         lease.began = lease.connection.begin().await?;
         lease.state = State::Open;
         let self_check = self_check.picks().then(|| self_check.clone());
-        Ok(Transaction { backend, lease: Mutex::new(lease), self_check, vouched: OnceLock::new() })
+        let (binding, vouched, written) = (binding.clone(), OnceLock::new(), Mutex::default());
+        Ok(Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, vouched })
     }
 
     /// Names a record that must be there once this is committed: what somebody will be told stands on it. One transaction
@@ -70,8 +80,15 @@ impl Transaction {
         }
     }
 
+    /// Records an event; it is written at the end, with the rows that the transaction wrote.
+    pub(crate) async fn record(&self, event: event::row::Model) {
+        self.written.lock().await.record(event);
+    }
+
     /// Commits. On an error the outcome is unknown, unless a statement had failed before: then nothing was written.
     pub async fn commit(self) -> Result<()> {
+        let written = std::mem::take(&mut *self.written.lock().await);
+        settle(&self, self.binding.get(), written).await?;
         let mut lease = self.lease.into_inner();
         lease.ask()?;
         lease.connection.commit(&lease.began).await?;
@@ -102,11 +119,20 @@ impl Transaction {
         self.answer(statement).instrument(span).await
     }
 
-    async fn answer(&self, statement: Statement) -> Result<Done, DbErr> {
+    async fn answer(&self, mut statement: Statement) -> Result<Done, DbErr> {
+        let write = Write::of(&statement.sql);
+        if write.is_some() {
+            statement.sql = telling_rows(&statement.sql);
+        }
         let mut lease = self.lease.lock().await;
         lease.ask()?;
         let answer = lease.connection.execute(statement).await;
         lease.answered(&answer);
+        if let (Some(write), Ok(done)) = (write, &answer) {
+            let unbound = || DbErr::Custom(format!("rows of {} are bound to nothing yet", write.table.name));
+            let binding = self.binding.get().ok_or_else(unbound)?;
+            self.written.lock().await.take(&binding.vault, write, &done.rows)?;
+        }
         answer
     }
 }

@@ -1,0 +1,100 @@
+//! Whether the lots are as their rounds left them: each log is decided and hashed again, and holds what the lot's row, its
+//! heads and its box say (promises P-2 and P-5).
+
+use kernel::{Context, Id, Result, merkle};
+use prost::Message;
+use wire::{id::BiddingSessionId, v1::AuctionEvent};
+
+use crate::{
+    engine::Replay,
+    place::{Held, Name},
+    store::{self, log, sealed, session},
+};
+
+/// Most records and lots read at once.
+const CHUNK: u64 = 500;
+
+/// What the lots are found to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audited {
+    /// How many are as they were left.
+    pub count: u64,
+    /// The first that is not, and what is wrong with it.
+    pub flaw: Option<String>,
+}
+
+/// Goes through all lots of the database.
+pub async fn audit(cx: &Context) -> Result<Audited> {
+    let mut audited = Audited::default();
+    let mut after = None;
+    loop {
+        let lots = store::page_of_sessions(cx.db.read(), after, CHUNK).await?;
+        let Some(last) = lots.last() else { break };
+        after = Some(last.id);
+        for lot in lots {
+            if let Some(what) = flaw(cx, lot.id).await? {
+                audited.flaw = Some(format!("{} {what}", lot.id.text()));
+                return Ok(audited);
+            }
+            audited.count += 1;
+        }
+    }
+    let strange = log::without_session(cx.db.read()).await?;
+    audited.flaw = strange.map(|id| format!("{} has a log, and is missing", id.text()));
+    Ok(audited)
+}
+
+/// What is wrong with one lot. It is read again if a round wrote it meanwhile.
+async fn flaw(cx: &Context, id: BiddingSessionId) -> Result<Option<String>> {
+    loop {
+        let Some(before) = store::load(cx.db.read(), id).await?.map(|(row, _)| row) else {
+            return Ok(Some("is missing".into()));
+        };
+        let found = walk(cx, &before).await?;
+        if found.is_none() || store::version(cx.db.read(), id).await? == before.version {
+            return Ok(found);
+        }
+    }
+}
+
+async fn walk(cx: &Context, row: &session::Model) -> Result<Option<String>> {
+    if row.mark.as_deref() != Some(&row.made_mark(&cx.vault)[..]) {
+        return Ok(Some("changed: its row is not as the last round left it".into()));
+    }
+    let mut heads = log::heads(cx.db.read(), row.id).await?.into_iter().filter(|head| head.size <= row.seq).peekable();
+    let (mut tree, mut replay, mut after) = (merkle::Tree::default(), Replay::of(row.terms()?), 0);
+    while after < row.seq {
+        let records = log::records(cx.db.read(), row.id, (after, row.seq), CHUNK).await?;
+        if records.is_empty() {
+            return Ok(Some(format!("record {}: missing from its log", after + 1)));
+        }
+        for record in records {
+            after += 1;
+            let event = AuctionEvent::decode(record.record.as_slice()).ok().filter(|event| event.seq == after);
+            let event = event.map(|event| AuctionEvent { session_id: row.id.text(), ..event });
+            if record.seq != after || event.is_none_or(|event| replay.take(&event).is_err()) {
+                return Ok(Some(format!("record {after}: not what the rules decide in this place")));
+            }
+            tree.push(merkle::leaf(&record.record));
+            if let Some(head) = heads.next_if(|head| head.size <= after) {
+                let statement = log::statement(&row.id.text(), head.size, &head.root, head.at);
+                if head.root != tree.root() || !cx.vault.signed(statement.as_bytes(), &head.signature) {
+                    return Ok(Some(format!("record {after}: the head over it is not as the exchange signed it")));
+                }
+            }
+        }
+    }
+    if tree.peaks() != row.peaks {
+        return Ok(Some("changed: its log is not the one of its row".into()));
+    }
+    if row.whole_lot(cx)?.state != replay.state().state {
+        return Ok(Some("changed: its log does not lead to its state".into()));
+    }
+    for kept in sealed::places(cx.db.read(), row.id).await? {
+        let name = Name { session: row.id, round: kept.round, place: kept.place };
+        if Held::unwrap(&cx.vault, &name, &kept.wrapped).is_err() {
+            return Ok(Some(format!("round {} place {}: does not open", kept.round, kept.place)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,277 @@
+//! Holds the rows of all bound tables against the events that left them, and the events against the rows: whatever was
+//! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
+//! which others go on writing.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IsolationLevel, Order,
+    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement, TransactionTrait, Value,
+};
+use uuid::Uuid;
+
+use self::proof::Column;
+use crate::{
+    Db, Result, Vault,
+    db::{
+        row,
+        tables::{BOUND, Table},
+    },
+    event::{WrittenRow, row as event},
+};
+
+mod proof {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "row_proof")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tbl: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: Vec<u8>,
+        pub version: i64,
+        pub mark: Option<Vec<u8>>,
+        pub event_id: Uuid,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Most rows read at once.
+const CHUNK: usize = 500;
+
+/// What the rows of a database are found to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// How many are as their events left them.
+    pub count: u64,
+    /// The first that is not.
+    pub flaw: Option<RowFlaw>,
+}
+
+/// A row that is not as it was left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowFlaw {
+    /// Its table and key, such as `transfer id=0198…`.
+    pub row: String,
+    /// The event that left it, where one did.
+    pub event: Option<Uuid>,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// Goes through events, index and tables of a database.
+pub async fn verify_rows(db: &Db, vault: &Vault) -> Result<Rows> {
+    let view = match db.backend() {
+        DbBackend::Postgres => {
+            let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+            db.read().begin_with_config(Some(isolation), Some(access)).await?
+        }
+        _ => db.read().begin().await?,
+    };
+    let rows = verify_rows_in(&view, vault).await?;
+    view.rollback().await?;
+    Ok(rows)
+}
+
+/// The same in a view that somebody has opened.
+pub async fn verify_rows_in(view: &DatabaseTransaction, vault: &Vault) -> Result<Rows> {
+    let mut walk = Walk { view, vault, count: 0 };
+    let flaw = walk.all().await?;
+    Ok(Rows { count: walk.count, flaw })
+}
+
+struct Walk<'a> {
+    view: &'a DatabaseTransaction,
+    vault: &'a Vault,
+    count: u64,
+}
+
+impl Walk<'_> {
+    async fn all(&mut self) -> Result<Option<RowFlaw>> {
+        if let Some(flaw) = self.events().await? {
+            return Ok(Some(flaw));
+        }
+        for table in BOUND {
+            if let Some(flaw) = self.table(table).await? {
+                return Ok(Some(flaw));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every row that an event tells of stands in the index, as this event or a later one left it; and the index knows of
+    /// no other.
+    async fn events(&self) -> Result<Option<RowFlaw>> {
+        let (mut after, mut last) = (None, 0);
+        loop {
+            let mut events = event::Entity::find().filter(event::Column::Rows.is_not_null());
+            if let Some(id) = after {
+                events = events.filter(event::Column::Id.gt(id));
+            }
+            let events = events.order_by(event::Column::Id, Order::Asc).limit(CHUNK as u64).all(self.view).await?;
+            let Some(end) = events.last() else { break };
+            after = Some(end.id);
+            for event in events {
+                let rows = event.written_rows()?;
+                if !event.is_ours(self.vault) {
+                    let row = rows.first().map_or_else(|| "its rows".to_owned(), named);
+                    return Ok(flaw(row, event.id, "told of by an event that the exchange did not write"));
+                }
+                for rows in rows.chunks(CHUNK) {
+                    match self.told(event.id, rows).await? {
+                        Ok(those) => last += those,
+                        Err(flaw) => return Ok(Some(flaw)),
+                    }
+                }
+            }
+        }
+        if proof::Entity::find().count(self.view).await? == last {
+            return Ok(None);
+        }
+        self.never_told().await
+    }
+
+    /// Of how many of these rows the event is the last word; or the first that the index does not confirm.
+    async fn told(&self, event: Uuid, rows: &[WrittenRow]) -> Result<Result<u64, RowFlaw>> {
+        let mut index = HashMap::new();
+        for rows in rows.chunk_by(|row, next| row.table == next.table) {
+            let keys = rows.iter().map(|row| row.key.clone());
+            let found = proof::Entity::find().filter(Column::Tbl.eq(&rows[0].table)).filter(Column::Key.is_in(keys));
+            let found = found.all(self.view).await?;
+            index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
+        }
+        let mut last = 0;
+        for row in rows {
+            let what = match index.get(&(row.table.clone(), row.key.clone())) {
+                None => "missing from the index of rows",
+                Some(proof) if proof.version < row.version => "older than its event",
+                Some(proof) if proof.version > row.version => continue,
+                Some(proof) if proof.mark == row.mark && proof.event_id == event => {
+                    last += 1;
+                    continue;
+                }
+                Some(_) => "not what the index of rows says",
+            };
+            return Ok(Err(RowFlaw { row: named(row), event: Some(event), what }));
+        }
+        Ok(Ok(last))
+    }
+
+    /// What the index says of a row, and no event does.
+    async fn never_told(&self) -> Result<Option<RowFlaw>> {
+        for table in BOUND {
+            let mut after = Vec::new();
+            loop {
+                let proofs = self.proofs(table, &after).await?;
+                let Some(end) = proofs.last() else { break };
+                after.clone_from(&end.key);
+                let ids = proofs.iter().map(|proof| proof.event_id);
+                let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.view).await?;
+                let mut told = HashMap::new();
+                for event in events {
+                    told.extend(
+                        event.written_rows()?.into_iter().map(|row| ((event.id, row.table, row.key), row.version)),
+                    );
+                }
+                for proof in proofs {
+                    let row = row_words(table, &proof.key);
+                    if told.get(&(proof.event_id, proof.tbl, proof.key)) != Some(&proof.version) {
+                        return Ok(flaw(row, proof.event_id, "in the index of rows, and no event tells of it"));
+                    }
+                }
+            }
+        }
+        Ok(flaw("row_proof".to_owned(), Uuid::nil(), "knows of a table that is not bound"))
+    }
+
+    /// Every row that the index knows of is there, as it was left; and no other.
+    async fn table(&mut self, table: &Table) -> Result<Option<RowFlaw>> {
+        let (mut after, mut found) = (Vec::new(), 0);
+        loop {
+            let proofs = self.proofs(table, &after).await?;
+            let Some(end) = proofs.last() else { break };
+            after.clone_from(&end.key);
+            let keys: Vec<&[u8]> = proofs.iter().map(|proof| proof.key.as_slice()).collect();
+            let rows = self.rows(table, &keys).await?;
+            for proof in &proofs {
+                let what = match (rows.get(&proof.key), &proof.mark) {
+                    (None, None) => continue,
+                    (Some(mark), Some(left)) if mark.as_slice() == left.as_slice() => {
+                        found += 1;
+                        continue;
+                    }
+                    (Some(_), Some(_)) => "changed",
+                    (None, Some(_)) => "missing",
+                    (Some(_), None) => "deleted by its event, and there again",
+                };
+                return Ok(flaw(row_words(table, &proof.key), proof.event_id, what));
+            }
+        }
+        self.count += found;
+        let count = format!("SELECT CAST(count(*) AS bigint) AS it FROM \"{}\"", table.name);
+        let count = self.view.query_one_raw(Statement::from_string(self.view.get_database_backend(), count)).await?;
+        let count: i64 = count.map_or(Ok(0), |row| row.try_get("", "it"))?;
+        if u64::try_from(count).unwrap_or_default() == found { Ok(None) } else { self.inserted(table).await }
+    }
+
+    /// The first row that the index does not know.
+    async fn inserted(&self, table: &Table) -> Result<Option<RowFlaw>> {
+        let key = table.key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+        let mut after: Vec<Value> = Vec::new();
+        loop {
+            let places = (1..=after.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+            let beyond = if after.is_empty() { String::new() } else { format!("WHERE ({key}) > ({places})") };
+            let sql = format!("SELECT * FROM \"{}\" {beyond} ORDER BY {key} LIMIT {CHUNK}", table.name);
+            let query = Statement::from_sql_and_values(self.view.get_database_backend(), sql, after);
+            let rows = self.view.query_all_raw(query).await?;
+            let keys = rows.iter().map(|row| row::key(table, row)).collect::<Result<Vec<_>, _>>()?;
+            let Some(end) = keys.last() else { return Ok(None) };
+            after = row::values(table, end).unwrap_or_default();
+            let known =
+                proof::Entity::find().filter(Column::Tbl.eq(table.name)).filter(Column::Key.is_in(keys.clone()));
+            let known: Vec<Vec<u8>> = known.all(self.view).await?.into_iter().map(|proof| proof.key).collect();
+            if let Some(strange) = keys.iter().find(|key| !known.contains(key)) {
+                let what = "inserted: no event tells of it";
+                return Ok(Some(RowFlaw { row: row_words(table, strange), event: None, what }));
+            }
+        }
+    }
+
+    /// What the index says of the rows of a table, in the order of their keys.
+    async fn proofs(&self, table: &Table, after: &[u8]) -> Result<Vec<proof::Model>> {
+        let proofs = proof::Entity::find().filter(Column::Tbl.eq(table.name)).filter(Column::Key.gt(after.to_vec()));
+        Ok(proofs.order_by(Column::Key, Order::Asc).limit(CHUNK as u64).all(self.view).await?)
+    }
+
+    /// The marks of the rows with these keys.
+    async fn rows(&self, table: &Table, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, [u8; 32]>> {
+        let mut values: Vec<Value> = Vec::new();
+        let mut places = Vec::with_capacity(keys.len());
+        for key in keys {
+            let key = row::values(table, key).unwrap_or_default();
+            let place = (1..=key.len()).map(|place| format!("${}", values.len() + place)).collect::<Vec<_>>();
+            places.push(format!("({})", place.join(", ")));
+            values.extend(key);
+        }
+        let columns = table.key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
+        let sql = format!("SELECT * FROM \"{}\" WHERE ({columns}) IN (VALUES {})", table.name, places.join(", "));
+        let query = Statement::from_sql_and_values(self.view.get_database_backend(), sql, values);
+        let rows = self.view.query_all_raw(query).await?;
+        let told = |found: &QueryResult| Ok((row::key(table, found)?, row::mark(self.vault, table, found)?));
+        rows.iter().map(told).collect()
+    }
+}
+
+fn named(row: &WrittenRow) -> String {
+    Table::named(&row.table).map_or_else(|| row.table.clone(), |table| row_words(table, &row.key))
+}
+
+fn row_words(table: &Table, key: &[u8]) -> String {
+    format!("{} {}", table.name, row::words(table, key))
+}
+
+fn flaw(row: String, event: Uuid, what: &'static str) -> Option<RowFlaw> {
+    Some(RowFlaw { row, event: Some(event), what })
+}

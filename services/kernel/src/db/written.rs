@@ -1,0 +1,111 @@
+//! What a transaction wrote, kept until it commits: its events, and of every bound row the key and the mark. Then they go
+//! into the log together (promise P-5): the last event tells of the rows, and the index says which event tells of which
+//! row.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use prost::Message;
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryResult, Statement, Value};
+
+use super::{Transaction, row, tables::Write};
+use crate::{
+    Clock, Result, Vault,
+    event::{self, Rows, WrittenRow},
+};
+
+/// Most rows in one statement: SQLite takes 32,766 values, and each row has four.
+const MOST: usize = 1_000;
+
+/// With what rows are bound to the log.
+pub(crate) struct Binding {
+    /// In whose log it is told that rows were written, where nothing else was recorded.
+    pub service: &'static str,
+    pub clock: Clock,
+    pub vault: Arc<Vault>,
+}
+
+/// What was written so far.
+#[derive(Default)]
+pub(super) struct Written {
+    events: Vec<event::row::Model>,
+    rows: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>,
+}
+
+impl Written {
+    pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<(), DbErr> {
+        for row in rows {
+            let mark = if write.deletes { None } else { Some(row::mark(vault, write.table, row)?.to_vec()) };
+            self.rows.insert((write.table.name, row::key(write.table, row)?), mark);
+        }
+        Ok(())
+    }
+
+    pub fn record(&mut self, event: event::row::Model) {
+        self.events.push(event);
+    }
+}
+
+/// Writes the events with the rows of which the last one tells.
+pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<()> {
+    let Written { mut events, rows } = written;
+    let Some(binding) = binding.filter(|_| !events.is_empty() || !rows.is_empty()) else { return Ok(()) };
+    if !rows.is_empty() {
+        let mut last = match events.pop() {
+            Some(event) => event,
+            None => event::row::Model::rows_written(binding.service, binding.clock.now()),
+        };
+        last.rows = Some(Rows { rows: index(tx, rows, last.id).await? }.encode_to_vec());
+        events.push(last);
+    }
+    for event in &mut events {
+        event.mark = Some(event.made_mark(&binding.vault).to_vec());
+    }
+    let events = events.into_iter().map(IntoActiveModel::into_active_model);
+    event::row::Entity::insert_many(events).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Notes in the index which event tells of the rows, and how often each was written.
+async fn index(
+    tx: &Transaction,
+    rows: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>,
+    event: uuid::Uuid,
+) -> Result<Vec<WrittenRow>> {
+    let mut rows: Vec<_> = rows.into_iter().map(|((table, key), mark)| (table, key, mark)).collect();
+    let mut told = Vec::with_capacity(rows.len());
+    while !rows.is_empty() {
+        let rest = rows.split_off(rows.len().min(MOST));
+        let mut versions = versions(tx, &rows, event).await?;
+        for (table, key, mark) in std::mem::replace(&mut rows, rest) {
+            let version = versions.remove(&(table.to_owned(), key.clone())).unwrap_or_default();
+            told.push(WrittenRow { table: table.to_owned(), key, version, mark });
+        }
+    }
+    Ok(told)
+}
+
+async fn versions(
+    tx: &Transaction,
+    rows: &[(&'static str, Vec<u8>, Option<Vec<u8>>)],
+    event: uuid::Uuid,
+) -> Result<BTreeMap<(String, Vec<u8>), i64>> {
+    let mut values: Vec<Value> = vec![event.into()];
+    let mut places = Vec::with_capacity(rows.len());
+    for (table, key, mark) in rows {
+        let at = values.len() + 1;
+        places.push(format!("(${at}, ${}, 1, ${}, $1)", at + 1, at + 2));
+        values.extend([(*table).into(), key.clone().into(), mark.clone().into()]);
+    }
+    let sql = format!(
+        "INSERT INTO row_proof (tbl, key, version, mark, event_id) VALUES {}
+        ON CONFLICT (tbl, key) DO UPDATE
+        SET version = row_proof.version + 1, mark = excluded.mark, event_id = excluded.event_id
+        RETURNING tbl, key, version",
+        places.join(", ")
+    );
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    let told = tx.query_all_raw(statement).await?;
+    let version =
+        |row: &QueryResult| Ok(((row.try_get("", "tbl")?, row.try_get("", "key")?), row.try_get("", "version")?));
+    told.iter().map(version).collect()
+}

@@ -1,0 +1,196 @@
+//! Every record is proved (promise P-5): whatever is changed, deleted, put in, swapped or forged behind the exchange's back,
+//! in whatever table, `verify` names it.
+
+use exchange_tests::{Exchange, Lane};
+use jishi::demo::{client::Door, deal, financing, lots, stage::Stage, timeline::Silent};
+use kernel::{Db, MasterKey, Vault, audit_log::rows::verify_rows_in};
+use sea_orm::{DatabaseConnection, TransactionTrait};
+
+use self::tables::{Registry, Table, all, forger, run, texts};
+
+mod tables;
+
+const KEY: [u8; 32] = [41; 32];
+const KEY_TEXT: &str = "KSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSk=";
+
+/// An exchange at which much was done, and that has stopped.
+struct Ground {
+    exchange: Exchange,
+    db: DatabaseConnection,
+    vault: Vault,
+    tables: Vec<Table>,
+    registry: Registry,
+}
+
+impl Ground {
+    async fn lay(lane: Lane) -> Option<Ground> {
+        let mut exchange = Exchange::start_with(lane, &[("JISHI_MASTER_KEY", KEY_TEXT)]).await?;
+        let door = Door::at(exchange.http.trim_start_matches("http://"));
+        let stage = Stage::new(door, &Silent).await.unwrap();
+        deal::play(&stage).await.unwrap();
+        lots::play(&stage).await.unwrap();
+        financing::play(&stage).await.unwrap();
+        drop(stage);
+        assert!(exchange.stop().iter().all(|code| *code == Some(0)));
+        let own = Db::connect(&exchange.database_url).await.unwrap();
+        let vault = MasterKey::new(&KEY).open(&own).await.unwrap();
+        own.close().await.unwrap();
+        let honest = exchange.run(&["verify"]);
+        assert!(honest.status.success(), "{}", String::from_utf8_lossy(&honest.stderr));
+        eprintln!("{}", String::from_utf8_lossy(&honest.stdout));
+        let db = forger(&exchange).await;
+        let tables = all(&db).await;
+        Some(Ground { exchange, db, vault, tables, registry: Registry::read() })
+    }
+
+    /// Which row is named first after these changes, which are then undone.
+    async fn found(&self, changes: &[String]) -> Option<String> {
+        let tx = self.db.begin().await.unwrap();
+        for change in changes {
+            run(&tx, change).await;
+        }
+        let rows = verify_rows_in(&tx, &self.vault).await;
+        tx.rollback().await.unwrap();
+        rows.unwrap().flaw.map(|flaw| format!("{} {}", flaw.row, flaw.what))
+    }
+
+    /// Whether `verify` as an operator runs it finds fault after the changes; they are undone with `undo`.
+    async fn is_found(&self, changes: &str, undo: &str) -> bool {
+        run(&self.db, changes).await;
+        let verified = self.exchange.run(&["verify"]);
+        run(&self.db, undo).await;
+        let told = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(!told.contains("panicked"), "{changes}: {told}");
+        !verified.status.success()
+    }
+}
+
+async fn each_value_row_and_pair(lane: Lane) {
+    let Some(ground) = Ground::lay(lane).await else { return };
+    let backend = ground.db.get_database_backend();
+    let (mut tried, mut silent, mut empty) = (0, Vec::new(), Vec::new());
+    for table in ground.tables.iter().filter(|table| ground.registry.of(&table.name, "") == "bound") {
+        let (name, row) = (&table.name, table.one_row(backend));
+        if table.rows == 0 {
+            empty.push(name.as_str());
+            continue;
+        }
+        let columns = table.columns.iter().filter(|(column, _)| ground.registry.of(name, column) == "bound");
+        let mut changes: Vec<Vec<String>> = columns
+            .map(|(column, _)| {
+                vec![format!("UPDATE \"{name}\" SET {column} = {} WHERE {row}", table.other(column, backend))]
+            })
+            .collect();
+        changes.push(vec![format!("DELETE FROM \"{name}\" WHERE {row}")]);
+        changes.push(vec![table.twin(backend)]);
+        let is_alone = table.key.len() == 1
+            && table
+                .columns
+                .iter()
+                .any(|(column, kind)| *column == table.key[0] && matches!(kind.as_str(), "uuid" | "blob"));
+        if table.rows > 1 && is_alone {
+            changes.push(swapped(table, lane));
+        }
+        for change in changes {
+            tried += 1;
+            let found = ground.found(&change).await;
+            if !found.as_ref().is_some_and(|found| found.starts_with(&format!("{name} "))) {
+                silent.push(format!("{change:?}: {found:?}"));
+            }
+        }
+    }
+    eprintln!("{tried} changes; without a row: {empty:?}");
+    assert!(silent.is_empty(), "{} of {tried} were not named: {silent:#?}", silent.len());
+    assert!(tried > 300 && empty.len() < 15, "{tried} changes; without a row: {empty:?}");
+    derived_ones(&ground).await;
+    forgeries(&ground).await;
+}
+
+/// Two rows change places.
+fn swapped(table: &Table, lane: Lane) -> Vec<String> {
+    let (name, key) = (&table.name, &table.key[0]);
+    let (nobody, marks) = match lane {
+        Lane::Sqlite => ("zeroblob(16)", "CREATE TEMPORARY TABLE two AS"),
+        _ => ("'00000000-0000-0000-0000-000000000000'::uuid", "CREATE TEMPORARY TABLE two ON COMMIT DROP AS"),
+    };
+    let [least, most] =
+        ["ASC", "DESC"].map(|order| format!("(SELECT {key} FROM \"{name}\" ORDER BY {key} {order} LIMIT 1)"));
+    vec![
+        format!("{marks} SELECT {least} AS a, {most} AS b"),
+        format!("UPDATE \"{name}\" SET {key} = {nobody} WHERE {key} = (SELECT a FROM two)"),
+        format!("UPDATE \"{name}\" SET {key} = (SELECT a FROM two) WHERE {key} = (SELECT b FROM two)"),
+        format!("UPDATE \"{name}\" SET {key} = (SELECT b FROM two) WHERE {key} = {nobody}"),
+    ]
+}
+
+/// What is not bound row by row is worked out again, or is listed as deciding nothing.
+async fn derived_ones(ground: &Ground) {
+    let backend = ground.db.get_database_backend();
+    let (mut tried, mut silent) = (0, Vec::new());
+    for table in ground.tables.iter().filter(|table| table.rows > 0) {
+        let derived = table.columns.iter().filter(|(column, _)| ground.registry.of(&table.name, column) == "derived");
+        for (column, _) in derived {
+            let (name, row) = (&table.name, table.one_row(backend));
+            run(&ground.db, &format!("DROP TABLE IF EXISTS kept")).await;
+            run(&ground.db, &format!("CREATE TABLE kept AS SELECT * FROM \"{name}\"")).await;
+            let change = format!("UPDATE \"{name}\" SET {column} = {} WHERE {row}", table.other(column, backend));
+            let undo = format!("DELETE FROM \"{name}\"; INSERT INTO \"{name}\" SELECT * FROM kept");
+            tried += 1;
+            if !ground.is_found(&change, &undo).await {
+                silent.push(format!("{name}.{column}"));
+            }
+        }
+    }
+    run(&ground.db, "DROP TABLE IF EXISTS kept").await;
+    eprintln!("{tried} derived values");
+    assert!(silent.is_empty(), "{} of {tried} were not named: {silent:?}", silent.len());
+    assert!(tried > 30, "{tried}");
+}
+
+/// Rows that fit together, as somebody would write them who knows the tables and lacks the key.
+async fn forgeries(ground: &Ground) {
+    let contract = [
+        "UPDATE contract SET document = document || ' ', document_hash = 'f00d'",
+        "UPDATE signature SET document_hash = 'f00d'",
+    ];
+    let money = [
+        "UPDATE transfer SET amount = amount + 1, posted_amount = posted_amount + 1 WHERE state = 'POSTED' AND purpose = 'BANK_RECEIPT'",
+        "UPDATE account SET balance = balance + (SELECT count(*) FROM transfer WHERE state = 'POSTED' AND purpose = 'BANK_RECEIPT'
+            AND credit_id = account.id) - (SELECT count(*) FROM transfer WHERE state = 'POSTED' AND purpose = 'BANK_RECEIPT'
+            AND debit_id = account.id)",
+        "UPDATE bank_receipt SET amount = amount + 1",
+    ];
+    let role = ["UPDATE membership SET roles = 'ADMINISTRATOR,REVIEWER,CASHIER'"];
+    for (forgery, named) in [(&contract[..], "contract "), (&money[..], "account "), (&role[..], "membership ")] {
+        let forgery: Vec<String> = forgery.iter().map(|sql| (*sql).to_owned()).collect();
+        let found = ground.found(&forgery).await;
+        assert!(found.as_ref().is_some_and(|found| found.starts_with(named)), "{forgery:?}: {found:?}");
+    }
+    // Row and index go back to what they were before; the log knows of the later event.
+    let older = "UPDATE row_proof SET version = version - 1 WHERE tbl = 'account' AND version > 1";
+    let found = ground.found(&[older.to_owned()]).await;
+    assert!(found.as_ref().is_some_and(|found| found.contains("older than its event")), "{found:?}");
+    // A row and its index are gone together.
+    let gone = ["DELETE FROM membership", "DELETE FROM row_proof WHERE tbl = 'membership'"].map(str::to_owned);
+    let found = ground.found(&gone).await;
+    assert!(found.as_ref().is_some_and(|found| found.contains("missing from the index")), "{found:?}");
+    // An event that tells of the forged row, left for the exchange to seal.
+    let last = texts(&ground.db, "SELECT CAST(count(*) AS text) AS it FROM event WHERE NOT sealed").await;
+    assert_eq!(last, ["0"]);
+    let event = "INSERT INTO event (id, service, kind, subject, actor, at, facts, announce, claimed_until, published_at, sealed, rows, mark)
+        SELECT NEW, service, kind, subject, actor, at, facts, false, 0, NULL, false, rows, mark FROM event
+        WHERE rows IS NOT NULL AND service = 'identity' ORDER BY id LIMIT 1";
+    let id = if ground.exchange.lane == Lane::Sqlite { "randomblob(16)" } else { "gen_random_uuid()" };
+    let found = ground.is_found(&event.replace("NEW", id), "DELETE FROM event WHERE NOT sealed").await;
+    assert!(found, "an event that the exchange did not write");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_value_row_and_pair_on_sqlite() {
+    each_value_row_and_pair(Lane::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_value_row_and_pair_on_postgres() {
+    each_value_row_and_pair(Lane::Postgres).await;
+}
