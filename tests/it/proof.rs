@@ -13,6 +13,9 @@ mod tables;
 const KEY: [u8; 32] = [41; 32];
 const KEY_TEXT: &str = "KSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSk=";
 
+/// Stands before the names of tables that hold what others held earlier.
+const EARLY: &str = "early_";
+
 /// An exchange at which much was done, and that has stopped.
 struct Ground {
     exchange: Exchange,
@@ -28,18 +31,21 @@ impl Ground {
         let door = Door::at(exchange.http.trim_start_matches("http://"));
         let stage = Stage::new(door, &Silent).await.unwrap();
         deal::play(&stage).await.unwrap();
+        let own = Db::connect(&exchange.database_url).await.unwrap();
+        for table in ["account", "row_proof"] {
+            own.run(&format!("CREATE TABLE {EARLY}{table} AS SELECT * FROM {table}")).await.unwrap();
+        }
         lots::play(&stage).await.unwrap();
         financing::play(&stage).await.unwrap();
         drop(stage);
         assert!(exchange.stop().iter().all(|code| *code == Some(0)));
-        let own = Db::connect(&exchange.database_url).await.unwrap();
         let vault = MasterKey::new(&KEY).open(&own).await.unwrap();
         own.close().await.unwrap();
         let honest = exchange.run(&["verify"]);
         assert!(honest.status.success(), "{}", String::from_utf8_lossy(&honest.stderr));
         eprintln!("{}", String::from_utf8_lossy(&honest.stdout));
         let db = forger(&exchange).await;
-        let tables = all(&db).await;
+        let tables = all(&db).await.into_iter().filter(|table| !table.name.starts_with(EARLY)).collect();
         Some(Ground { exchange, db, vault, tables, registry: Registry::read() })
     }
 
@@ -88,7 +94,8 @@ async fn each_value_row_and_pair(lane: Lane) {
                 .columns
                 .iter()
                 .any(|(column, kind)| *column == table.key[0] && matches!(kind.as_str(), "uuid" | "blob"));
-        if table.rows > 1 && is_alone {
+        // Where a row holds little beside its key, two of them may be alike.
+        if table.rows > 1 && is_alone && table.columns.len() > 2 {
             changes.push(swapped(table, lane));
         }
         for change in changes {
@@ -131,7 +138,7 @@ async fn derived_ones(ground: &Ground) {
         let derived = table.columns.iter().filter(|(column, _)| ground.registry.of(&table.name, column) == "derived");
         for (column, _) in derived {
             let (name, row) = (&table.name, table.one_row(backend));
-            run(&ground.db, &format!("DROP TABLE IF EXISTS kept")).await;
+            run(&ground.db, "DROP TABLE IF EXISTS kept").await;
             run(&ground.db, &format!("CREATE TABLE kept AS SELECT * FROM \"{name}\"")).await;
             let change = format!("UPDATE \"{name}\" SET {column} = {} WHERE {row}", table.other(column, backend));
             let undo = format!("DELETE FROM \"{name}\"; INSERT INTO \"{name}\" SELECT * FROM kept");
@@ -167,8 +174,13 @@ async fn forgeries(ground: &Ground) {
         assert!(found.as_ref().is_some_and(|found| found.starts_with(named)), "{forgery:?}: {found:?}");
     }
     // Row and index go back to what they were before; the log knows of the later event.
-    let older = "UPDATE row_proof SET version = version - 1 WHERE tbl = 'account' AND version > 1";
-    let found = ground.found(&[older.to_owned()]).await;
+    let older = [
+        "UPDATE account SET balance = early_account.balance, held = early_account.held FROM early_account
+            WHERE account.id = early_account.id",
+        "UPDATE row_proof SET version = early.version, mark = early.mark, event_id = early.event_id
+            FROM early_row_proof AS early WHERE row_proof.tbl = 'account' AND early.tbl = 'account' AND row_proof.key = early.key",
+    ];
+    let found = ground.found(&older.map(str::to_owned)).await;
     assert!(found.as_ref().is_some_and(|found| found.contains("older than its event")), "{found:?}");
     // A row and its index are gone together.
     let gone = ["DELETE FROM membership", "DELETE FROM row_proof WHERE tbl = 'membership'"].map(str::to_owned);

@@ -44,6 +44,22 @@ pub async fn audit(cx: &Context) -> Result<Audited> {
     Ok(audited)
 }
 
+/// Takes the lots of an older program, which marks none, as they stand: how many.
+pub async fn adopt(cx: &Context) -> Result<u64> {
+    let (mut after, mut adopted) = (None, 0);
+    loop {
+        let lots = store::page_of_sessions(cx.db.read(), after, CHUNK).await?;
+        let Some(last) = lots.last() else { return Ok(adopted) };
+        after = Some(last.id);
+        for lot in lots.iter().filter(|lot| lot.mark.as_deref() != Some(&lot.made_mark(&cx.vault)[..])) {
+            let tx = cx.db.begin().await?;
+            adopted += store::mark(&tx, lot, &cx.vault).await?;
+            cx.record(&tx, cx.clock.now(), &lot.id.text(), ("LotAdopted", serde_json::json!({}))).await?;
+            tx.commit().await?;
+        }
+    }
+}
+
 /// What is wrong with one lot. It is read again if a round wrote it meanwhile.
 async fn flaw(cx: &Context, id: BiddingSessionId) -> Result<Option<String>> {
     loop {

@@ -61,7 +61,7 @@ use wire::{
 };
 
 pub use api::Auctions;
-pub use audit::{Audited, audit};
+pub use audit::{Audited, adopt, audit};
 pub use award::next as next_of_award;
 pub use open_lot::open_lot;
 

@@ -13,7 +13,7 @@ use prost::Message;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, Statement,
-    sea_query::{ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
@@ -258,6 +258,15 @@ pub async fn page_of_sessions(
         wanted = wanted.filter(session::Column::Id.gt(after));
     }
     Ok(wanted.all(db).await?)
+}
+
+/// Marks a lot as it stands, unless a round wrote it meanwhile.
+pub async fn mark(tx: &Transaction, row: &session::Model, vault: &Vault) -> Result<u64> {
+    let update = session::Entity::update_many()
+        .col_expr(session::Column::Mark, Expr::value(row.made_mark(vault).to_vec()))
+        .filter(session::Column::Id.eq(row.id))
+        .filter(session::Column::Version.eq(row.version));
+    Ok(update.exec(tx).await?.rows_affected)
 }
 
 /// Sessions that time will still move.

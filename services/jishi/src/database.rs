@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use kernel::{Clock, Context, Db, MasterKey};
+use kernel::{
+    Clock, Context, Db, MasterKey,
+    audit_log::adopt::{self, Adopted},
+};
 
 use crate::{
     Result,
@@ -100,11 +103,24 @@ impl Ground {
     ) -> Result<Ground> {
         let vault = key.open(&db).await?;
         clock.anchor(&db).await?;
+        let is_unbound = adopt::is_unbound(&db).await?;
         let context = match purpose {
             Purpose::Work => Context::open(role.name(), db, clock.clone(), vault).await?,
             Purpose::Look => Context::to_look(role.name(), db, clock.clone(), vault)?,
         };
-        Ok(Ground { url, context, services: vec![role.name()] })
+        let ground = Ground { url, context, services: vec![role.name()] };
+        // An exchange whose rows no program has bound so far: they count as they stand.
+        if is_unbound && matches!(purpose, Purpose::Work) {
+            ground.adopt().await?;
+        }
+        Ok(ground)
+    }
+
+    /// Takes rows and lots as they stand into the log.
+    pub async fn adopt(&self) -> Result<(Adopted, u64)> {
+        let adopted = adopt::adopt(&self.context).await?;
+        let lots = auction::adopt(&self.context.with_service(Role::Auction.name())).await?;
+        Ok((adopted, lots))
     }
 }
 

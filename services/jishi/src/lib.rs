@@ -1,6 +1,8 @@
 //! The exchange as one program: which roles live in this process, where the others are, and how it all starts and
 //! stops. The only crate that knows every service; it holds no rule of the exchange.
 
+/// The verb `adopt`.
+pub mod adopt;
 /// The verbs `backup` and `restore`.
 pub mod backup;
 pub mod code;
@@ -8,6 +10,8 @@ pub mod codes;
 /// What an operator sets.
 pub mod config;
 pub mod demo;
+/// The verb `heads`.
+pub mod heads;
 pub mod import;
 /// The verb `operations`.
 pub mod operations;

@@ -41,6 +41,11 @@ enum Verb {
     /// Recompute the audit log, or a lot from its published bundle, and name the first record that was changed, deleted,
     /// inserted or reordered.
     Verify(jishi::verify::Arguments),
+    /// Let rows that an older program wrote, or an administrator by hand, count as they stand: the audit log says so
+    /// (docs/operating.md).
+    Adopt,
+    /// Print the newest signed head of every service's audit log, to be kept elsewhere (docs/operating.md).
+    Heads,
     /// Print the present code of a demo account's second factor, or of any authenticator's secret.
     Code(jishi::code::Arguments),
     /// Print the GraphQL schema.
@@ -85,6 +90,8 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Restore(arguments) => jishi::backup::restore::run(&read()?, &arguments, std::io::stdout()).await,
         Verb::RotateMasterKey => jishi::rotation::run(&read()?, std::io::stdout()).await,
         Verb::Verify(arguments) => jishi::verify::run(read, &arguments, std::io::stdout()).await,
+        Verb::Adopt => jishi::adopt::run(&read()?, std::io::stdout()).await,
+        Verb::Heads => jishi::heads::run(&read()?, std::io::stdout()).await,
         Verb::Code(arguments) => jishi::code::run(read, arguments).await,
         Verb::Schema => jishi::schema::print(),
         Verb::Permissions => jishi::schema::print_permissions(),

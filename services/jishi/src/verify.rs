@@ -24,6 +24,7 @@ use crate::{
     Result,
     config::Config,
     database::Databases,
+    heads,
     roles::{Role, Roles},
 };
 
@@ -40,6 +41,10 @@ pub struct Arguments {
     /// A head that was noted earlier, as this verb prints it: the log must still begin with those records.
     #[arg(long, value_name = "SERVICE:SIZE:ROOT", conflicts_with = "bundle")]
     known: Vec<Noted>,
+    /// A signed head that was kept elsewhere, as `heads` prints it, or a file of such lines: a log that was rewound behind it
+    /// is found.
+    #[arg(long, value_name = "HEAD|FILE", conflicts_with = "bundle")]
+    against: Vec<String>,
 }
 
 /// A head that somebody noted, SERVICE:SIZE:ROOT.
@@ -103,8 +108,17 @@ fn run_bundle(bundle: &Path, key: Option<&Pinned>, mut out: impl Write) -> Resul
 async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Write) -> Result<()> {
     let databases = Databases::open_to_look(config, &Roles::new(None), &Clock::system()).await?;
     let known: Vec<Known> = arguments.known.iter().map(|noted| noted.0.clone()).collect();
+    let mut signed = Vec::new();
+    for text in &arguments.against {
+        signed.extend(heads::read(text)?);
+    }
     let mut flawed = Vec::new();
     for ground in databases.grounds() {
+        let signed = heads::known(
+            signed.iter().filter(|head| ground.services.contains(&head.known().service.as_str())),
+            &ground.context.vault,
+        )?;
+        let known: Vec<Known> = known.iter().cloned().chain(signed).collect();
         let Context { db, vault, .. } = &ground.context;
         for service in &ground.services {
             let verdict = verify(db, vault, service, &known).await?;

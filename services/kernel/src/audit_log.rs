@@ -5,7 +5,10 @@
 //! the database, binds the leaf to its place, so that a record is named even if whoever changed it recomputed all
 //! hashes; the head over all leaves is signed, so that others can keep it and hold the exchange to it.
 
+pub mod adopt;
+mod proof;
 pub mod rows;
+pub mod signed_head;
 pub mod verify;
 
 use std::time::Duration;

@@ -2,15 +2,15 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IsolationLevel, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement, TransactionTrait, Value,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait,
 };
 use uuid::Uuid;
 
-use self::proof::Column;
+use super::proof;
 use crate::{
     Db, Result, Vault,
     db::{
@@ -19,24 +19,6 @@ use crate::{
     },
     event::{WrittenRow, row as event},
 };
-
-mod proof {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "row_proof")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub tbl: String,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub key: Vec<u8>,
-        pub version: i64,
-        pub mark: Option<Vec<u8>>,
-        pub event_id: Uuid,
-    }
-    impl ActiveModelBehavior for ActiveModel {}
-}
 
 /// Most rows read at once.
 const CHUNK: usize = 500;
@@ -138,8 +120,7 @@ impl Walk<'_> {
         let mut index = HashMap::new();
         for rows in rows.chunk_by(|row, next| row.table == next.table) {
             let keys = rows.iter().map(|row| row.key.clone());
-            let found = proof::Entity::find().filter(Column::Tbl.eq(&rows[0].table)).filter(Column::Key.is_in(keys));
-            let found = found.all(self.view).await?;
+            let found = proof::of(self.view, &rows[0].table, keys).await?;
             index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
         }
         let mut last = 0;
@@ -164,9 +145,9 @@ impl Walk<'_> {
         for table in BOUND {
             let mut after = Vec::new();
             loop {
-                let proofs = self.proofs(table, &after).await?;
+                let proofs = proof::page(self.view, table, after, CHUNK).await?;
                 let Some(end) = proofs.last() else { break };
-                after.clone_from(&end.key);
+                after = end.key.clone();
                 let ids = proofs.iter().map(|proof| proof.event_id);
                 let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.view).await?;
                 let mut told = HashMap::new();
@@ -190,15 +171,14 @@ impl Walk<'_> {
     async fn table(&mut self, table: &Table) -> Result<Option<RowFlaw>> {
         let (mut after, mut found) = (Vec::new(), 0);
         loop {
-            let proofs = self.proofs(table, &after).await?;
+            let proofs = proof::page(self.view, table, after, CHUNK).await?;
             let Some(end) = proofs.last() else { break };
-            after.clone_from(&end.key);
-            let keys: Vec<&[u8]> = proofs.iter().map(|proof| proof.key.as_slice()).collect();
-            let rows = self.rows(table, &keys).await?;
+            after = end.key.clone();
+            let rows = proof::marks(self.view, self.vault, table, proofs.iter().map(|proof| &proof.key)).await?;
             for proof in &proofs {
                 let what = match (rows.get(&proof.key), &proof.mark) {
                     (None, None) => continue,
-                    (Some(mark), Some(left)) if mark.as_slice() == left.as_slice() => {
+                    (Some(mark), Some(left)) if mark == left => {
                         found += 1;
                         continue;
                     }
@@ -218,49 +198,19 @@ impl Walk<'_> {
 
     /// The first row that the index does not know.
     async fn inserted(&self, table: &Table) -> Result<Option<RowFlaw>> {
-        let key = table.key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-        let mut after: Vec<Value> = Vec::new();
+        let mut after = Vec::new();
         loop {
-            let places = (1..=after.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-            let beyond = if after.is_empty() { String::new() } else { format!("WHERE ({key}) > ({places})") };
-            let sql = format!("SELECT * FROM \"{}\" {beyond} ORDER BY {key} LIMIT {CHUNK}", table.name);
-            let query = Statement::from_sql_and_values(self.view.get_database_backend(), sql, after);
-            let rows = self.view.query_all_raw(query).await?;
-            let keys = rows.iter().map(|row| row::key(table, row)).collect::<Result<Vec<_>, _>>()?;
-            let Some(end) = keys.last() else { return Ok(None) };
-            after = row::values(table, end).unwrap_or_default();
-            let known =
-                proof::Entity::find().filter(Column::Tbl.eq(table.name)).filter(Column::Key.is_in(keys.clone()));
-            let known: Vec<Vec<u8>> = known.all(self.view).await?.into_iter().map(|proof| proof.key).collect();
-            if let Some(strange) = keys.iter().find(|key| !known.contains(key)) {
+            let rows = proof::rows(self.view, self.vault, table, (&mut after, CHUNK), "").await?;
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            let known = proof::of(self.view, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
+            let known: HashSet<Vec<u8>> = known.into_iter().map(|proof| proof.key).collect();
+            if let Some((strange, _)) = rows.iter().find(|(key, _)| !known.contains(key)) {
                 let what = "inserted: no event tells of it";
                 return Ok(Some(RowFlaw { row: row_words(table, strange), event: None, what }));
             }
         }
-    }
-
-    /// What the index says of the rows of a table, in the order of their keys.
-    async fn proofs(&self, table: &Table, after: &[u8]) -> Result<Vec<proof::Model>> {
-        let proofs = proof::Entity::find().filter(Column::Tbl.eq(table.name)).filter(Column::Key.gt(after.to_vec()));
-        Ok(proofs.order_by(Column::Key, Order::Asc).limit(CHUNK as u64).all(self.view).await?)
-    }
-
-    /// The marks of the rows with these keys.
-    async fn rows(&self, table: &Table, keys: &[&[u8]]) -> Result<HashMap<Vec<u8>, [u8; 32]>> {
-        let mut values: Vec<Value> = Vec::new();
-        let mut places = Vec::with_capacity(keys.len());
-        for key in keys {
-            let key = row::values(table, key).unwrap_or_default();
-            let place = (1..=key.len()).map(|place| format!("${}", values.len() + place)).collect::<Vec<_>>();
-            places.push(format!("({})", place.join(", ")));
-            values.extend(key);
-        }
-        let columns = table.key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT * FROM \"{}\" WHERE ({columns}) IN (VALUES {})", table.name, places.join(", "));
-        let query = Statement::from_sql_and_values(self.view.get_database_backend(), sql, values);
-        let rows = self.view.query_all_raw(query).await?;
-        let told = |found: &QueryResult| Ok((row::key(table, found)?, row::mark(self.vault, table, found)?));
-        rows.iter().map(told).collect()
     }
 }
 

@@ -85,6 +85,11 @@ impl Transaction {
         self.written.lock().await.record(event);
     }
 
+    /// Has the log tell of a row that somebody else wrote.
+    pub(crate) async fn tell_of(&self, table: &'static str, key: Vec<u8>, mark: Option<Vec<u8>>) {
+        self.written.lock().await.tell_of(table, key, mark);
+    }
+
     /// Commits. On an error the outcome is unknown, unless a statement had failed before: then nothing was written.
     pub async fn commit(self) -> Result<()> {
         let written = std::mem::take(&mut *self.written.lock().await);

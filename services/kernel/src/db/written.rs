@@ -35,9 +35,13 @@ impl Written {
     pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<(), DbErr> {
         for row in rows {
             let mark = if write.deletes { None } else { Some(row::mark(vault, write.table, row)?.to_vec()) };
-            self.rows.insert((write.table.name, row::key(write.table, row)?), mark);
+            self.tell_of(write.table.name, row::key(write.table, row)?, mark);
         }
         Ok(())
+    }
+
+    pub fn tell_of(&mut self, table: &'static str, key: Vec<u8>, mark: Option<Vec<u8>>) {
+        self.rows.insert((table, key), mark);
     }
 
     pub fn record(&mut self, event: event::row::Model) {

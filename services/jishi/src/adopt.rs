@@ -1,0 +1,18 @@
+//! The verb `adopt`: rows and lots that an older program wrote, or an administrator by hand, count as they stand from now on.
+
+use std::io::Write;
+
+use kernel::{Clock, audit_log::adopt::Adopted};
+
+use crate::{Result, config::Config, database::Databases, roles::Roles};
+
+/// Takes them into the audit log, which says so.
+pub async fn run(config: &Config, mut out: impl Write) -> Result<()> {
+    let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
+    for ground in databases.grounds() {
+        let (Adopted { rows, events }, lots) = ground.adopt().await?;
+        writeln!(out, "{rows} rows, {events} events and {lots} lots count as they stand")?;
+    }
+    databases.close().await;
+    Ok(())
+}

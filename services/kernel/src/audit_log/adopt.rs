@@ -1,0 +1,126 @@
+//! Takes rows as they stand into the log: those of an older program, which binds none, and those that an administrator
+//! wrote by hand. The log says that it was done, and of which rows.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::Expr,
+};
+use serde_json::json;
+
+use super::proof;
+use crate::{
+    Context, Db, Result, Transaction,
+    db::tables::{BOUND, Table},
+    event::row as event,
+};
+
+/// Most rows in one transaction.
+const BATCH: usize = 500;
+
+/// How much was taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Rows that are now as their events say.
+    pub rows: u64,
+    /// Events that an older program left unsealed.
+    pub events: u64,
+}
+
+/// Whether no row of the database was ever bound.
+pub async fn is_unbound(db: &Db) -> Result<bool> {
+    Ok(proof::Entity::find().limit(1).one(db.read()).await?.is_none())
+}
+
+/// Takes all bound tables in as they stand, while others write.
+pub async fn adopt(cx: &Context) -> Result<Adopted> {
+    let mut adopted = Adopted { events: events(cx).await?, ..Adopted::default() };
+    for table in BOUND {
+        adopted.rows += present(cx, table).await? + gone(cx, table).await?;
+    }
+    Ok(adopted)
+}
+
+/// Events that wait to be sealed, and bear no mark.
+fn bare() -> Select<event::Entity> {
+    event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_null())
+}
+
+async fn events(cx: &Context) -> Result<u64> {
+    let mut marked = 0;
+    loop {
+        let tx = cx.db.begin().await?;
+        let bare = bare().limit(BATCH as u64).all(&tx).await?;
+        if bare.is_empty() {
+            tx.rollback().await?;
+            return Ok(marked);
+        }
+        for event in &bare {
+            let mark = event.made_mark(&cx.vault).to_vec();
+            let update = event::Entity::update_many().col_expr(event::Column::Mark, Expr::value(mark));
+            update.filter(event::Column::Id.eq(event.id)).exec(&tx).await?;
+        }
+        marked += bare.len() as u64;
+        commit(cx, tx, ("event", bare.len())).await?;
+    }
+}
+
+/// Rows of which the index knows nothing, or something else.
+async fn present(cx: &Context, table: &'static Table) -> Result<u64> {
+    let (mut after, mut adopted) = (Vec::new(), 0);
+    loop {
+        let tx = cx.db.begin().await?;
+        let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" };
+        let rows = proof::rows(&tx, &cx.vault, table, (&mut after, BATCH), locked).await?;
+        if rows.is_empty() {
+            tx.rollback().await?;
+            return Ok(adopted);
+        }
+        let known = proof::of(&tx, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
+        let known: HashMap<_, _> = known.into_iter().map(|proof| (proof.key, proof.mark)).collect();
+        let strange = rows.into_iter().map(|(key, mark)| (key, Some(mark)));
+        let strange: Vec<_> = strange.filter(|(key, mark)| known.get(key) != Some(mark)).collect();
+        adopted += strange.len() as u64;
+        take(cx, tx, table, strange).await?;
+    }
+}
+
+/// Rows that the index knows of, and that are gone.
+async fn gone(cx: &Context, table: &'static Table) -> Result<u64> {
+    let (mut after, mut adopted) = (Vec::new(), 0);
+    loop {
+        let tx = cx.db.begin().await?;
+        let proofs = proof::page(&tx, table, after, BATCH).await?;
+        let Some(end) = proofs.last() else {
+            tx.rollback().await?;
+            return Ok(adopted);
+        };
+        after = end.key.clone();
+        let there = proof::marks(&tx, &cx.vault, table, proofs.iter().map(|proof| &proof.key)).await?;
+        let gone = proofs.iter().filter(|proof| proof.mark.is_some() && !there.contains_key(&proof.key));
+        let gone: Vec<_> = gone.map(|proof| (proof.key.clone(), None)).collect();
+        adopted += gone.len() as u64;
+        take(cx, tx, table, gone).await?;
+    }
+}
+
+async fn take(
+    cx: &Context,
+    tx: Transaction,
+    table: &'static Table,
+    rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+) -> Result<()> {
+    if rows.is_empty() {
+        return tx.rollback().await;
+    }
+    let count = rows.len();
+    for (key, mark) in rows {
+        tx.tell_of(table.name, key, mark).await;
+    }
+    commit(cx, tx, (table.name, count)).await
+}
+
+async fn commit(cx: &Context, tx: Transaction, (table, count): (&str, usize)) -> Result<()> {
+    cx.record(&tx, cx.clock.now(), "", ("RowsAdopted", json!({ "table": table, "rows": count }))).await?;
+    tx.commit().await
+}

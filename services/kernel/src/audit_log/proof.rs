@@ -1,0 +1,91 @@
+//! The index of bound rows: how often each was written, what it then held, and which event tells of it.
+
+use std::collections::HashMap;
+
+use sea_orm::{
+    ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement, Value,
+};
+
+use crate::{
+    Result, Vault,
+    db::{row, tables::Table},
+};
+
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "row_proof")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub tbl: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key: Vec<u8>,
+        pub version: i64,
+        pub mark: Option<Vec<u8>>,
+        pub event_id: Uuid,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+pub use entity::{Column, Entity, Model};
+use sea_orm::ColumnTrait;
+
+/// What the index says of these keys.
+pub async fn of(db: &impl ConnectionTrait, table: &str, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<Model>> {
+    Ok(Entity::find().filter(Column::Tbl.eq(table)).filter(Column::Key.is_in(keys)).all(db).await?)
+}
+
+/// What it says of the next rows of a table, in the order of their keys.
+pub async fn page(db: &impl ConnectionTrait, table: &Table, after: Vec<u8>, most: usize) -> Result<Vec<Model>> {
+    let next = Entity::find().filter(Column::Tbl.eq(table.name)).filter(Column::Key.gt(after));
+    Ok(next.order_by(Column::Key, Order::Asc).limit(most as u64).all(db).await?)
+}
+
+/// The next rows of a table in the order of their keys, each as its key and its mark. `after` goes along.
+pub async fn rows(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    table: &Table,
+    (after, most): (&mut Vec<Value>, usize),
+    locked: &str,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let (name, key) = (table.name, key_list(table));
+    let places = (1..=after.len()).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+    let beyond = if after.is_empty() { String::new() } else { format!("WHERE ({key}) > ({places})") };
+    let sql = format!("SELECT * FROM \"{name}\" {beyond} ORDER BY {key} LIMIT {most}{locked}");
+    let query = Statement::from_sql_and_values(db.get_database_backend(), sql, std::mem::take(after));
+    let rows = db.query_all_raw(query).await?;
+    let rows = rows.iter().map(|found| told(vault, table, found)).collect::<Result<Vec<_>>>()?;
+    *after = rows.last().and_then(|(key, _)| row::values(table, key)).unwrap_or_default();
+    Ok(rows)
+}
+
+/// The marks of the rows with these keys, as far as they are there.
+pub async fn marks(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    table: &Table,
+    keys: impl IntoIterator<Item = &Vec<u8>>,
+) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
+    let (mut values, mut places): (Vec<Value>, Vec<String>) = Default::default();
+    for key in keys {
+        let key = row::values(table, key).unwrap_or_default();
+        let place = (1..=key.len()).map(|place| format!("${}", values.len() + place)).collect::<Vec<_>>();
+        places.push(format!("({})", place.join(", ")));
+        values.extend(key);
+    }
+    let (name, key, places) = (table.name, key_list(table), places.join(", "));
+    let sql = format!("SELECT * FROM \"{name}\" WHERE ({key}) IN (VALUES {places})");
+    let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect()
+}
+
+fn told(vault: &Vault, table: &Table, found: &QueryResult) -> Result<(Vec<u8>, Vec<u8>)> {
+    Ok((row::key(table, found)?, row::mark(vault, table, found)?.to_vec()))
+}
+
+/// The columns of a table's key, as SQL lists them.
+fn key_list(table: &Table) -> String {
+    table.key.iter().map(|column| format!("\"{column}\"")).collect::<Vec<_>>().join(", ")
+}
