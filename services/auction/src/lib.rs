@@ -21,6 +21,7 @@ mod engine_tests;
 pub mod evidence;
 #[cfg(test)]
 mod evidence_tests;
+mod exclude;
 #[cfg(test)]
 mod fence_tests;
 mod floor;
@@ -40,6 +41,7 @@ pub mod sealed;
 mod sealed_key;
 #[cfg(test)]
 mod sealed_tests;
+mod standing;
 mod store;
 #[cfg(test)]
 mod story_tests;
@@ -62,6 +64,7 @@ use wire::{
 pub use api::Auctions;
 pub use award::next as next_of_award;
 pub use open_lot::open_lot;
+pub use standing::consumer;
 
 /// Adds the services of this role. The lots' writers run on `tasks` until `stop`.
 pub fn serve(cx: Context, clients: Clients, (tasks, stop): (TaskTracker, CancellationToken), routes: Routes) -> Routes {
