@@ -50,6 +50,8 @@ const REPLICATED: [&str; 5] = ["gateway", "identity,catalog", "auction", "ledger
 pub struct Exchange {
     /// Where GraphQL answers, such as `http://127.0.0.1:34567`.
     pub http: String,
+    /// Where its first process tells its metrics.
+    pub metrics: String,
     /// How it runs.
     pub lane: Lane,
     /// The database's URL, its schema included.
@@ -64,6 +66,7 @@ pub struct Jishi {
     only: Option<&'static str>,
     environment: Vec<(String, String)>,
     http: String,
+    metrics: String,
 }
 
 impl Exchange {
@@ -100,13 +103,14 @@ impl Exchange {
             Lane::Networked => networked(&PROCESSES, environment),
             Lane::Replicated => networked(&REPLICATED, environment),
             _ => {
-                environment.extend(listen(free_port(), free_port()));
+                environment.extend(listen(free_port()));
                 vec![Jishi::start(None, environment)]
             }
         };
-        let http = processes.first().expect("a process").http.clone();
+        let first = processes.first().expect("a process");
+        let (http, metrics) = (first.http.clone(), first.metrics.clone());
         seeded(&http).await;
-        Some(Exchange { http, lane, database_url, processes, _folder: folder })
+        Some(Exchange { http, metrics, lane, database_url, processes, _folder: folder })
     }
 
     /// Kills with SIGKILL the process that runs `role`, and starts it again as it was.
@@ -129,7 +133,7 @@ impl Exchange {
         let first = self.processes.first().expect("a process");
         let mut environment = first.environment.clone();
         environment.retain(|(key, _)| !key.ends_with("_LISTEN"));
-        environment.extend(listen(free_port(), free_port()));
+        environment.extend(listen(free_port()));
         Jishi::start(first.only, environment)
     }
 
@@ -145,6 +149,12 @@ impl Exchange {
         Command::new(binary()).args(arguments).envs(environment).output().expect("the binary runs")
     }
 
+    /// With what its keys in Redis begin.
+    #[must_use]
+    pub fn redis_stream(&self) -> &str {
+        self.processes[0].setting("JISHI_REDIS_STREAM").unwrap_or_default()
+    }
+
     /// The process that runs `role`.
     pub fn process(&mut self, role: &str) -> &mut Jishi {
         self.replicas(role).next().expect("some process runs each role")
@@ -154,6 +164,22 @@ impl Exchange {
     pub fn replicas(&mut self, role: &str) -> impl Iterator<Item = &mut Jishi> {
         let runs = move |process: &&mut Jishi| process.only.is_none_or(|only| only.split(',').any(|name| name == role));
         self.processes.iter_mut().filter(runs)
+    }
+}
+
+/// Where each exchange says at its end whether it verifies, one line each: a long check, that no story raises a false alarm.
+const VERIFIED: &str = "TEST_VERIFIED";
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(file) = std::env::var_os(VERIFIED).filter(|_| !std::thread::panicking()) else { return };
+        let verified = self.run(&["verify"]);
+        let told = if verified.status.success() { verified.stdout } else { verified.stderr };
+        let told = String::from_utf8_lossy(&told).replace('\n', " | ");
+        let story = std::thread::current().name().unwrap_or_default().to_owned();
+        let line = format!("{} {story} {:?} {told}\n", verified.status.success(), self.lane);
+        let file = std::fs::File::options().create(true).append(true).open(file);
+        std::io::Write::write_all(&mut file.expect("a file"), line.as_bytes()).expect("a line");
     }
 }
 
@@ -173,7 +199,7 @@ fn networked(roles: &[&'static str], environment: Vec<(String, String)>) -> Vec<
             !only.split(',').any(|role| **key == format!("JISHI_{}_PEER", role.to_uppercase()))
         };
         own.extend(peers.iter().filter(not_mine).map(|(key, urls)| (key.clone(), urls.join(","))));
-        own.extend(listen(free_port(), *port));
+        own.extend(listen(*port));
         Jishi::start(Some(only), own)
     };
     // The gateway comes last in time: it plants the demo content through the others.
@@ -184,8 +210,8 @@ fn networked(roles: &[&'static str], environment: Vec<(String, String)>) -> Vec<
 
 impl Jishi {
     fn start(only: Option<&'static str>, environment: Vec<(String, String)>) -> Jishi {
-        let (child, http) = spawn(only, &environment);
-        Jishi { child, only, environment, http }
+        let (child, http, metrics) = spawn(only, &environment);
+        Jishi { child, only, environment, http, metrics }
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -196,8 +222,8 @@ impl Jishi {
 
     /// Starts again on the same ports.
     pub fn restart(&mut self) {
-        let (child, http) = spawn(self.only, &self.environment);
-        assert_eq!(http, self.http);
+        let (child, http, metrics) = spawn(self.only, &self.environment);
+        assert_eq!((http, metrics), (self.http.clone(), self.metrics.clone()));
         self.child = child;
     }
 
@@ -205,6 +231,12 @@ impl Jishi {
     #[must_use]
     pub fn http(&self) -> &str {
         &self.http
+    }
+
+    /// Where it tells its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &str {
+        &self.metrics
     }
 
     /// SIGSTOP: it keeps its memory, its connections and its locks, and does nothing.
@@ -259,8 +291,8 @@ impl Drop for Jishi {
     }
 }
 
-/// Starts the binary and waits for its ready line.
-fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String) {
+/// Starts the binary and waits for its ready line; where it answers, and where it tells its metrics.
+fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String, String) {
     let mut command = command(environment);
     command.arg("serve").envs(environment.iter().cloned()).stdout(Stdio::piped());
     if let Some(only) = only {
@@ -281,13 +313,15 @@ fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String
                 drop(writeln!(log, "{line}"));
             }
             if let Some(rest) = line.strip_prefix("ready http=") {
-                let http = rest.split(' ').next().unwrap_or_default().to_owned();
-                drop(found.send(http));
+                let mut words = rest.split(' ');
+                let http = words.next().unwrap_or_default().to_owned();
+                let metrics = words.find_map(|word| word.strip_prefix("metrics=")).unwrap_or_default().to_owned();
+                drop(found.send((http, metrics)));
             }
         }
     });
     match ready.recv_timeout(Duration::from_secs(60)) {
-        Ok(http) => (child, http),
+        Ok((http, metrics)) => (child, http, metrics),
         Err(_) => {
             drop(child.kill());
             panic!("jishi {} did not become ready", only.unwrap_or("all roles"));
@@ -322,11 +356,10 @@ pub fn binary() -> PathBuf {
     beside.unwrap_or_else(|| panic!("no jishi beside {}; cargo build --workspace", own.display()))
 }
 
-fn listen(http: u16, grpc: u16) -> [(String, String); 2] {
-    [
-        ("JISHI_HTTP_LISTEN".into(), format!("127.0.0.1:{http}")),
-        ("JISHI_GRPC_LISTEN".into(), format!("127.0.0.1:{grpc}")),
-    ]
+/// Ports of a process: this one for gRPC, and others.
+fn listen(grpc: u16) -> [(String, String); 3] {
+    [("HTTP", free_port()), ("GRPC", grpc), ("METRICS", free_port())]
+        .map(|(what, port)| (format!("JISHI_{what}_LISTEN"), format!("127.0.0.1:{port}")))
 }
 
 /// A port that was free a moment ago, and is given to nobody else: its process may bind it late, or be killed and start again.

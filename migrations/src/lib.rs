@@ -38,6 +38,8 @@ changes! {
     m0020_forfeit_debt
     m0021_reverse
     m0022_heartbeat
+    m0042_conflict_evidence
+    m0043_failing_sides
     m0045_root_secret
     m0046_row_proof
 }

@@ -139,9 +139,9 @@ impl Slow {
     }
 }
 
-/// Asks on one connection for the metrics, which are long and cost little, and reads none of them, until it is cut off.
+/// Asks on one connection for GraphiQL, which costs little, and reads none of the answers, until it is cut off.
 async fn unread(mut stream: TcpStream, longest: Duration) -> Option<Duration> {
-    let ask = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let ask = "GET /graphiql HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     // What is not read backs up to the server, which then reads no more either: from then on this waits for the end.
     loop {
         let waiting = Instant::now();

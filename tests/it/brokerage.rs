@@ -1,7 +1,7 @@
 //! A broker from the credential to the commission, and organizations that stand too near (SM-11).
 
 use exchange_tests::Exchange;
-use jishi::demo::cast::House;
+use jishi::demo::{cast::House, timeline::Who};
 use kernel::Money;
 use serde_json::{Value, json};
 
@@ -186,7 +186,7 @@ async fn expired_credential(exchange: Exchange) {
     did(&agency.broker, "answerMandate", "mandate { status }", accept(&open)).await;
 }
 
-/// Whichever of the two declared it, and whichever wants to acquire.
+/// Whichever of the two declared it, and whichever wants to acquire, once a second person has seen evidence.
 async fn conflicts_bar_both_directions(exchange: Exchange) {
     let market = Market::open(&exchange, 3).await;
     let [first, second, neither] = &market.buyers[..] else { panic!() };
@@ -199,12 +199,32 @@ async fn conflicts_bar_both_directions(exchange: Exchange) {
     refused_as_missing(&neither.person, "declareConflict", pair.clone(), "organizationId").await;
     let own = with(&pair, "otherOrganizationId", university.id.clone());
     refused(&university.person, "declareConflict", own, no("INVALID_INPUT", "otherOrganizationId")).await;
-    did(&university.person, "declareConflict", "conflictOfInterest { id }", pair.clone()).await;
+    const OBJECT: &str = "conflictOfInterest { id status availableTransitions declarerId evidence confirmedAt }";
+    let theirs = did(&university.person, "declareConflict", OBJECT, pair.clone()).await;
+    assert_eq!((&theirs["status"], &theirs["declarerId"]), (&json!("DECLARED"), &json!(university.id)));
+    assert_eq!(theirs["availableTransitions"], json!(["CONFIRMED", "LIFTED"]));
     for again in [pair, between(first, university)] {
         refused(&first.person, "declareConflict", again, no("ALREADY_EXISTS", "otherOrganizationId")).await;
     }
     let reviewer = &market.staff.reviewer;
-    let other = did(reviewer, "declareConflict", "conflictOfInterest { id }", between(second, university)).await;
+    let other = did(reviewer, "declareConflict", OBJECT, between(second, university)).await;
+    assert_eq!((&other["status"], &other["declarerId"]), (&json!("DECLARED"), &Value::Null));
+
+    let judge = market.hub().await;
+    let judge = judge.hire(&market.stage, Who { zh: "复审", en: "judge" }, &["REVIEWER"]).await.unwrap();
+    let confirm = |conflict: &Value| json!({ "conflictOfInterestId": conflict["id"], "evidence": "股东名册" });
+    refused_as_missing(&neither.person, "confirmConflict", confirm(&other), "conflictOfInterestId").await;
+    for party in [&university.person, &second.person] {
+        refused(party, "confirmConflict", confirm(&other), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    }
+    refused(reviewer, "confirmConflict", confirm(&other), no("SAME_PERSON", "conflictOfInterestId")).await;
+    refused(&judge, "confirmConflict", with(&confirm(&other), "evidence", ""), no("REQUIRED", "evidence")).await;
+    for conflict in [&theirs, &other] {
+        let confirmed = did(&judge, "confirmConflict", OBJECT, confirm(conflict)).await;
+        assert_eq!((&confirmed["status"], &confirmed["evidence"]), (&json!("CONFIRMED"), &json!("股东名册")));
+        let again = no("ILLEGAL_TRANSITION", "conflictOfInterestId").accepting("LIFTED");
+        refused(&judge, "confirmConflict", confirm(conflict), again).await;
+    }
 
     let listing = market.disclosed(market.draft()).await;
     let apply = |house: &House| json!({ "listingId": listing.id, "organizationId": house.id });
@@ -219,16 +239,14 @@ async fn conflicts_bar_both_directions(exchange: Exchange) {
         let read = person.glance(list, json!({})).await.unwrap();
         assert_eq!(read["conflicts"]["totalCount"], count);
     }
-    let lift = json!({ "conflictOfInterestId": other["id"], "reason": "股权已转让" });
-    refused_as_missing(&neither.person, "liftConflict", lift.clone(), "conflictOfInterestId").await;
-    refused(&university.person, "liftConflict", lift.clone(), no("FORBIDDEN", "").accepting("REVIEWER")).await;
-    refused(reviewer, "liftConflict", lift, no("SAME_PERSON", "conflictOfInterestId")).await;
-    let declared = university.person.glance("{ conflicts(first: 5) { edges { node { id declaredBy } } } }", json!({}));
-    let declared = declared.await.unwrap();
-    let theirs = declared.pointer("/conflicts/edges/1/node/id").unwrap();
-    let lift = json!({ "conflictOfInterestId": theirs, "reason": "股权已转让" });
-    let lifted = did(reviewer, "liftConflict", "conflictOfInterest { id liftedAt }", lift.clone()).await;
-    assert!(lifted["liftedAt"].is_string());
-    refused(reviewer, "liftConflict", lift, no("ILLEGAL_TRANSITION", "conflictOfInterestId")).await;
+    let lift = |conflict: &Value| json!({ "conflictOfInterestId": conflict["id"], "reason": "股权已转让" });
+    refused_as_missing(&neither.person, "liftConflict", lift(&other), "conflictOfInterestId").await;
+    refused(&university.person, "liftConflict", lift(&other), no("FORBIDDEN", "").accepting("REVIEWER")).await;
+    for involved in [reviewer, &judge] {
+        refused(involved, "liftConflict", lift(&other), no("SAME_PERSON", "conflictOfInterestId")).await;
+    }
+    let lifted = did(reviewer, "liftConflict", "conflictOfInterest { status liftedAt }", lift(&theirs)).await;
+    assert!(lifted["liftedAt"].is_string() && lifted["status"] == "LIFTED", "{lifted}");
+    refused(reviewer, "liftConflict", lift(&theirs), no("ILLEGAL_TRANSITION", "conflictOfInterestId")).await;
     market.apply(first, &listing).await;
 }

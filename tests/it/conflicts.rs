@@ -1,7 +1,7 @@
 //! Whoever sells, brokers or runs a sale does not buy in it, nor through another organization (SM-5).
 
 use exchange_tests::Exchange;
-use jishi::demo::{cast::House, person::Person};
+use jishi::demo::{cast::House, person::Person, timeline::Who};
 use kernel::Money;
 use serde_json::{Value, json};
 
@@ -21,6 +21,9 @@ async fn applying(exchange: Exchange) {
     let apply = |house: &House| json!({ "listingId": listing.id, "organizationId": house.id });
 
     let conflict = declare(&market, declared).await;
+    let judge = judge(&market).await;
+    let confirm = json!({ "conflictOfInterestId": conflict, "evidence": "股东名册" });
+    made(&judge, "confirmConflict", "conflictOfInterest", confirm).await;
     refused(&declared.person, "applyForTransfer", apply(declared), CONFLICT).await;
 
     // One of the university's people also bids for a company.
@@ -35,7 +38,7 @@ async fn applying(exchange: Exchange) {
     refused(&staffed.person, "applyForTransfer", apply(staffed), CONFLICT).await;
     market.apply(clear, &listing).await;
 
-    // What was declared in error stands in nobody's way once it is lifted, by another person than declared it.
+    // What was confirmed in error stands in nobody's way once it is lifted, by another person than confirmed it.
     let lift = json!({ "conflictOfInterestId": conflict, "reason": "误报" });
     made(&market.staff.reviewer, "liftConflict", "conflictOfInterest", lift).await;
     market.apply(declared, &listing).await;
@@ -49,7 +52,9 @@ async fn bidding(exchange: Exchange) {
         market.eligible(buyer, &listing).await;
     }
     // Found out after the application: the session does without this bidder, and the trail says so.
-    declare(&market, late).await;
+    let conflict = declare(&market, late).await;
+    let confirm = json!({ "conflictOfInterestId": conflict, "evidence": "股东名册" });
+    made(&judge(&market).await, "confirmConflict", "conflictOfInterest", confirm).await;
     let (session, starts_at) = market.scheduled(&listing).await;
     let count = "query S($id: ID!) { biddingSession(id: $id) { bidderCount } }";
     let read = first.person.glance(count, json!({ "id": session })).await.unwrap();
@@ -86,6 +91,12 @@ async fn declare(market: &Market, house: &House) -> Value {
         json!({ "organizationId": market.university.id, "otherOrganizationId": house.id, "nature": "控股子公司" });
     let selection = "conflictOfInterest { id }";
     market.university.person.act("declareConflict", selection, input).await.unwrap()["id"].clone()
+}
+
+/// Another reviewer of the hub.
+async fn judge(market: &Market) -> Person {
+    let who = Who { zh: "复审", en: "second reviewer" };
+    market.hub().await.hire(&market.stage, who, &["REVIEWER"]).await.unwrap()
 }
 
 /// Takes somebody on who works elsewhere as well.

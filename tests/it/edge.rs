@@ -212,6 +212,35 @@ async fn documents_are_bounded() {
     assert_eq!(code(&answer), "", "what people ask for is answered: {answer}");
 }
 
+/// What cannot be read is refused in our words, never in those of the parser, which quotes the document and its grammar.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_refused_in_our_words() {
+    let exchange = exchange().await;
+    for (query, said) in [
+        ("{ listings(first: 1e400) { edges { node { id } } } }", "A number is out of range at line 1, column 19."),
+        ("{ listings(first: ", "The document has a syntax error at line 1, column 19."),
+        ("{ serverTime }\n}", "The document has a syntax error at line 2, column 1."),
+        ("", "The document has a syntax error at line 1, column 1."),
+        ("fragment F on Query { serverTime }", "The document has no operation."),
+        (
+            "{ serverTime } query B { serverTime }",
+            "An operation without a name stands alone in its document at line 1, column 1.",
+        ),
+        ("query A { serverTime } query A { serverTime }", "Two operations have the same name at line 1, column 24."),
+    ] {
+        let (status, answer) = post(&exchange, &json!({ "query": query })).await;
+        let told = answer.pointer("/errors/0/message").and_then(Value::as_str).unwrap_or_default();
+        assert_eq!((status, code(&answer)), (StatusCode::OK, "INVALID_INPUT"), "{query}: {answer}");
+        assert!(told.ends_with(said) && told.contains('。'), "{query}: {answer}");
+    }
+    let raw = r#"{"query":"query($n:Int){listings(first:$n){edges{node{id}}}}","variables":{"n":1e400}}"#;
+    let (_, answer) = send(&exchange, Method::POST, Some("application/json"), raw).await;
+    assert!(
+        answer.pointer("/errors/0/message").and_then(Value::as_str).unwrap().ends_with("operationName."),
+        "{answer}"
+    );
+}
+
 /// A process that ends with the test.
 struct Production(Child);
 

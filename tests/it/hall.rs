@@ -1,7 +1,7 @@
 //! One lot, three doors, one bundle: hall, online and offline-journal bids of one lot stand in one order, and whoever has
 //! the bundle decides the lot again.
 
-mod bundle;
+pub mod bundle;
 pub mod court;
 mod late;
 mod refused;

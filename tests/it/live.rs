@@ -146,7 +146,7 @@ impl<'a> Lot<'a> {
 /// A counter of the gateway.
 async fn counted(exchange: &Exchange, name: &str) -> i64 {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let text = client.get(format!("{}/metrics", exchange.http)).send().await.unwrap().text().await.unwrap();
+    let text = client.get(format!("{}/metrics", exchange.metrics)).send().await.unwrap().text().await.unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.map_or(0, |value| value.trim().parse().unwrap())
 }

@@ -79,6 +79,11 @@ async fn each_value_row_and_pair(lane: Lane) {
         let (name, row) = (&table.name, table.one_row(backend));
         if table.rows == 0 {
             empty.push(name.as_str());
+            tried += 1;
+            let found = ground.found(&[table.any_row(backend)]).await;
+            if !found.as_ref().is_some_and(|found| found.starts_with(&format!("{name} "))) {
+                silent.push(format!("{name}: {found:?}"));
+            }
             continue;
         }
         let columns = table.columns.iter().filter(|(column, _)| ground.registry.of(name, column) == "bound");

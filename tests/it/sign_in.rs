@@ -57,7 +57,7 @@ fn count(answers: &[Value], wanted: &str) -> usize {
 /// How many sign-ins by password the exchange says that it evaluated and found wrong.
 async fn evaluated(exchange: &Exchange) -> u64 {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let text = client.get(format!("{}/metrics", exchange.http)).send().await.unwrap().text().await.unwrap();
+    let text = client.get(format!("{}/metrics", exchange.metrics)).send().await.unwrap().text().await.unwrap();
     let wrong = |line: &&str| line.starts_with("sign_ins_total") && line.contains("BAD_CREDENTIALS");
     text.lines().filter(wrong).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }

@@ -121,13 +121,48 @@ async fn sockets_only_listen_and_end_with_their_session() {
     assert_eq!(closed(&mut own).await, 4401);
 }
 
+/// Two subscriptions under one id could not be told apart: the second ends the socket, in the protocol's words. Once the first
+/// is over its id is free.
+async fn a_live_id_is_taken(exchange: &Exchange, session: &str) {
+    let query = "subscription($id: ID!) { auctionEvents(sessionId: $id) { snapshot { seq } event { seq } } }";
+    for id in ["1".to_owned(), "甲".repeat(42)] {
+        let mut socket = introduced(exchange, json!({})).await;
+        let payload = json!({ "query": query, "variables": { "id": session } });
+        let subscribe = json!({ "type": "subscribe", "id": id, "payload": payload });
+        for _ in 0..2 {
+            say(&mut socket, subscribe.clone()).await;
+            assert_eq!(hear(&mut socket).await["type"], "next");
+            say(&mut socket, json!({ "type": "complete", "id": id })).await;
+            assert_eq!(hear(&mut socket).await["type"], "complete");
+        }
+        say(&mut socket, subscribe.clone()).await;
+        hear(&mut socket).await;
+        say(&mut socket, subscribe).await;
+        let end = async {
+            loop {
+                match socket.next().await.expect("a close frame").unwrap() {
+                    Message::Close(frame) => return frame.unwrap(),
+                    _ => continue,
+                }
+            }
+        };
+        let end = timeout(SOON, end).await.expect("closed in time");
+        assert_eq!(u16::from(end.code), 4409);
+        let known: String = id.chars().take(31).collect();
+        assert_eq!(end.reason.as_str(), format!("Subscriber for {known} already exists"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_is_clean_while_somebody_watches() {
     let mut exchange = exchange().await;
-    for (path, expected) in [("healthz", "ok"), ("readyz", "ready"), ("metrics", "graphql_operation_seconds")] {
+    let (http, metrics) = (&exchange.http, &exchange.metrics);
+    for (at, path, expected) in
+        [(http, "healthz", "ok"), (http, "readyz", "ready"), (metrics, "metrics", "graphql_operation_seconds")]
+    {
         let (_, _) = post(&exchange, &json!({ "query": "{ serverTime }" })).await;
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let response = client.get(format!("{}/{path}", exchange.http)).send().await.unwrap();
+        let response = client.get(format!("{at}/{path}")).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let text = response.text().await.unwrap();
         assert!(text.contains(expected), "{path}: {text}");
@@ -150,6 +185,7 @@ async fn a_stop_is_clean_while_somebody_watches() {
         3,
         "scheduled, and two admitted"
     );
+    a_live_id_is_taken(&exchange, &session).await;
     let stop = tokio::task::spawn_blocking(move || exchange.process("gateway").stop());
     assert_eq!(closed(&mut socket).await, 1001);
     let code = timeout(Duration::from_secs(15), stop).await.expect("the process ends in time").unwrap();

@@ -15,9 +15,9 @@ use wire::{
 use crate::{
     award, bid,
     boxes::Boxes,
-    confirmation, course, default,
+    confirmation, course, default, exclude,
     halls::Halls,
-    keyed, publish, schedule,
+    keyed, publish, schedule, standing,
     store::{self, log},
     watch,
 };
@@ -149,6 +149,36 @@ impl Auction for Auctions {
         request: Request<v1::DeclareDefaultInput>,
     ) -> Result<Response<v1::DeclareDefaultPayload>, Status> {
         Ok(Response::new(default::declare(self, request).await?))
+    }
+
+    async fn declare_transferor_default(
+        &self,
+        request: Request<v1::DeclareTransferorDefaultInput>,
+    ) -> Result<Response<v1::DeclareTransferorDefaultPayload>, Status> {
+        Ok(Response::new(default::declare_transferor(self, request).await?))
+    }
+
+    async fn exclude_bidder(
+        &self,
+        request: Request<v1::ExcludeBidderInput>,
+    ) -> Result<Response<v1::ExcludeBidderPayload>, Status> {
+        Ok(Response::new(exclude::exclude(self, request).await?))
+    }
+
+    async fn review_standing(
+        &self,
+        request: Request<v1::ReviewStandingRequest>,
+    ) -> Result<Response<v1::Nothing>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(standing::review(self, &actor, wanted).await?))
+    }
+
+    async fn get_open_business(
+        &self,
+        request: Request<v1::OpenBusinessRequest>,
+    ) -> Result<Response<v1::OpenBusinessReply>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(award::open_business(&self.cx, &actor, wanted).await?))
     }
 
     async fn quote_as_sole_bidder(

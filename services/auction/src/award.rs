@@ -1,4 +1,4 @@
-use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, Sight};
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Sight};
 use serde_json::json;
 use wire::{
     id::{AwardId, ListingId, OrganizationId, TransferApplicationId},
@@ -8,7 +8,7 @@ use wire::{
 
 use crate::{
     api::Auctions,
-    confirmation, foreign, schedule,
+    confirmation, foreign, schedule, standing,
     store::{
         self,
         award::{self, Model},
@@ -18,12 +18,28 @@ use crate::{
 /// Every legal move of an award.
 #[must_use]
 pub fn next(status: AwardStatus) -> &'static [AwardStatus] {
+    use AwardStatus::{Confirmed, Defaulted, HalfConfirmed, Proposed, TransferorDefaulted};
     match status {
-        AwardStatus::Proposed => &[AwardStatus::HalfConfirmed],
-        AwardStatus::HalfConfirmed => &[AwardStatus::Confirmed],
-        AwardStatus::Confirmed => &[AwardStatus::Defaulted],
-        AwardStatus::Defaulted => &[],
+        Proposed => &[HalfConfirmed, Defaulted, TransferorDefaulted],
+        HalfConfirmed => &[Confirmed, Defaulted, TransferorDefaulted],
+        Confirmed => &[Defaulted, TransferorDefaulted],
+        Defaulted | TransferorDefaulted => &[],
     }
+}
+
+/// The organization's awards that are not confirmed yet. What is confirmed is a deal, which the contract service knows.
+pub async fn open_business(
+    cx: &Context,
+    actor: &Actor,
+    wanted: v1::OpenBusinessRequest,
+) -> Result<v1::OpenBusinessReply> {
+    if !actor.is_exchange() {
+        return Err(Error::not_found("organizationId"));
+    }
+    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let rows = award::unconfirmed(cx.db.read(), organization).await?;
+    let open = rows.iter().map(|row| format!("{} {} → CONFIRMED", row.id.text(), row.status.stored()));
+    Ok(v1::OpenBusinessReply { open: open.collect() })
 }
 
 /// One qualified bidder is no failure (trap 5): it takes the listing at no less than the floor, unsessioned.
@@ -40,12 +56,13 @@ pub async fn quote_as_sole_bidder(
     let own = Of::organization(&input.organization_id, "organizationId");
     permit(&call.actor, policy::QUOTE_AS_SOLE_BIDDER, own)?;
     schedule::require_ended(call, &listing)?;
+    schedule::require_transferor(auctions, &listing).await?;
     if !store::sessions(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
         return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").by_rule("P-2").into());
     }
     let (transferor, centre) = (&*listing.organization_id, &*listing.centre_id);
     let mut conflict = call.actor.conflict(transferor, centre);
-    if conflict.is_none() && foreign::conflict(auctions, &input.organization_id, (transferor, centre)).await? {
+    if conflict.is_none() && foreign::conflict(auctions, &input.organization_id, (transferor, centre), None).await? {
         conflict = Some(ErrorCode::ConflictOfInterest);
     }
     if let Some(code) = conflict {
@@ -83,6 +100,7 @@ pub async fn quote_as_sole_bidder(
         default_declared_at: None,
         default_declared_by: None,
         default_hindrance: None,
+        transferor_defaults: false,
     };
     if !award::insert(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("listingId").by_rule("P-2").into());
@@ -100,8 +118,10 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     let found = award::for_update(&call.tx, id).await?.filter(seen);
     let row = found.ok_or_else(|| Error::not_found("awardId"))?;
     permit(&call.actor, policy::CONFIRM_AWARD, Of::centre(&row.centre_id.text(), "awardId"))?;
-    let step = next(row.status).first().copied().filter(|step| *step != AwardStatus::Defaulted);
-    let Some(status) = step else {
+    let onward = |step: &AwardStatus| matches!(step, AwardStatus::HalfConfirmed | AwardStatus::Confirmed);
+    let step = next(row.status).first().copied().filter(onward);
+    // Once somebody's default is declared, the award only ends.
+    let Some(status) = step.filter(|_| row.default_declared_at.is_none()) else {
         return Err(Refusal::new(ErrorCode::IllegalTransition)
             .at_field("awardId")
             .accepting("PROPOSED | HALF_CONFIRMED")
@@ -113,6 +133,10 @@ pub async fn confirm(auctions: &Auctions, call: &Call, input: v1::ConfirmAwardIn
     }
     if row.first_confirmer.as_ref() == Some(&call.actor.person_id) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("awardId").accepting("REVIEWER | QUALIFIER").into());
+    }
+    let resting = foreign::resting(auctions, vec![transferor.clone(), winner.clone()]).await?;
+    for (side, exit) in [(&transferor, "declareTransferorDefault"), (&winner, "declareDefault")] {
+        standing::require(&resting, side, ("awardId", &format!("reinstateOrganization | {exit}")))?;
     }
     let row = award::confirm(&call.tx, row, status, &call.actor.person_id).await?;
     call.record("AwardConfirmation", &id.text(), json!({ "status": status.stored() })).await?;

@@ -131,7 +131,8 @@ pub async fn admit(
     let eligible = |a: &&v1::TransferApplication| a.status() == TransferApplicationStatus::Eligible;
     let Some(application) = applications.iter().find(eligible) else { return Ok(false) };
     let sides = (&*session.transferor_id.text(), &*session.centre_id.text());
-    if foreign::conflict(auctions, &organization, sides).await? {
+    // What was confirmed since the lot is scheduled excludes nobody by itself (excludeBidder).
+    if foreign::conflict(auctions, &organization, sides, Some(session.created_at)).await? {
         return Ok(false);
     }
     let bidder = schedule::bidder(session_id, application)?;
@@ -165,7 +166,7 @@ async fn why_not_eligible(
         return Ok(say(ErrorCode::DepositInsufficient));
     }
     let sides = (&*session.transferor_id.text(), &*centre_id);
-    let shut_out =
-        at(TransferApplicationStatus::Eligible) && foreign::conflict(auctions, organization_id, sides).await?;
+    let shut_out = at(TransferApplicationStatus::Eligible)
+        && foreign::conflict(auctions, organization_id, sides, Some(session.created_at)).await?;
     Ok(if shut_out { say(ErrorCode::ConflictOfInterest) } else { refusal })
 }

@@ -18,6 +18,7 @@ use crate::{
     bid::send,
     boxes,
     engine::{Command, Lot},
+    foreign,
     halls::Hall,
     keyed::{answered, keyed, once},
     lot_command::{Answer, Effect, Wish},
@@ -138,13 +139,20 @@ pub async fn open(auctions: &Auctions, id: BiddingSessionId) -> Result<()> {
     let places = boxes::places(cx, cx.db.read(), id).await?;
     let places = places.iter().filter(|(name, _)| name.round == round);
     let held: Vec<_> = bidders.iter().map(|bidder| bidder.code.as_str()).zip(places.map(|(_, held)| held)).collect();
+    let houses = bidders.iter().map(|bidder| bidder.organization_id.text()).collect();
+    let resting = foreign::resting(auctions, houses).await?;
     for command in opening::opened(&key, (&id.text(), round), &held) {
         if let Command::Open { code, .. } = &command
             && !lot.state.bidders.contains_key(code)
         {
             // Under seal there is no offer to be matched; what was best may be offered to a holder afterwards.
-            let rank = bidders.iter().find(|bidder| bidder.code == *code).and_then(|bidder| bidder.preemption_rank);
+            let bidder = bidders.iter().find(|bidder| bidder.code == *code);
+            let rank = bidder.and_then(|bidder| bidder.preemption_rank);
             go_on(direct(&hall, Command::Admit { code: code.clone(), rank }).await?)?;
+            // Before anything of it is opened: the last envelope may decide the lot.
+            if let Some(reason) = bidder.and_then(|bidder| resting.get(&bidder.organization_id.text())) {
+                go_on(direct(&hall, Command::Rest { code: code.clone(), reason: reason.clone() }).await?)?;
+            }
         }
         go_on(direct(&hall, command).await?)?;
     }

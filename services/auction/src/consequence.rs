@@ -4,7 +4,7 @@
 use kernel::{Context, Error, Id, Instant, Money, Result, Transaction};
 use wire::{
     id::AwardId,
-    v1::{self, AuctionEvent, AuctionEventKind as Kind, BiddingMode},
+    v1::{self, AuctionEvent, AuctionEventKind as Kind, AwardStatus, BiddingMode},
 };
 
 use crate::{
@@ -62,7 +62,8 @@ impl Decided<'_> {
     /// Everybody who accepted has an award. Whoever did not goes without.
     async fn license(&self, cx: &Context, tx: &Transaction, at: Instant) -> Result<()> {
         let mut acceptor_ids = Vec::new();
-        for standing in self.lot.state.bidders.values().filter_map(|bidder| bidder.standing.as_ref()) {
+        let acceptors = self.lot.state.bidders.values().filter(|bidder| bidder.counts());
+        for standing in acceptors.filter_map(|bidder| bidder.standing.as_ref()) {
             self.award(tx, (&standing.code, Some(standing.amount)), (at, true)).await?;
             let acceptor = self.bidders.iter().find(|bidder| bidder.code == standing.code);
             acceptor_ids.extend(acceptor.map(|bidder| bidder.transfer_application_id.text()));
@@ -97,22 +98,28 @@ impl Decided<'_> {
     async fn pass_on(&self, cx: &Context, tx: &Transaction, (event, failed): (&AuctionEvent, AwardId)) -> Result<()> {
         let at = event.at.unwrap_or_default();
         let row = award::for_update(tx, failed).await?.ok_or_else(|| Error::Internal(format!("{failed} is gone")))?;
-        let failed = award::fail(tx, row).await?;
+        let news = news_of_default(&row);
+        award::fail(tx, row, AwardStatus::Defaulted).await?;
         let passed_on = event.kind() == Kind::PassedOn;
         if passed_on {
             self.award(tx, (event.bidder_code(), event.amount), (at, false)).await?;
         }
-        let news = v1::AwardDefaulted {
-            award_id: failed.id.text(),
-            listing_id: failed.listing_id.text(),
-            transfer_application_id: failed.transfer_application_id.text(),
-            organization_id: failed.winner_id.text(),
-            transferor_id: failed.transferor_id.text(),
-            price: Some(failed.price),
-            passed_on,
-            next_price: event.amount.filter(|_| passed_on),
-            reverse: self.lot.terms.is_reverse(),
-        };
-        cx.announce(tx, at, &failed.id.text(), &news).await
+        let next_price = event.amount.filter(|_| passed_on);
+        let news = v1::AwardDefaulted { passed_on, next_price, reverse: self.lot.terms.is_reverse(), ..news };
+        cx.announce(tx, at, &news.award_id, &news).await
+    }
+}
+
+/// What is told of an award whose winner defaults and whom nobody follows.
+pub fn news_of_default(row: &award::Model) -> v1::AwardDefaulted {
+    v1::AwardDefaulted {
+        award_id: row.id.text(),
+        listing_id: row.listing_id.text(),
+        transfer_application_id: row.transfer_application_id.text(),
+        organization_id: row.winner_id.text(),
+        transferor_id: row.transferor_id.text(),
+        price: Some(row.price),
+        unconfirmed: row.status != AwardStatus::Confirmed,
+        ..v1::AwardDefaulted::default()
     }
 }

@@ -13,6 +13,7 @@ mod proxy;
 mod replay;
 mod score;
 mod sealed;
+mod standing;
 mod state;
 mod terms;
 
@@ -114,6 +115,9 @@ impl Lot {
             Command::Resume => self.resume(now),
             Command::Cancel { reason } => self.cancel(reason, now),
             Command::PassOn { code } => self.pass_on(code, now),
+            Command::Rest { code, reason } => self.rest(code, reason, now),
+            Command::Return { code } => self.come_back(code, now),
+            Command::Exclude { code, reason } => self.exclude(code, reason, now),
             Command::Ask { amount } => self.ask(*amount, now),
             Command::Warn => self.warn(now),
             Command::Hammer => self.hammer(now),
@@ -131,7 +135,9 @@ impl Lot {
             _ => "sessionId",
         };
         decided.map_err(|code| match code {
-            ErrorCode::NotEligible => Box::new(self.refuse(code, now).at_field("organizationId")),
+            ErrorCode::NotEligible | ErrorCode::OrganizationNotVerified | ErrorCode::ConflictOfInterest => {
+                Box::new(self.refuse(code, now).at_field("organizationId"))
+            }
             _ => Box::new(self.refuse(code, now).at_field(field)),
         })
     }

@@ -8,6 +8,7 @@ mod maxima;
 mod opening;
 mod preemption;
 mod raising;
+mod standing;
 
 use kernel::{ErrorCode, Instant, Money};
 use wire::v1::{

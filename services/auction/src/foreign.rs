@@ -1,12 +1,17 @@
 //! What the auction reads in other services: a listing as the caller sees it, all else as the exchange itself.
 
-use kernel::{Actor, Call, Error, Id, Result};
+use std::collections::BTreeMap;
+
+use kernel::{Actor, Call, Error, Id, Instant, Result};
 use wire::{
     id::{DealId, OrganizationId},
-    v1::{self, Listing, TransferApplication},
+    v1::{self, Listing, OrganizationStatus, TransferApplication},
 };
 
 use crate::{api::Auctions, engine::Reserve, store::award};
+
+/// Ids that one look-up may name.
+const MOST_IDS: usize = 200;
 
 /// The listing as it stands, if the caller may know of it.
 pub async fn listing(auctions: &Auctions, call: &Call, listing_id: &str) -> Result<Listing> {
@@ -15,14 +20,16 @@ pub async fn listing(auctions: &Auctions, call: &Call, listing_id: &str) -> Resu
     reply.into_inner().items.into_iter().next().ok_or_else(|| Error::not_found("listingId"))
 }
 
-/// Whether anybody stands on both sides when this organization buys what the transferor sells at the centre (SM-5).
+/// Whether anybody stands on both sides when this organization buys what the transferor sells at the centre (SM-5); of
+/// the register only what was in force at an instant, where one is given.
 pub async fn conflict(
     auctions: &Auctions,
     applicant_id: &str,
     (transferor_id, centre_id): (&str, &str),
+    in_force_at: Option<Instant>,
 ) -> Result<bool> {
     let [applicant_id, transferor_id, centre_id] = [applicant_id, transferor_id, centre_id].map(str::to_owned);
-    let sides = v1::FindConflictsRequest { applicant_id, transferor_id, centre_id };
+    let sides = v1::FindConflictsRequest { applicant_id, transferor_id, centre_id, in_force_at };
     let reply = auctions.clients.brokerage.clone().find_conflicts(Actor::exchange().asks(sides)).await?;
     Ok(reply.into_inner().conflict)
 }
@@ -73,11 +80,28 @@ pub async fn members(auctions: &Auctions, organization_id: &str) -> Result<Vec<S
     }
 }
 
+/// Those of the organizations that are suspended, closed, or were never verified, and which.
+pub async fn resting(auctions: &Auctions, ids: Vec<String>) -> Result<BTreeMap<String, String>> {
+    let mut resting = BTreeMap::new();
+    for ids in ids.chunks(MOST_IDS) {
+        let wanted = v1::Ids { ids: ids.to_vec() };
+        let reply = auctions.clients.identity.clone().get_organizations(Actor::exchange().asks(wanted)).await?;
+        let found = reply.into_inner().items;
+        if let Some(id) = ids.iter().find(|id| !found.iter().any(|organization| organization.id == **id)) {
+            return Err(Error::Internal(format!("{id} has no organization")));
+        }
+        let rests = found.into_iter().filter(|organization| organization.status() != OrganizationStatus::Verified);
+        resting.extend(rests.map(|found| (found.id.clone(), found.status().stored().to_owned())));
+    }
+    Ok(resting)
+}
+
 /// Ends the deal of an award in default; false if it is settled. The ledger decides which of the two came first.
 pub async fn end_in_default(auctions: &Auctions, award: &award::Model) -> Result<bool> {
     let wanted = v1::EndInDefaultRequest {
         deal_id: DealId::derived(award.id.0, "deal").text(),
-        transfer_application_id: award.transfer_application_id.text(),
+        // An innocent winner's deposit waits for no forfeiture.
+        transfer_application_id: (!award.transferor_defaults).then(|| award.transfer_application_id.text()),
     };
     let reply = auctions.clients.ledger.clone().end_in_default(Actor::exchange().asks(wanted)).await?.into_inner();
     Ok(!reply.settled)

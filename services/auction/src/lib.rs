@@ -22,6 +22,7 @@ mod engine_tests;
 pub mod evidence;
 #[cfg(test)]
 mod evidence_tests;
+mod exclude;
 #[cfg(test)]
 mod fence_tests;
 mod floor;
@@ -41,6 +42,7 @@ pub mod sealed;
 mod sealed_key;
 #[cfg(test)]
 mod sealed_tests;
+mod standing;
 mod store;
 #[cfg(test)]
 mod story_tests;
@@ -64,6 +66,7 @@ pub use api::Auctions;
 pub use audit::{Audited, adopt, audit};
 pub use award::next as next_of_award;
 pub use open_lot::open_lot;
+pub use standing::consumer;
 
 /// Adds the services of this role. The lots' writers run on `tasks` until `stop`.
 pub fn serve(cx: Context, clients: Clients, (tasks, stop): (TaskTracker, CancellationToken), routes: Routes) -> Routes {

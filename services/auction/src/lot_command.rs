@@ -60,6 +60,8 @@ pub enum Effect {
     Admit(Box<bidder::Model>),
     /// The winner of this award defaulted.
     Default(AwardId),
+    /// The second person excludes this bidder.
+    Exclude(OrganizationId),
 }
 
 /// Which object the payload carries.
@@ -105,6 +107,9 @@ pub fn fact(command: &Command) -> Option<(&'static str, Value)> {
         Command::Resume => ("BiddingResumed", json!({})),
         Command::Cancel { reason } => ("BiddingCancelledByStaff", json!({ "reason": reason })),
         Command::PassOn { code } => ("DefaultDeclared", json!({ "bidderCode": code })),
+        Command::Rest { code, reason } => ("BidderRests", json!({ "bidderCode": code, "reason": reason })),
+        Command::Return { code } => ("BidderReturns", json!({ "bidderCode": code })),
+        Command::Exclude { code, reason } => ("BidderExcluded", json!({ "bidderCode": code, "reason": reason })),
         Command::Ask { amount } => ("PriceAsked", json!({ "amount": amount.to_string() })),
         Command::Warn => ("FairWarningGiven", json!({})),
         Command::Hammer => ("HammerFell", json!({})),

@@ -95,6 +95,7 @@ impl<'a> Decided<'a> {
             Effect::Halt(halted) => self.halted = *halted,
             Effect::Admit(bidder) => self.beside.admitted.push((**bidder).clone()),
             Effect::Default(award) => self.beside.defaulted = Some(*award),
+            Effect::Exclude(organization) => self.beside.excluded.push((*organization, actor.person_id.clone())),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     api::Auctions,
     boxes,
     engine::{Command, Lot, Secrets, Terms},
-    foreign, sealed_key,
+    foreign, sealed_key, standing,
     store::{self, award, bidder, log, session},
 };
 
@@ -39,6 +39,7 @@ pub async fn schedule(auctions: &Auctions, call: &Call, input: v1::ScheduleBiddi
     let starts_at = spread(listing_id, starts_at, input.starts_within_seconds)?;
     let dynamic = listing.bidding.as_ref().is_some_and(|terms| terms.mode() == BiddingMode::DynamicListing);
     require_stage(call, &listing, dynamic)?;
+    require_transferor(auctions, &listing).await?;
     if listing.sale_method() == SaleMethod::Negotiated {
         let accepted = "ONLINE_BIDDING | AUCTION_HOUSE | TENDER";
         return Err(Refusal::new(ErrorCode::IllegalTransition).at_field("listingId").accepting(accepted).into());
@@ -158,6 +159,12 @@ pub async fn listing(auctions: &Auctions, call: &Call, id: ListingId) -> Result<
     foreign::listing(auctions, call, &id.text()).await
 }
 
+/// Requires that whoever transfers is neither suspended nor closed: nobody could sign for it.
+pub async fn require_transferor(auctions: &Auctions, listing: &Listing) -> Result<()> {
+    let resting = foreign::resting(auctions, vec![listing.organization_id.clone()]).await?;
+    standing::require(&resting, &listing.organization_id, ("listingId", "reinstateOrganization | concludeDisclosure"))
+}
+
 /// Requires that the disclosure has ended and nothing came after it; a dynamic listing is quoted while it runs.
 fn require_stage(call: &Call, listing: &Listing, dynamic: bool) -> Result<()> {
     match listing.status() {
@@ -188,25 +195,31 @@ pub fn require_ended(call: &Call, listing: &Listing) -> Result<()> {
 }
 
 /// The listing's eligible bidders but for those of whom somebody has come to stand on its other side since they
-/// applied (SM-5): the trail says whom it shut out. Their deposits come free with those of all who do not win.
+/// applied (SM-5), and those that were suspended or closed: the trail says whom it shut out. Their deposits come free with those of all who do not win.
 pub async fn eligible(auctions: &Auctions, call: &Call, listing: &Listing) -> Result<Vec<TransferApplication>> {
     let mut applications = foreign::applications(auctions, &listing.id, None).await?;
     applications.retain(|application| application.status() == TransferApplicationStatus::Eligible);
     let sides = (&*listing.organization_id, &*listing.centre_id);
     let judged = applications.into_iter().map(|application| async {
-        let conflict = foreign::conflict(auctions, &application.organization_id, sides).await?;
+        let conflict = foreign::conflict(auctions, &application.organization_id, sides, None).await?;
         Ok::<_, Error>((application, conflict))
     });
     let judged: Vec<_> = stream::iter(judged).buffered(AT_ONCE).try_collect().await?;
+    let ids = judged.iter().map(|(application, _)| application.organization_id.clone()).collect();
+    let resting = foreign::resting(auctions, ids).await?;
     let mut eligible = Vec::with_capacity(judged.len());
     for (application, conflict) in judged {
-        if conflict {
-            let facts = json!({ "listingId": listing.id, "organizationId": application.organization_id,
-                "code": "CONFLICT_OF_INTEREST", "rule": "SM-5" });
-            call.record("BidderShutOut", &application.id, facts).await?;
-        } else {
-            eligible.push(application);
-        }
+        let (code, rule) = match (conflict, resting.contains_key(&application.organization_id)) {
+            (true, _) => ("CONFLICT_OF_INTEREST", "SM-5"),
+            (false, true) => ("ORGANIZATION_NOT_VERIFIED", "SM-4"),
+            (false, false) => {
+                eligible.push(application);
+                continue;
+            }
+        };
+        let facts = json!({ "listingId": listing.id, "organizationId": application.organization_id,
+            "code": code, "rule": rule });
+        call.record("BidderShutOut", &application.id, facts).await?;
     }
     Ok(eligible)
 }

@@ -2,6 +2,7 @@
 
 pub mod award;
 pub mod confirmation;
+pub mod exclusion;
 pub mod flush;
 pub mod hall;
 pub mod hall_line;
@@ -12,7 +13,7 @@ use kernel::{Context, Error, Id, Instant, Result, Transaction, Vault, merkle};
 use prost::Message;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement,
+    QuerySelect, QueryTrait, Statement,
     sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
@@ -291,6 +292,19 @@ pub async fn of_centres(
         wanted = wanted.filter(session::Column::CentreId.is_in(centres));
     }
     Ok(wanted.all(db).await?)
+}
+
+/// Where an organization bids: its lots that are not decided, paused ones too.
+pub async fn lots_of(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<BiddingSessionId>> {
+    let bids = bidder::Entity::find()
+        .select_only()
+        .column(bidder::Column::SessionId)
+        .filter(bidder::Column::OrganizationId.eq(organization));
+    let over = [BiddingStatus::Sold, BiddingStatus::Unsold, BiddingStatus::Cancelled];
+    let lots = session::Entity::find()
+        .filter(session::Column::Id.in_subquery(bids.into_query()))
+        .filter(session::Column::Status.is_not_in(over));
+    Ok(lots.all(db).await?.into_iter().map(|row| row.id).collect())
 }
 
 /// Inserts a session with its bidders and its first events; false if the listing has one already.

@@ -113,6 +113,7 @@ world! {
     relist(RelistInput) -> RelistPayload;
     answer_consortium(AnswerConsortiumInput) -> AnswerConsortiumPayload;
     review_transfer_application(ReviewTransferApplicationInput) -> ReviewTransferApplicationPayload;
+    get_open_business(OpenBusinessRequest) -> OpenBusinessReply;
     get_achievements(Ids) -> Achievements;
     list_achievements(ListAchievementsRequest) -> AchievementPage;
     list_listings(ListListingsRequest) -> ListingPage;
@@ -142,6 +143,7 @@ world! {
     end_mandate(EndMandateInput) -> EndMandatePayload;
     confirm_commission_paid(ConfirmCommissionPaidInput) -> ConfirmCommissionPaidPayload;
     declare_conflict(DeclareConflictInput) -> DeclareConflictPayload;
+    confirm_conflict(ConfirmConflictInput) -> ConfirmConflictPayload;
     lift_conflict(LiftConflictInput) -> LiftConflictPayload;
     get_mandates(Ids) -> Mandates;
     get_broker_credentials(Ids) -> BrokerCredentials;
@@ -165,7 +167,7 @@ world! {
         }
 
         async fn get_organizations(&self, request: Request<v1::Ids>) -> Result<Response<v1::Organizations>, Status> {
-            let organization = |id| v1::Organization { id, name: "某公司".into(), ..v1::Organization::default() };
+            let organization = |id| v1::Organization { id, name: "某公司".into(), status: v1::OrganizationStatus::Verified.into(), ..v1::Organization::default() };
             Ok(Response::new(v1::Organizations { items: request.into_inner().ids.into_iter().map(organization).collect() }))
         }
     }

@@ -63,6 +63,11 @@ impl catalog_server::Catalog for Catalog {
         Ok(Response::new(browse::reserve(&self.cx, &actor, wanted).await?))
     }
 
+    async fn get_open_business(&self, request: Request<v1::OpenBusinessRequest>) -> Reply<v1::OpenBusinessReply> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(browse::open_business(&self.cx, &actor, wanted).await?))
+    }
+
     async fn get_achievements(&self, request: Request<v1::Ids>) -> Reply<v1::Achievements> {
         Ok(Response::new(browse::achievements(&self.cx, request.into_inner()).await?))
     }

@@ -14,11 +14,13 @@ pub fn next(status: TransferApplicationStatus) -> &'static [TransferApplicationS
     match status {
         // The winner may default: then the lot is open again to those who had lost it.
         Lost => &[Refunded, Eligible],
+        // The transferor may default: then nobody has the lot, and the winner goes without by no fault of its own.
+        Won => &[Forfeited, Lost],
         other => onward(other),
     }
 }
 
-/// The statuses that may follow as long as no winner defaults; it never leads back.
+/// The statuses that may follow as long as nobody else defaults; it never leads back.
 #[must_use]
 pub fn onward(status: TransferApplicationStatus) -> &'static [TransferApplicationStatus] {
     match status {
@@ -71,11 +73,13 @@ mod tests {
             (Lost, Refunded),
             (Lost, Eligible),
             (Won, Forfeited),
+            (Won, Lost),
         ];
         for from in ALL {
             for to in ALL {
                 assert_eq!(require(from, to).is_ok(), allowed.contains(&(from, to)), "{from:?} → {to:?}");
-                let goes_on = allowed.contains(&(from, to)) && (from, to) != (Lost, Eligible);
+                let aside = [(Lost, Eligible), (Won, Lost)].contains(&(from, to));
+                let goes_on = allowed.contains(&(from, to)) && !aside;
                 assert_eq!(onward(from).contains(&to), goes_on, "{from:?} → {to:?}");
             }
         }

@@ -116,6 +116,7 @@ async fn require_free(
         applicant_id: bidder.text(),
         transferor_id: listing.organization_id.text(),
         centre_id: listing.centre_id.text(),
+        in_force_at: None,
     };
     let found = clients.brokerage.clone().find_conflicts(Actor::exchange().asks(sides)).await?.into_inner();
     if found.conflict {

@@ -46,6 +46,32 @@ pub async fn reserve(cx: &Context, actor: &Actor, wanted: v1::ReserveRequest) ->
     Ok(row.reserve(&cx.vault)?.map(|reserve| reserve.told()).unwrap_or_default())
 }
 
+/// What an organization has under way, told to the exchange itself alone: its listings from the day they are handed in until
+/// they are sold or not, and what it may still acquire or has acquired, alone or with others.
+pub async fn open_business(
+    cx: &Context,
+    actor: &Actor,
+    wanted: v1::OpenBusinessRequest,
+) -> Result<v1::OpenBusinessReply> {
+    if !actor.is_exchange() {
+        return Err(Error::not_found("organizationId"));
+    }
+    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let (db, now) = (cx.db.read(), cx.clock.now());
+    let listings = store::open_listings(db, organization).await?;
+    let applications = store::open_applications(db, organization).await?;
+    let ends = |status: v1::ListingStatus| match status {
+        v1::ListingStatus::Submitted => "RETURNED | REJECTED",
+        _ => "SETTLED | UNSOLD | TERMINATED",
+    };
+    let listed = listings.iter().map(|row| {
+        let status = row.status_at(now);
+        format!("{} {} → {}", row.id.text(), status.stored(), ends(status))
+    });
+    let applied = applications.iter().map(|row| format!("{} {} → REFUNDED", row.id.text(), row.status.stored()));
+    Ok(v1::OpenBusinessReply { open: listed.chain(applied).collect() })
+}
+
 /// A page of the listings that the caller may see.
 pub async fn list_listings(cx: &Context, actor: &Actor, wanted: v1::ListListingsRequest) -> Result<v1::ListingPage> {
     let paging = wanted.page.unwrap_or_default().newest_first::<ListingId>()?;

@@ -9,7 +9,9 @@ use wire::{
 };
 
 use crate::{
-    application, listing,
+    application,
+    default::{Default, TransferorDefault},
+    listing,
     store::{self, Application, Listing},
     transition::{Arrival, arrival},
 };
@@ -37,7 +39,8 @@ enum Step {
     MakeEligible(TransferApplicationId),
     Move(ListingId, ListingStatus),
     Award { listing: ListingId, winner: TransferApplicationId },
-    Default { listing: ListingId, defaulter: TransferApplicationId, passed_on: bool },
+    Default(Default),
+    TransferorDefault(TransferorDefault),
     Forfeit(TransferApplicationId),
     EndLicence { listing: ListingId, acceptors: Vec<TransferApplicationId> },
     Refund(ListingId, Vec<TransferApplicationId>),
@@ -59,7 +62,17 @@ impl Step {
             Step::Move(listing(&e.listing_id)?, Terminated)
         } else if let Some(e) = event.read::<v1::AwardDefaulted>()? {
             let defaulter = application(&e.transfer_application_id)?;
-            Step::Default { listing: listing(&e.listing_id)?, defaulter, passed_on: e.passed_on }
+            let (passed_on, unconfirmed) = (e.passed_on, e.unconfirmed);
+            Step::Default(Default { listing: listing(&e.listing_id)?, defaulter, passed_on, unconfirmed })
+        } else if let Some(e) = event.read::<v1::TransferorDefaulted>()? {
+            let winner = application(&e.transfer_application_id)?;
+            let (open_licence, unconfirmed) = (e.open_licence, e.unconfirmed);
+            Step::TransferorDefault(TransferorDefault {
+                listing: listing(&e.listing_id)?,
+                winner,
+                open_licence,
+                unconfirmed,
+            })
         } else if let Some(e) = event.read::<v1::DepositForfeited>()? {
             Step::Forfeit(application(&e.transfer_application_id)?)
         } else if let Some(e) = event.read::<v1::DepositsReleased>()? {
@@ -82,7 +95,8 @@ impl Step {
             Step::MakeEligible(id) => make_eligible(tx, id).await,
             Step::Move(id, to) => move_listing(tx, id, to, now).await,
             Step::Award { listing, winner } => award(tx, listing, winner, now).await,
-            Step::Default { listing, defaulter, passed_on } => default(tx, listing, defaulter, passed_on).await,
+            Step::Default(default) => default.take(tx, now).await,
+            Step::TransferorDefault(default) => default.take(tx, now).await,
             Step::Forfeit(id) => forfeit(tx, id).await,
             Step::EndLicence { listing, acceptors } => end_licence(tx, listing, acceptors).await,
             Step::Refund(id, only) if only.is_empty() => refund(tx, id).await,
@@ -196,33 +210,6 @@ async fn award(tx: &Transaction, id: ListingId, winner: TransferApplicationId, n
     Ok(())
 }
 
-/// The transferee did not sign or pay: it is barred from the lot, which passes to the next bidder or stays unsold
-/// (SM-3). Its application is FORFEITED when its deposit is. Other licensees of an open licence are not touched.
-async fn default(tx: &Transaction, id: ListingId, defaulter: TransferApplicationId, passed_on: bool) -> Result<()> {
-    use ListingStatus::{Bidding, Contracted, TransfereeFixed, Unsold};
-    use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
-    let (row, application) = known_application(tx, defaulter).await?;
-    if application.listing_id != id {
-        return Err(Error::Internal(format!("{defaulter} is no application for {id}")));
-    }
-    if !matches!(application.status, Won | Forfeited) {
-        return Err(early(&defaulter.text(), application.status.stored()));
-    }
-    store::bar(tx, row.origin_id, application.bidders()?).await?;
-    if row.mode()? == BiddingMode::OpenLicence {
-        return Ok(());
-    }
-    if !matches!(row.status, TransfereeFixed | Contracted) {
-        return Err(early(&id.text(), row.status.stored()));
-    }
-    let status = if passed_on { Bidding } else { Unsold };
-    store::save_listing(tx, Listing { status, ..row }).await?;
-    if passed_on {
-        store::move_applications(tx, id, Lost, Eligible).await?;
-    }
-    Ok(())
-}
-
 /// A defaulter's deposit is gone.
 async fn forfeit(tx: &Transaction, id: TransferApplicationId) -> Result<()> {
     use TransferApplicationStatus::Forfeited;
@@ -251,10 +238,10 @@ fn is_due(row: &Listing, to: ListingStatus, now: Instant) -> Result<bool> {
     }
 }
 
-async fn known_application(tx: &Transaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
+pub async fn known_application(tx: &Transaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
     store::locked_application(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
 }
 
-fn early(id: &str, status: &str) -> Error {
+pub fn early(id: &str, status: &str) -> Error {
     Error::Unavailable(format!("{id} is {status}: the event is early"))
 }

@@ -29,6 +29,7 @@ mod browse;
 mod conclude;
 mod consent;
 mod consortium;
+mod default;
 mod draft;
 mod feed;
 mod import;

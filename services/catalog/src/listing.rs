@@ -13,9 +13,9 @@ pub fn next(status: ListingStatus) -> &'static [ListingStatus] {
         Disclosed => &[PeriodEnded, Bidding, Terminated],
         // The disclosure may be extended (G8).
         PeriodEnded => &[Bidding, TransfereeFixed, Unsold, Terminated, Disclosed],
-        // The transferee may default: then the lot passes to the next bidder, or stays unsold.
-        TransfereeFixed => &[Contracted, Bidding, Unsold],
-        Contracted => &[Settled, Bidding, Unsold],
+        // The transferee may default: then the lot passes to the next bidder, or stays unsold. Or the transferor may, and ends it.
+        TransfereeFixed => &[Contracted, Bidding, Unsold, Terminated],
+        Contracted => &[Settled, Bidding, Unsold, Terminated],
         other => onward(other),
     }
 }
@@ -111,9 +111,11 @@ mod tests {
             (TransfereeFixed, Contracted),
             (TransfereeFixed, Bidding),
             (TransfereeFixed, Unsold),
+            (TransfereeFixed, Terminated),
             (Contracted, Settled),
             (Contracted, Bidding),
             (Contracted, Unsold),
+            (Contracted, Terminated),
         ];
         for from in ALL {
             for to in ALL {
@@ -129,8 +131,10 @@ mod tests {
             (PeriodEnded, Disclosed),
             (TransfereeFixed, Bidding),
             (TransfereeFixed, Unsold),
+            (TransfereeFixed, Terminated),
             (Contracted, Bidding),
             (Contracted, Unsold),
+            (Contracted, Terminated),
         ];
         for from in ALL {
             for to in ALL {

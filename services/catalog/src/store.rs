@@ -4,7 +4,7 @@ use kernel::{Error, Id, Instant, Paging, Result, Slice, Transaction, Vault, page
 use prost::Message;
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect,
+    QueryFilter, QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, Func, OnConflict},
 };
 use wire::{
@@ -76,10 +76,19 @@ mod listing {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// As written: from the hand-in until it is sold or not.
+const UNDER_WAY: [ListingStatus; 5] = [
+    ListingStatus::Submitted,
+    ListingStatus::Disclosed,
+    ListingStatus::Bidding,
+    ListingStatus::TransfereeFixed,
+    ListingStatus::Contracted,
+];
+
 pub use achievement::{Achievement, achievement_page, achievements, achievements_from, insert_achievements};
 pub use application::{
     Application, application_page, applications, count_eligible, enter, insert_application, locked_application,
-    move_applications, move_others, name_members, rank_taken, save_application,
+    move_applications, move_others, name_members, open_applications, rank_taken, save_application,
 };
 pub use listing::Model as Listing;
 pub use lot::{bar, is_barred, is_relisted, origin};
@@ -235,6 +244,19 @@ pub async fn listing_page(
         .add_option(wanted.search.map(|words| says(backend, [Column::Title, Column::Summary], &words)))
         .add_option(wanted.organization.map(|organization| Column::OrganizationId.eq(organization)));
     page(db, listing::Entity::find().filter(narrowed).filter(visible(sight)), Column::Id, paging).await
+}
+
+/// The ids of all listings that are handed in and have not ended.
+fn listings_under_way() -> Select<listing::Entity> {
+    let ids = listing::Entity::find().select_only().column(listing::Column::Id);
+    ids.filter(listing::Column::Status.is_in(UNDER_WAY))
+}
+
+/// The organization's listings that are handed in and have not ended.
+pub async fn open_listings(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<Listing>> {
+    use listing::Column;
+    let own = listing::Entity::find().filter(Column::OrganizationId.eq(organization));
+    Ok(own.filter(Column::Status.is_in(UNDER_WAY)).order_by_asc(Column::Id).all(db).await?)
 }
 
 /// Loads a listing and holds its row until the transaction ends. Listings are locked before their

@@ -118,6 +118,7 @@ not_asked! {
     end_mandate(EndMandateInput) -> EndMandatePayload;
     confirm_commission_paid(ConfirmCommissionPaidInput) -> ConfirmCommissionPaidPayload;
     declare_conflict(DeclareConflictInput) -> DeclareConflictPayload;
+    confirm_conflict(ConfirmConflictInput) -> ConfirmConflictPayload;
     lift_conflict(LiftConflictInput) -> LiftConflictPayload;
     get_mandates(Ids) -> Mandates;
     get_broker_credentials(Ids) -> BrokerCredentials;

@@ -1,4 +1,4 @@
-use kernel::{Context, ErrorCode, Id, Refusal, Result, Sight, query};
+use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, Sight, query};
 use tonic::{Request, Response, Status};
 use wire::{
     id::{ContractId, DealId, ListingId, OrganizationId},
@@ -41,6 +41,21 @@ impl Contracting for Contracts {
         let listings = parse::<ListingId>(&wanted.listing_ids, "listingIds")?;
         let deals = store::deals(self.cx.db.read(), &Sight::of(&actor), &ids, &listings).await?;
         Ok(Response::new(v1::Deals { items: deals.into_iter().map(v1::Deal::from).collect() }))
+    }
+
+    async fn get_open_business(
+        &self,
+        request: Request<v1::OpenBusinessRequest>,
+    ) -> Result<Response<v1::OpenBusinessReply>, Status> {
+        let (actor, wanted) = query(request);
+        if !actor.is_exchange() {
+            return Err(Error::not_found("organizationId").into());
+        }
+        let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+        let deals = store::open_deals(self.cx.db.read(), organization).await?;
+        let open =
+            deals.iter().map(|deal| format!("{} {} → SETTLED | CANCELLED", deal.id.text(), deal.status.stored()));
+        Ok(Response::new(v1::OpenBusinessReply { open: open.collect() }))
     }
 
     async fn get_contracts(&self, request: Request<v1::Ids>) -> Result<Response<v1::Contracts>, Status> {

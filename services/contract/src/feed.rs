@@ -1,4 +1,4 @@
-//! Events in: a confirmed award opens a deal, settled money closes it, a winner's default cancels it.
+//! Events in: a confirmed award opens a deal, settled money closes it, a default cancels it.
 
 use async_trait::async_trait;
 use kernel::{Consumer, Context, Error, Event, Id, Result, Transaction, calendar::cst_date, receive};
@@ -43,7 +43,12 @@ impl Consumer for Deals {
             return receive(&self.cx, event, |tx| Box::pin(async move { close(&cx, tx, &settled).await })).await;
         }
         if let Some(default) = event.read::<v1::AwardDefaulted>()? {
-            return receive(&self.cx, event, |tx| Box::pin(async move { cancel(&cx, tx, &default).await })).await;
+            return receive(&self.cx, event, |tx| Box::pin(async move { cancel(&cx, tx, &default.award_id).await }))
+                .await;
+        }
+        if let Some(default) = event.read::<v1::TransferorDefaulted>()? {
+            return receive(&self.cx, event, |tx| Box::pin(async move { cancel(&cx, tx, &default.award_id).await }))
+                .await;
         }
         Ok(())
     }
@@ -106,10 +111,10 @@ async fn open(cx: &Context, tx: &Transaction, award: &v1::AwardConfirmed, event:
     cx.record(tx, cx.clock.now(), &contract_id.text(), ("ContractDrafted", facts)).await
 }
 
-/// Cancels the deal of an award in default, with its contract. If the award has not come yet, its deal will never be
+/// Cancels the deal of an award in default, the winner's or the transferor's, with its contract. If the award has not come yet, its deal will never be
 /// opened; if the deal is settled, the default is a matter for people.
-async fn cancel(cx: &Context, tx: &Transaction, default: &v1::AwardDefaulted) -> Result<()> {
-    let award_id = AwardId::parse(&default.award_id, "awardId")?;
+async fn cancel(cx: &Context, tx: &Transaction, award: &str) -> Result<()> {
+    let award_id = AwardId::parse(award, "awardId")?;
     let (deal_id, contract_id) = (DealId::derived(award_id.0, "deal"), ContractId::derived(award_id.0, "contract"));
     let now = cx.clock.now();
     if store::standing::hold(tx, award_id).await?.is_some() {
@@ -119,7 +124,7 @@ async fn cancel(cx: &Context, tx: &Transaction, default: &v1::AwardDefaulted) ->
     // In the order in which signing locks them.
     let contract = store::lock_contract(tx, contract_id).await?;
     let Some((contract, found)) = contract.zip(store::lock_deal(tx, deal_id).await?) else { return Ok(()) };
-    let facts = json!({ "awardId": default.award_id, "contractId": contract_id.text(), "from": found.status.stored() });
+    let facts = json!({ "awardId": award, "contractId": contract_id.text(), "from": found.status.stored() });
     if !deal::next(found.status).contains(&DealStatus::Cancelled) {
         tracing::error!(
             deal = deal_id.text(),

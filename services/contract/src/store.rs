@@ -301,6 +301,15 @@ pub async fn deals(
     Ok(deals)
 }
 
+/// The deals of an organization, on either side, that are neither settled nor cancelled.
+pub async fn open_deals(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<deal::Model>> {
+    use deal::Column;
+    let sides = Condition::any().add(Column::TransferorId.eq(organization)).add(Column::TransfereeId.eq(organization));
+    let select = deal::Entity::find().filter(sides);
+    let select = select.filter(Column::Status.is_not_in([DealStatus::Settled, DealStatus::Cancelled]));
+    Ok(select.order_by_asc(Column::Id).all(db).await?)
+}
+
 /// The contracts in sight among those wanted.
 pub async fn contracts(db: &impl ConnectionTrait, sight: &Sight, ids: Vec<ContractId>) -> Result<Vec<Dossier>> {
     use contract::Column;

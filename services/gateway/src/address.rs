@@ -19,22 +19,31 @@ pub struct Addresses(Arc<Book>);
 struct Book {
     proxies: Vec<IpNet>,
     most: usize,
+    most_unread: usize,
     counts: Mutex<HashMap<String, usize>>,
+    unread: Mutex<HashMap<String, usize>>,
+}
+
+/// Bytes of an answer that wait for their reader at an address; given back on drop.
+pub(crate) struct Unread {
+    addresses: Addresses,
+    address: String,
+    bytes: usize,
 }
 
 /// One connection's place among those of its address; freed on drop.
 pub struct Seat(Option<(Addresses, String)>);
 
 impl Addresses {
-    /// Trusts the listed proxies (addresses or networks) and allows every other address `most` connections at a time;
-    /// 0 is no limit.
-    pub fn new(proxies: &[String], most: usize) -> Result<Addresses, String> {
+    /// Trusts the listed proxies (addresses or networks) and allows every other address `most` connections at a time, and
+    /// to leave so many bytes of answers unread; 0 is no limit.
+    pub fn new(proxies: &[String], most: usize, most_unread: usize) -> Result<Addresses, String> {
         let read = |text: &String| {
             let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
             network.map_err(|_| format!("trusted_proxies: {text:?} is no address or network"))
         };
         let proxies = proxies.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Addresses(Arc::new(Book { proxies, most, counts: Mutex::default() })))
+        Ok(Addresses(Arc::new(Book { proxies, most, most_unread, counts: Mutex::default(), unread: Mutex::default() })))
     }
 
     fn trust(&self, address: IpAddr) -> bool {
@@ -60,6 +69,24 @@ impl Addresses {
         }
         *count += 1;
         Some(Seat(Some((self.clone(), address))))
+    }
+
+    /// Counts an answer's bytes as unread; none where the address has so many waiting already that it should read first.
+    /// One answer alone is never too much.
+    pub(crate) fn unread(&self, address: &str, bytes: usize) -> Option<Unread> {
+        let mut unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = unread.get(address).copied().unwrap_or_default();
+        if self.0.most_unread > 0 && waiting > 0 && waiting.saturating_add(bytes) > self.0.most_unread {
+            return None;
+        }
+        unread.insert(address.to_owned(), waiting + bytes);
+        Some(Unread { addresses: self.clone(), address: address.to_owned(), bytes })
+    }
+
+    /// Whether an address has read what it was answered, but for what it may leave lying.
+    pub(crate) fn reads(&self, address: &str) -> bool {
+        let unread = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.most_unread == 0 || unread.get(address).is_none_or(|waiting| *waiting < self.0.most_unread)
     }
 
     /// The caller's address, as it is rated: that of the connection or, behind trusted proxies, the last one in
@@ -91,6 +118,18 @@ impl Drop for Seat {
     }
 }
 
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let mut unread = self.addresses.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = unread.get_mut(&self.address) {
+            *waiting -= self.bytes;
+            if *waiting == 0 {
+                unread.remove(&self.address);
+            }
+        }
+    }
+}
+
 /// An address with or without a port, as proxies write it.
 fn read(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
@@ -110,8 +149,11 @@ fn rated(address: IpAddr) -> String {
 mod tests {
     use super::*;
 
+    /// Bytes that an address may leave unread.
+    const MOST: usize = 1_000;
+
     fn addresses(proxies: &[&str]) -> Addresses {
-        Addresses::new(&proxies.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), 2).unwrap()
+        Addresses::new(&proxies.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), 2, MOST).unwrap()
     }
 
     fn caller(addresses: &Addresses, peer: &str, forwarded: &[&'static str]) -> String {
@@ -143,7 +185,20 @@ mod tests {
             assert_eq!(caller(&known, peer, forwarded), expected, "{peer} {forwarded:?}");
         }
         assert_eq!(caller(&addresses(&[]), "10.1.1.1", &["198.51.100.1"]), "10.1.1.1");
-        assert!(Addresses::new(&["proxy.example".into()], 1).is_err());
+        assert!(Addresses::new(&["proxy.example".into()], 1, 0).is_err());
+    }
+
+    #[test]
+    fn an_address_reads_before_it_is_answered_more() {
+        let known = addresses(&[]);
+        let first = known.unread("a", 2 * MOST);
+        assert!(first.is_some(), "one answer is never too much");
+        assert!(!known.reads("a") && known.reads("b"));
+        assert!(known.unread("a", 1).is_none() && known.unread("b", 1).is_some());
+        drop(first);
+        let halves = [known.unread("a", MOST / 2), known.unread("a", MOST / 2), known.unread("a", 1)];
+        assert_eq!(halves.map(|half| half.is_some()), [true, true, false]);
+        assert!(known.0.unread.lock().unwrap().is_empty(), "nobody is remembered");
     }
 
     #[test]

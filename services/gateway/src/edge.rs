@@ -1,9 +1,6 @@
 //! GraphQL over HTTP: POST of JSON, one operation, nothing else.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{ServerError, parser::types::OperationType};
 use axum::{
@@ -35,6 +32,7 @@ use crate::{
     home::home,
     live::{Shelves, live},
     rate::Meter,
+    request_log::Entry,
     schema::{Mode, judge, schema},
     sealed::{KEYS, is_untold, keys},
     tokens::{Tokens, bearer},
@@ -131,7 +129,12 @@ fn cors(origins: &[String]) -> CorsLayer {
         .expose_headers([HeaderName::from_static("x-trace-id"), RETRY_AFTER])
 }
 
-async fn graphql(State(door): State<Arc<Door>>, Extension(trace): Traced, request: Request) -> Response {
+async fn graphql(
+    State(door): State<Arc<Door>>,
+    Extension(trace): Traced,
+    Extension(entry): Extension<Entry>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         let error = invalid("只接受 application/json。 Content-Type must be application/json.");
@@ -157,7 +160,7 @@ async fn graphql(State(door): State<Arc<Door>>, Extension(trace): Traced, reques
         return refused(StatusCode::BAD_REQUEST, error, &trace);
     };
     let address = door.addresses.caller(&parts.extensions, &parts.headers);
-    let asked = Asked { headers: &parts.headers, address, bytes: body.len(), request };
+    let asked = Asked { headers: &parts.headers, address, bytes: body.len(), request, entry };
     answered(&match execute(&door, asked).await {
         Ok(response) => finished(response, &trace.0),
         Err(error) => failed(error, &trace.0),
@@ -170,13 +173,15 @@ struct Asked<'a> {
     address: String,
     bytes: usize,
     request: async_graphql::Request,
+    entry: Entry,
 }
 
 async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Response, ServerError> {
-    let began = Instant::now();
-    let Asked { headers, address, bytes, mut request } = asked;
+    let Asked { headers, address, bytes, mut request, entry } = asked;
     let key = idempotency_key(headers)?;
+    entry.caller(Arc::new(Actor { address: address.clone(), ..Actor::default() }));
     let actor = door.caller(headers, address).await?;
+    entry.caller(actor.clone());
     let charge = door.meter.charge(&actor, bytes);
     charge.rested()?;
     let Outline { kind, roots } = match door.operations.admit(&mut request) {
@@ -186,6 +191,8 @@ async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Respons
             return Err(refused);
         }
     };
+    let is_untold = actor.is_known() && is_untold(&roots);
+    entry.kind(if is_untold { OperationType::Query } else { kind });
     if kind == OperationType::Subscription {
         return Err(invalid("订阅请用 /graphql/ws。 Subscriptions run over graphql-transport-ws at /graphql/ws."));
     }
@@ -197,18 +204,20 @@ async fn execute(door: &Door, asked: Asked<'_>) -> Result<async_graphql::Respons
             return Ok(refused);
         }
     };
-    charge.take(points.max(1)).await?;
+    if is_untold {
+        charge.take_least().await?;
+        entry.write_as_query();
+    } else {
+        charge.take(points.max(1)).await?;
+        entry.operation(roots.join(","));
+    }
     let request =
         request.data(Caller::new(actor, key, door.clients.clone())).data(language(headers)).data(door.clock.clone());
     let response = door.schema.execute(request).await;
     if kind == OperationType::Mutation {
         door.tokens.heed(&roots);
     }
-    let outcome = if response.is_ok() { "ok" } else { "error" };
-    if !is_untold(&roots) {
-        metrics::histogram!("graphql_operation_seconds", "kind" => kind.to_string(), "outcome" => outcome)
-            .record(began.elapsed());
-    }
+    entry.executed(kind, &response);
     Ok(told(response, points))
 }
 

@@ -67,6 +67,15 @@ pub fn failed(error: ServerError, trace: &str) -> Response {
     finished(Response::from_errors(vec![error]), trace)
 }
 
+/// The codes of a finished response's errors.
+pub fn codes(response: &Response) -> Vec<String> {
+    let code = |error: &ServerError| match error.extensions.as_ref()?.get("code")? {
+        Value::String(code) => Some(code.clone()),
+        _ => None,
+    };
+    response.errors.iter().filter_map(code).collect()
+}
+
 /// Gives every error its code and the trace id. What carries no code was said by the library, about the request.
 pub fn finished(mut response: Response, trace: &str) -> Response {
     for error in &mut response.errors {
@@ -81,9 +90,6 @@ pub fn finished(mut response: Response, trace: &str) -> Response {
         }
         let extensions = error.extensions.get_or_insert_default();
         extensions.set("traceId", trace);
-        if let Some(Value::String(code)) = extensions.get("code") {
-            metrics::counter!("refused_requests_total", "code" => code.clone()).increment(1);
-        }
         put_null(&mut response.data, &error.path);
     }
     response

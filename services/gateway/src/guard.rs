@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use async_graphql::{
     Name, Positioned, ServerError,
     parser::{
-        parse_query,
+        self, parse_query,
         types::{
             Directive, ExecutableDocument, FragmentDefinition, OperationDefinition, OperationType, Selection,
             SelectionSet,
@@ -72,7 +72,7 @@ pub fn judge(text: &str) -> Result<Judged, ServerError> {
     let (nesting, tokens) = extent(text);
     limit(nesting, NESTING, "brackets within brackets")?;
     limit(tokens, TOKENS, "words and marks")?;
-    let document = parse_query(text).map_err(ServerError::from)?;
+    let document = parse_query(text).map_err(|error| unreadable(&error))?;
     let outlines = outlines(&document)?;
     Ok(Judged { document, outlines })
 }
@@ -119,6 +119,29 @@ fn weight(directives: &[Positioned<Directive>]) -> usize {
 
 fn limit(found: usize, most: usize, what: &str) -> Result<(), ServerError> {
     if found > most { Err(too_complex(what, most)) } else { Ok(()) }
+}
+
+/// What is wrong with a document that is none, in our words: the parser's quote the document and its own grammar.
+fn unreadable(error: &parser::Error) -> ServerError {
+    let place = error.positions().next();
+    let at = place.map(|at| format!("（第 {} 行第 {} 列）", at.line, at.column)).unwrap_or_default();
+    let here = place.map(|at| format!(" at line {}, column {}", at.line, at.column)).unwrap_or_default();
+    let (zh, en) = match error {
+        parser::Error::Syntax { message, .. } if message.starts_with("invalid number") => {
+            ("数值超出可表示的范围", "A number is out of range")
+        }
+        parser::Error::Syntax { .. } => ("文档有语法错误", "The document has a syntax error"),
+        parser::Error::MultipleOperations { .. } => {
+            ("未命名的操作须单独成文", "An operation without a name stands alone in its document")
+        }
+        parser::Error::OperationDuplicated { .. } => ("操作重名", "Two operations have the same name"),
+        parser::Error::FragmentDuplicated { .. } => ("片段重名", "Two fragments have the same name"),
+        parser::Error::MissingOperation => ("文档中没有操作", "The document has no operation"),
+        _ => ("文档无法读取", "The document cannot be read"),
+    };
+    let mut refused = invalid(format!("{zh}{at}。 {en}{here}."));
+    refused.locations = error.positions().collect();
+    refused
 }
 
 fn too_complex(what: &str, most: usize) -> ServerError {

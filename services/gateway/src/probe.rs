@@ -17,8 +17,6 @@ pub type MoveClock = Asked<ClockMove, kernel::Result<ClockPosition>>;
 pub struct Probes {
     /// Whether it may get work: it is not stopping, and its databases answer.
     pub ready: Asked<(), bool>,
-    /// Its metrics as Prometheus text.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Moves the clock; present in development only.
     pub move_clock: Option<MoveClock>,
 }
@@ -55,16 +53,19 @@ struct Told {
     offset_millis: i64,
 }
 
-/// The routes `/healthz`, `/readyz`, `/metrics` and, in development, `/dev/clock`.
+/// The routes `/healthz`, `/readyz` and, in development, `/dev/clock`.
 pub fn probes(probes: Probes) -> Router {
-    let mut routes = Router::new()
-        .route("/healthz", get(async || "ok"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(async |State(probes): State<Probes>| (probes.metrics)()));
+    let mut routes = Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(ready));
     if probes.move_clock.is_some() {
         routes = routes.route("/dev/clock", post(move_clock));
     }
     routes.with_state(probes)
+}
+
+/// The route `/metrics`, for a listener of its own: counters that anybody may poll tell who does what when. `render` makes
+/// Prometheus text.
+pub fn metrics(render: impl Fn() -> String + Clone + Send + Sync + 'static) -> Router {
+    Router::new().route("/metrics", get(async move || render()))
 }
 
 async fn ready(State(probes): State<Probes>) -> impl IntoResponse {

@@ -74,7 +74,15 @@ impl Charge {
 
     /// Takes the points from every payer's budget.
     pub async fn take(&self, points: usize) -> Result<(), ServerError> {
-        let points = u32::try_from(points.max(self.least)).unwrap_or(u32::MAX);
+        self.pay(u32::try_from(points.max(self.least)).unwrap_or(u32::MAX)).await
+    }
+
+    /// Takes what the lightest request costs, for what must not be told from it by whoever can read the budgets.
+    pub async fn take_least(&self) -> Result<(), ServerError> {
+        self.pay(1).await
+    }
+
+    async fn pay(&self, points: u32) -> Result<(), ServerError> {
         for (bucket, rate) in &self.payers {
             if let Verdict::Refused(wait) = self.meter.limiter.take(bucket, points, *rate).await {
                 let payer = bucket.split('/').next().unwrap_or_default().to_owned();

@@ -61,8 +61,8 @@ impl SealedQuery {
     }
 }
 
-/// Whether an operation must not be counted apart from the other requests (promise P-3): a sealed bid waits for its
-/// beat, and how long it took would tell it from anything else.
+/// Whether an operation must not be told from a query (promise P-3): a sealed bid waits for its beat, and how long it took,
+/// or when it was answered, would tell it from anything else.
 pub fn is_untold(roots: &[String]) -> bool {
     roots.iter().any(|root| root == "submitSealedBid" || root == "sealedReceipt")
 }

@@ -23,7 +23,7 @@ async fn exchange() -> Exchange {
     let db = Db::connect(&format!("sqlite://{}/identity.db", folder.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
     let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
-    Exchange { identity: Identities::new(cx, Entrance::default()), _folder: folder }
+    Exchange { identity: Identities::new(cx, crate::nobody(), Entrance::default()), _folder: folder }
 }
 
 fn code(errors: &[Refusal]) -> ErrorCode {
@@ -280,8 +280,9 @@ async fn an_address_may_be_wrong_twenty_times_and_right_for_ever() {
 async fn nobody_guesses_while_redis_is_away() {
     let mut x = exchange().await;
     x.sign_up("zhang").await;
-    let limiter = kernel::Limiter::shared("redis://127.0.0.1:1", "test").unwrap();
-    x.identity = Identities::new(x.identity.cx.clone(), Entrance { limiter, ..Entrance::default() });
+    let pseudonyms = kernel::MasterKey::development().pseudonyms();
+    let limiter = kernel::Limiter::shared("redis://127.0.0.1:1", "test", pseudonyms).unwrap();
+    x.identity = Identities::new(x.identity.cx.clone(), crate::nobody(), Entrance { limiter, ..Entrance::default() });
     let input = || v1::SignInInput { login: "zhang".into(), password: PASSWORD.into(), code: None };
     let refused = x.identity.sign_in(acting(&from("192.0.2.1"), input())).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);

@@ -10,6 +10,7 @@ mod api_key;
 mod authenticate;
 mod authenticator;
 mod brokerage;
+mod business;
 mod centre;
 mod change_password;
 mod code_list;
@@ -47,9 +48,12 @@ use std::sync::Arc;
 
 use kernel::{Consumer, Context};
 use tonic::service::Routes;
-use wire::v1::{
-    access_server::AccessServer, brokerage_server::BrokerageServer, identity_server::IdentityServer,
-    privacy_server::PrivacyServer,
+use wire::{
+    Clients,
+    v1::{
+        access_server::AccessServer, brokerage_server::BrokerageServer, identity_server::IdentityServer,
+        privacy_server::PrivacyServer,
+    },
 };
 
 pub use authenticator::{Authenticator, STEP_MILLIS};
@@ -60,26 +64,28 @@ pub use entrance::Entrance;
 pub use federated::provider::Provider;
 pub use seed::{SeedOrganization, SeedPerson, seed};
 
-/// The service: its ground, the keys that sign its tokens, and what guards its doors.
+/// The service: its ground, the other services, the keys that sign its tokens, and what guards its doors.
 #[derive(Clone)]
 pub struct Identities {
     cx: Context,
+    clients: Clients,
     keys: Arc<signing_key::Keys>,
     entrance: Arc<Entrance>,
     directory: Arc<federated::provider::Directory>,
 }
 
 impl Identities {
-    fn new(cx: Context, entrance: Entrance) -> Identities {
+    fn new(cx: Context, clients: Clients, entrance: Entrance) -> Identities {
         let keys = Arc::new(signing_key::Keys::new(cx.clone(), entrance.signing_key_days));
         let directory = Arc::new(federated::provider::Directory::new());
-        Identities { cx, keys, entrance: Arc::new(entrance), directory }
+        Identities { cx, clients, keys, entrance: Arc::new(entrance), directory }
     }
 }
 
 /// Adds the service's doors: who is who, how people get in, who brokers for whom, what is known of people.
-pub fn serve(cx: Context, entrance: Entrance, routes: Routes) -> Routes {
-    let identities = Identities::new(cx, entrance);
+/// `clients` are asked what an organization has under way before it is closed.
+pub fn serve(cx: Context, clients: Clients, entrance: Entrance, routes: Routes) -> Routes {
+    let identities = Identities::new(cx, clients, entrance);
     routes
         .add_service(IdentityServer::new(identities.clone()))
         .add_service(AccessServer::new(identities.clone()))
@@ -91,4 +97,10 @@ pub fn serve(cx: Context, entrance: Entrance, routes: Routes) -> Routes {
 #[must_use]
 pub fn consumer(cx: Context) -> Arc<dyn Consumer> {
     Arc::new(brokerage::feed::Sales(cx))
+}
+
+/// No other service answers.
+#[cfg(test)]
+fn nobody() -> Clients {
+    Clients::new(|_| kernel::local(Routes::default()))
 }

@@ -1,16 +1,20 @@
 //! Whether an organization counts: verified or rejected, suspended, reinstated, closed. Each step has its reason, which
 //! the organization keeps and the audit trail too.
+//!
+//! A suspension comes at once, for cause: what is under way ends where it is held, and who fails pays. A closure is for good,
+//! so it waits until nothing is under way.
 
 use kernel::{Call, Error, ErrorCode, Id, Refusal, Result, text};
 use serde_json::json;
 use wire::{
+    Clients,
     id::OrganizationId,
     policy::{self, Of, Permission, permit},
     v1::{self, OrganizationKind, OrganizationStatus},
 };
 
 use crate::{
-    member, organization, session, sight,
+    business, member, organization, session, sight,
     store::{
         self,
         organization::{Model, lock_organization, set_status, set_verified},
@@ -63,8 +67,8 @@ pub async fn reinstate(call: &Call, input: v1::ReinstateOrganizationInput) -> Re
     judged(call, &step, &input.organization_id, &input.reason).await
 }
 
-/// Closes an organization: its own administrator does, or a reviewer of its centre.
-pub async fn close(call: &Call, input: v1::CloseOrganizationInput) -> Result<v1::Organization> {
+/// Closes an organization that has nothing under way: its own administrator does, or a reviewer of its centre.
+pub async fn close(call: &Call, clients: &Clients, input: v1::CloseOrganizationInput) -> Result<v1::Organization> {
     let step = Step {
         permission: policy::CLOSE_ORGANIZATION,
         from: &[OrganizationStatus::Applied, OrganizationStatus::Verified, OrganizationStatus::Suspended],
@@ -74,15 +78,23 @@ pub async fn close(call: &Call, input: v1::CloseOrganizationInput) -> Result<v1:
     };
     session::signed_in(&call.actor)?;
     let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    if !call.actor.is_member(&id.text()) {
-        return judged(call, &step, &input.organization_id, &input.reason).await;
-    }
-    let row = member::administer(call, id, step.permission, "organizationId").await?;
-    take(call, &step, row, &input.reason).await
+    let row = match call.actor.is_member(&id.text()) {
+        true => member::administer(call, id, step.permission, "organizationId").await?,
+        false => judge(call, &step, &input.organization_id).await?,
+    };
+    // Asked while the row is locked: whoever asks identity whether it is verified waits for no answer of ours.
+    let open = business::open(clients, &row.id.text()).await?;
+    take(call, &step, row, (&input.reason, &open)).await
 }
 
 /// A step that a reviewer of the organization's centre takes, who does not belong to it.
 async fn judged(call: &Call, step: &Step, id: &str, why: &str) -> Result<v1::Organization> {
+    let row = judge(call, step, id).await?;
+    take(call, step, row, (why, &[])).await
+}
+
+/// The organization, locked, for a reviewer of its centre who does not belong to it.
+async fn judge(call: &Call, step: &Step, id: &str) -> Result<Model> {
     let reviewer = session::signed_in(&call.actor)?;
     let id = OrganizationId::parse(id, "organizationId")?;
     let missing = || Error::not_found("organizationId");
@@ -95,16 +107,20 @@ async fn judged(call: &Call, step: &Step, id: &str, why: &str) -> Result<v1::Org
     if belongs || call.actor.is_member(&id.text()) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field("organizationId").into());
     }
-    take(call, step, row, why).await
+    Ok(row)
 }
 
-async fn take(call: &Call, step: &Step, row: Model, why: &str) -> Result<v1::Organization> {
+/// Takes the step, unless something is open that must end first.
+async fn take(call: &Call, step: &Step, row: Model, (why, open): (&str, &[String])) -> Result<v1::Organization> {
     organization::require(row.status, step.from)?;
     if step.to == OrganizationStatus::Closed && row.kind == OrganizationKind::ExchangeCentre {
         let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("organizationId");
         return Err(refusal.accepting("closeCentre").into());
     }
     let why = text(why, step.why, 2, 1_000)?;
+    if let Some(refusal) = business::refusal(open) {
+        return Err(refusal.into());
+    }
     set_status(&call.tx, row.id, step.to, &why).await?;
     let verified_at = match step.to {
         OrganizationStatus::Verified => row.verified_at.or(Some(call.now)),
@@ -114,6 +130,10 @@ async fn take(call: &Call, step: &Step, row: Model, why: &str) -> Result<v1::Org
         set_verified(&call.tx, row.id, at).await?;
     }
     call.record(step.kind, &row.id.text(), json!({ step.why: why })).await?;
+    if step.from != [OrganizationStatus::Applied] {
+        let changed = v1::OrganizationStandingChanged { organization_id: row.id.text() };
+        call.announce(&row.id.text(), &changed).await?;
+    }
     sight::one(&call.tx, &call.actor, Model { status: step.to, evidence: why, verified_at, ..row }).await
 }
 

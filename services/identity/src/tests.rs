@@ -22,7 +22,7 @@ async fn exchange() -> Exchange {
     let db = Db::connect(&format!("sqlite://{}/identity.db", folder.path().display())).await.unwrap();
     migrations::migrate(&db).await.unwrap();
     let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
-    Exchange { identity: Identities::new(cx, Entrance::default()), _folder: folder }
+    Exchange { identity: Identities::new(cx, crate::nobody(), Entrance::default()), _folder: folder }
 }
 
 fn code(errors: &[Refusal]) -> ErrorCode {

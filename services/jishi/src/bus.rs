@@ -7,7 +7,10 @@ use kernel::{Bus, Consumer, Delivery, Error, Event, Peer, RedisBus};
 use tokio::{sync::OnceCell, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{Request, Response, Status};
-use wire::v1::{self, feed_client::FeedClient, feed_server::FeedServer};
+use wire::{
+    Clients,
+    v1::{self, feed_client::FeedClient, feed_server::FeedServer},
+};
 
 use crate::{
     Result,
@@ -21,13 +24,16 @@ use crate::{
 pub type Consumers = Vec<Arc<dyn Consumer>>;
 
 /// The consumers that live in this process.
-pub fn consumers(roles: &Roles, databases: &Databases) -> Result<Consumers> {
+pub fn consumers(roles: &Roles, databases: &Databases, clients: &Clients) -> Result<Consumers> {
     let mut here: Consumers = Vec::new();
     if roles.has(Role::Identity) {
         here.push(identity::consumer(databases.context(Role::Identity)?));
     }
     if roles.has(Role::Catalog) {
         here.push(catalog::consumer(databases.context(Role::Catalog)?));
+    }
+    if roles.has(Role::Auction) {
+        here.push(auction::consumer(clients.clone()));
     }
     if roles.has(Role::Contract) {
         here.push(contract::consumer(databases.context(Role::Contract)?));

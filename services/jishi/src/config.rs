@@ -47,6 +47,7 @@ pub struct Config {
     pub redis_stream: String,
     pub http_listen: String,
     pub grpc_listen: String,
+    pub metrics_listen: String,
     pub peer_secret: String,
     pub identity_peer: Option<String>,
     pub catalog_peer: Option<String>,
@@ -57,6 +58,7 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     pub trusted_proxies: Vec<String>,
     pub connections_per_address: usize,
+    pub unread_per_address: usize,
     pub rate_person: u32,
     pub rate_organization: u32,
     pub rate_address: u32,
@@ -68,6 +70,7 @@ pub struct Config {
     pub operations_only: bool,
     pub log: String,
     pub log_format: Option<LogFormat>,
+    pub request_log: f64,
     pub otlp_endpoint: Option<String>,
     pub otlp_sample: f64,
     pub drain_millis: Option<u64>,
@@ -95,7 +98,8 @@ impl Config {
         let free = || "127.0.0.1:0".to_owned();
         let (data_dir, log) = (data_dir.to_path_buf(), "warn".to_owned());
         let unlimited = Config { rate_person: 0, rate_organization: 0, rate_address: 0, ..config };
-        Ok(Config { data_dir, http_listen: free(), grpc_listen: free(), log, ..unlimited })
+        let [http_listen, grpc_listen, metrics_listen] = [free(), free(), free()];
+        Ok(Config { data_dir, http_listen, grpc_listen, metrics_listen, log, ..unlimited })
     }
 
     fn from_sources<F: Provider>(file: Option<F>, environment: Environment) -> Result<Config> {
@@ -109,6 +113,9 @@ impl Config {
 
     fn judged(self) -> Result<Config> {
         self.trusts_sound_providers()?;
+        if !(0.0..=1.0).contains(&self.request_log) {
+            return Err("request_log is a share from 0 to 1".into());
+        }
         if self.operations_only && self.operations_file.is_none() {
             return Err("operations_only needs an operations_file".into());
         }
@@ -232,6 +239,7 @@ impl Provider for Environment {
                 | "idle_transaction_millis"
                 | "lock_wait_millis"
                 | "connections_per_address"
+                | "unread_per_address"
                 | "rate_person"
                 | "rate_organization"
                 | "rate_address"
@@ -239,7 +247,7 @@ impl Provider for Environment {
                 | "signing_key_days"
                 | "idempotency_days" => text.parse::<u64>().map(Value::from).ok(),
                 "oidc_providers" => serde_json::from_str(text).ok(),
-                "otlp_sample" => text.parse::<f64>().map(Value::from).ok(),
+                "otlp_sample" | "request_log" => text.parse::<f64>().map(Value::from).ok(),
                 "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),
                 "allowed_origins" | "trusted_proxies" => {
                     let listed = text.split(',').map(str::trim).filter(|one| !one.is_empty());
@@ -305,6 +313,7 @@ mod tests {
             ("", &[("oidc_providers", "[{\"name\": \"x\"}]")][..], "oidc_providers"),
             ("", &[("guesses_per_address", "few")][..], "guesses_per_address"),
             ("", &[("log_format", "xml")][..], "log_format"),
+            ("", &[("request_log", "1.5")][..], "request_log"),
         ] {
             let error = read(file, environment).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

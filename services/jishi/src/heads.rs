@@ -3,40 +3,59 @@
 
 use std::{fs, io::Write, path::Path};
 
+use axum::{Router, http::StatusCode, routing::get};
 use kernel::{
-    Clock, Vault,
+    Clock, Db, Vault,
     audit_log::{signed_head::SignedHead, verify::Known},
 };
 
-use crate::{
-    Result,
-    config::Config,
-    database::{Databases, Ground},
-    roles::Roles,
-};
+use crate::{Result, config::Config, database::Databases, roles::Roles};
 
 /// Prints them, a line each.
 pub async fn run(config: &Config, mut out: impl Write) -> Result<()> {
     let databases = Databases::open_to_look(config, &Roles::new(None), &Clock::system()).await?;
     for ground in databases.grounds() {
-        write!(out, "{}", newest(ground).await?)?;
+        write!(out, "{}", told(&ground.context.db, &ground.services).await?)?;
     }
     databases.close().await;
     Ok(())
 }
 
-/// Those of one database.
-pub async fn newest(ground: &Ground) -> kernel::Result<String> {
-    let heads = SignedHead::newest(&ground.context.db, &ground.services).await?;
+async fn told(db: &Db, services: &[&str]) -> kernel::Result<String> {
+    let heads = SignedHead::newest(db, services).await?;
     Ok(heads.iter().map(|head| format!("{head}\n")).collect())
+}
+
+/// The route `/heads`, beside the metrics: both are for operators, since how a log grows tells who is at work.
+pub fn routes(databases: &Databases) -> Router {
+    let grounds: Vec<_> =
+        databases.grounds().map(|ground| (ground.context.db.clone(), ground.services.clone())).collect();
+    Router::new().route(
+        "/heads",
+        get(async move || {
+            let mut lines = String::new();
+            for (db, services) in &grounds {
+                match told(db, services).await {
+                    Ok(told) => lines.push_str(&told),
+                    Err(error) => {
+                        tracing::warn!(%error, "the heads could not be read");
+                        return (StatusCode::SERVICE_UNAVAILABLE, String::new());
+                    }
+                }
+            }
+            (StatusCode::OK, lines)
+        }),
+    )
 }
 
 /// The heads in a text or in a file of such lines, for `--against`.
 pub fn read(text: &str) -> Result<Vec<SignedHead>> {
     let lines = if Path::new(text).is_file() { fs::read_to_string(text)? } else { text.to_owned() };
-    let heads = lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
-        line.parse().map_err(|why| format!("{line}: {why}").into())
-    });
+    let heads = lines
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| line.parse().map_err(|why| format!("{line}: {why}").into()));
     heads.collect()
 }
 

@@ -5,12 +5,13 @@ use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use axum::{Router, extract::ConnectInfo};
 use gateway::{Addresses, Seat};
 use http::Request;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy, sink},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
@@ -36,6 +37,15 @@ const WAITING: u32 = 4_096;
 /// megabytes, all written for nobody.
 const UNREAD_BYTES: u32 = 256 * 1024;
 
+/// How HTTP/2 begins where a client does not ask first whether it is spoken (RFC 9113, 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n";
+
+/// The answer to it: empty SETTINGS, then GOAWAY with HTTP_1_1_REQUIRED, in the frames that such a client reads.
+const HTTP_1_1_REQUIRED: [u8; 26] = [0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 13];
+
+/// No more of what such a client sends is read before it is cut off.
+const PREFACE_AND_MORE: u64 = 64 * 1024;
+
 /// A connection that was let in, and its places among all and among those of its address.
 type Accepted = (TcpStream, SocketAddr, (OwnedSemaphorePermit, Seat));
 
@@ -56,8 +66,8 @@ pub fn listen(socket: TcpSocket) -> std::io::Result<TcpListener> {
     socket.listen(WAITING)
 }
 
-/// Serves HTTP/1.1 with upgrades until stopped; requests under way are answered. HTTP/2 is for the TLS proxy in
-/// front: the builder waits without a timer for the bytes that tell the two apart.
+/// Serves HTTP/1.1 with upgrades until stopped; requests under way are answered. HTTP/2 is for the TLS proxy in front: here
+/// a client that opens no window would have the answers of all its streams kept for it, and no write would ever time out.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -65,8 +75,8 @@ pub async fn serve(
     stop: CancellationToken,
     tasks: TaskTracker,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 * 1024);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -79,15 +89,20 @@ pub async fn serve(
     }
 }
 
-async fn converse(builder: Builder<TokioExecutor>, accepted: Accepted, app: Router, stop: CancellationToken) {
+async fn converse(builder: Builder, accepted: Accepted, app: Router, stop: CancellationToken) {
     let (stream, peer, _places) = accepted;
     // Hyper's timer begins with the first byte.
-    let mut first = [0];
+    let mut first = [0; PREFACE.len()];
     let spoken = tokio::select! {
-        spoken = timeout(HEADERS, stream.peek(&mut first)) => matches!(spoken, Ok(Ok(1))),
+        spoken = timeout(HEADERS, stream.peek(&mut first)) => matches!(spoken, Ok(Ok(1..))),
         () = stop.cancelled() => false,
     };
     if !spoken {
+        return;
+    }
+    if first == PREFACE {
+        // Whether it is heard or not, the connection ends here.
+        drop(timeout(HEADERS, turn_away(stream)).await);
         return;
     }
     let app = app.map_request(move |mut request: Request<_>| {
@@ -97,7 +112,7 @@ async fn converse(builder: Builder<TokioExecutor>, accepted: Accepted, app: Rout
     let service = TowerToHyperService::new(app);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(UNREAD));
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stop.cancelled() => {
@@ -106,8 +121,16 @@ async fn converse(builder: Builder<TokioExecutor>, accepted: Accepted, app: Rout
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error, "a connection ended early");
+        tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// Tells a client of HTTP/2 that it is not spoken. What it has sent is read, since the system would otherwise cut the
+/// connection before the answer has arrived.
+async fn turn_away(mut stream: TcpStream) -> std::io::Result<()> {
+    stream.write_all(&HTTP_1_1_REQUIRED).await?;
+    stream.shutdown().await?;
+    copy(&mut stream.take(PREFACE_AND_MORE), &mut sink()).await.map(drop)
 }
 
 async fn accept(listener: &TcpListener, places: &Arc<Semaphore>, addresses: &Addresses) -> Option<Accepted> {

@@ -45,7 +45,9 @@ impl Offline {
 
 /// Clients of the three services on the given grounds.
 pub fn clients(identity: &Context, catalog: &Context, financing: &Context) -> Clients {
-    let who: Peer = local(identity::serve(identity.clone(), Entrance::default(), Routes::default()));
+    // Nothing is closed offline.
+    let nobody = Clients::new(|_| local(Routes::default()));
+    let who: Peer = local(identity::serve(identity.clone(), nobody, Entrance::default(), Routes::default()));
     let asked = Clients::new(|_| who.clone());
     let routes = Routes::new(catalog::serve(catalog.clone(), asked)).add_service(financing::serve(financing.clone()));
     let rest = local(routes);

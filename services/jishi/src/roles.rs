@@ -25,7 +25,7 @@ impl Role {
         [Role::Identity, Role::Catalog, Role::Auction, Role::Ledger, Role::Contract, Role::Financing];
 
     /// The roles that act on other services' events.
-    pub const CONSUMERS: [Role; 4] = [Role::Identity, Role::Catalog, Role::Ledger, Role::Contract];
+    pub const CONSUMERS: [Role; 5] = [Role::Identity, Role::Catalog, Role::Auction, Role::Ledger, Role::Contract];
 
     /// The role's name: in configuration keys, as the owner of events and as a consumer.
     #[must_use]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::Router;
-use gateway::{Addresses, DemoAccount, Edge, Probes, Rates};
+use gateway::{Addresses, DemoAccount, Edge, Probes, Rates, RequestLog};
 use identity::Entrance;
 use kernel::{Clock, Db, Limiter};
 use tokio::{
@@ -26,7 +26,7 @@ use crate::{
     config::Config,
     database::Databases,
     drill::Drill,
-    listen, measure, operations,
+    heads, listen, measure, operations,
     peers::{self, Here},
     proof::Proof,
     roles::{Role, Roles},
@@ -44,6 +44,8 @@ pub struct Running {
     pub http: String,
     /// Where gRPC answers, if other processes may call.
     pub grpc: Option<String>,
+    /// Where metrics are told, if anywhere.
+    pub metrics: Option<String>,
     /// The time of the exchange.
     pub clock: Clock,
     /// All services.
@@ -78,7 +80,7 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
     };
     let here = Here::default();
     let clients = peers::clients(&config, &roles, &here)?;
-    let consumers = bus::consumers(&roles, &databases)?;
+    let consumers = bus::consumers(&roles, &databases, &clients)?;
     let mut routes =
         services(&config, &roles, &databases, &clients, &life)?.add_service(bus::Feed::serve(consumers.clone()));
     if let Some(drill) = &drill {
@@ -111,19 +113,22 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         // The other processes of a split exchange may need this one first.
         if roles.are_split() { drop(life.tasks.spawn(content)) } else { content.await }
     }
+    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address, config.unread_per_address)?;
+    let metrics = serve_metrics(&config, doors.metrics, (&addresses, &databases), &life)?;
     let taken = |error| format!("http_listen {}: {error}", config.http_listen);
     let listener = listen::listen(doors.http).map_err(taken)?;
     let http = address(&listener)?;
-    let addresses = Addresses::new(&config.trusted_proxies, config.connections_per_address)?;
     let mut app = gateway::probes(probes(&config, &roles, &databases, drill, &life)?);
     if roles.has(Role::Gateway) {
         app = app.merge(front_door(&config, &clients, &clock, &life, &addresses)?);
     }
     let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
-    life.tasks.spawn(listen::serve(listener, gateway::framed(app), addresses, stop, tasks));
+    let log = RequestLog::new(config.master_key()?.pseudonyms(), config.request_log);
+    let app = gateway::framed(app, log, addresses.clone());
+    life.tasks.spawn(listen::serve(listener, app, addresses, stop, tasks));
     life.ready.store(true, Relaxed);
     let drain = config.drain_millis.unwrap_or(if config.is_development() { 0 } else { 3_000 });
-    Ok(Running { http, grpc, clock, clients, life, databases, drain: Duration::from_millis(drain) })
+    Ok(Running { http, grpc, metrics, clock, clients, life, databases, drain: Duration::from_millis(drain) })
 }
 
 impl Running {
@@ -153,7 +158,7 @@ fn services(config: &Config, roles: &Roles, databases: &Databases, clients: &Cli
         let context = databases.context(role)?;
         routes = match role {
             Role::Gateway => routes,
-            Role::Identity => identity::serve(context, entrance(config)?, routes),
+            Role::Identity => identity::serve(context, clients.clone(), entrance(config)?, routes),
             Role::Catalog => routes.add_service(catalog::serve(context, clients.clone())),
             Role::Auction => {
                 let life = (life.tasks.clone(), life.stop.clone());
@@ -179,8 +184,8 @@ fn entrance(config: &Config) -> Result<Entrance> {
 
 /// What counts how much somebody asks for.
 fn limiter(config: &Config) -> Result<Limiter> {
-    let shared = |url: &String| Limiter::shared(url, &format!("{}:rate", config.redis_stream));
-    Ok(config.redis_url.as_ref().map(shared).transpose()?.unwrap_or_else(Limiter::alone))
+    let Some(url) = &config.redis_url else { return Ok(Limiter::alone()) };
+    Ok(Limiter::shared(url, &format!("{}:rate", config.redis_stream), config.master_key()?.pseudonyms())?)
 }
 
 fn front_door(config: &Config, clients: &Clients, clock: &Clock, life: &Life, addresses: &Addresses) -> Result<Router> {
@@ -206,8 +211,6 @@ fn demo_accounts(config: &Config) -> Vec<DemoAccount> {
 }
 
 fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<Drill>, life: &Life) -> Result<Probes> {
-    let metrics = measure::metrics()?;
-    life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
     let grounds = databases.grounds().map(|ground| (ground.context.clone(), ground.services.clone())).collect();
     life.tasks.spawn(measure::backlog(grounds, life.stop.clone()));
     let (ready, proof) = (life.ready.clone(), Arc::new(Proof::of(databases.connections())));
@@ -221,7 +224,6 @@ fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<D
             let (ready, proof) = (ready.clone(), proof.clone());
             Box::pin(async move { ready.load(Relaxed) && proof.holds().await })
         }),
-        metrics: Arc::new(move || metrics.render()),
         move_clock: everywhere.map(|everywhere| -> gateway::MoveClock {
             Arc::new(move |to| {
                 let everywhere = everywhere.clone();
@@ -247,6 +249,7 @@ async fn anchor(clock: Clock, authority: Db, stop: CancellationToken) {
 /// The addresses of a process: one that another program has is noticed before any database is touched.
 struct Doors {
     http: TcpSocket,
+    metrics: Option<TcpSocket>,
     grpc: Option<TcpSocket>,
 }
 
@@ -256,8 +259,31 @@ impl Doors {
             true => Some(bind("grpc_listen", &config.grpc_listen).await?),
             false => None,
         };
-        Ok(Doors { http: bind("http_listen", &config.http_listen).await?, grpc })
+        let metrics = match config.metrics_listen.is_empty() {
+            true => None,
+            false => Some(bind("metrics_listen", &config.metrics_listen).await?),
+        };
+        Ok(Doors { http: bind("http_listen", &config.http_listen).await?, metrics, grpc })
     }
+}
+
+/// Records metrics, and tells them to who may listen where they are told; where that is.
+fn serve_metrics(
+    config: &Config,
+    socket: Option<TcpSocket>,
+    (addresses, databases): (&Addresses, &Databases),
+    life: &Life,
+) -> Result<Option<String>> {
+    let metrics = measure::metrics()?;
+    life.tasks.spawn(measure::upkeep(metrics.clone(), life.stop.clone()));
+    let Some(socket) = socket else { return Ok(None) };
+    let taken = |error| format!("metrics_listen {}: {error}", config.metrics_listen);
+    let listener = listen::listen(socket).map_err(taken)?;
+    let at = address(&listener)?;
+    let (stop, tasks) = (life.stop.clone(), life.tasks.clone());
+    let told = gateway::metrics(move || metrics.render()).merge(heads::routes(databases));
+    life.tasks.spawn(listen::serve(listener, told, addresses.clone(), stop, tasks));
+    Ok(Some(at))
 }
 
 fn serve_grpc(config: &Config, socket: TcpSocket, here: Here, life: &Life) -> Result<String> {
@@ -304,10 +330,11 @@ pub async fn serve(config: Config, only: Option<Vec<Role>>) -> Result<()> {
 
 /// Tells where it runs: a line for people, and one that programs read.
 fn announce(running: &Running) -> Result<()> {
-    let Running { http, grpc, .. } = running;
-    let grpc = grpc.as_ref().map(|grpc| format!(" grpc={grpc}")).unwrap_or_default();
+    let Running { http, grpc, metrics, .. } = running;
+    let more = [("grpc", grpc), ("metrics", metrics)].into_iter();
+    let more: String = more.filter_map(|(what, at)| at.as_ref().map(|at| format!(" {what}={at}"))).collect();
     let mut out = stdout().lock();
     writeln!(out, "Jishi is ready at {http}/ (GraphQL: {http}/graphql; stop: Ctrl-C)")?;
-    writeln!(out, "ready http={http}{grpc}")?;
+    writeln!(out, "ready http={http}{more}")?;
     Ok(out.flush()?)
 }

@@ -54,6 +54,7 @@ codes! {
     InvalidIndustry "行业代码不正确。" "The industry is no code of the classification.";
     LastAdministrator "最后一名管理员不能卸任。" "The last administrator stays.";
     OrganizationNotVerified "机构尚未通过审核。" "The organization is not verified.";
+    BusinessUnderWay "尚有未了结的业务。" "There is business that has not ended.";
 
     // Brokerage.
     NotPractising "经纪人证书无效或已过期。" "The broker's credential is not certified or not in date.";
@@ -71,6 +72,7 @@ codes! {
     OwnListing "转让方不得受让自己的项目。" "A transferor may not acquire its own listing.";
     BarredAsDefaulter "曾就该标的违约，不得再次受让。" "It defaulted on this lot and may not apply for it again.";
     ConflictOfInterest "存在利益冲突，不得参与受让。" "A conflict of interest bars this from acquiring it.";
+    NoConflict "没有经确认的利益冲突。" "There is no confirmed conflict of interest.";
     OutsideCalendar "超出已加载的工作日历。" "Outside the loaded working-day calendar.";
 
     // Money.

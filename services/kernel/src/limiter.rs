@@ -1,5 +1,6 @@
 //! How much somebody may ask for in a minute, counted for all processes of the exchange in Redis, or in memory where
-//! there is none. Nothing else rests on these counts.
+//! there is none. Nothing else rests on these counts. Whoever reads Redis learns of nobody that they asked: a bucket's key
+//! is a keyed hash of its name.
 
 use std::{
     num::NonZeroU32,
@@ -14,7 +15,7 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
-use crate::{Error, Result};
+use crate::{Error, Pseudonyms, Result};
 
 /// Buckets remembered in memory; the one that was longest untouched goes first.
 const BUCKETS: u64 = 100_000;
@@ -56,6 +57,7 @@ pub struct Limiter {
 struct Shared {
     connection: ConnectionManager,
     prefix: String,
+    pseudonyms: Pseudonyms,
     script: Script,
     away_until: Mutex<Option<Instant>>,
 }
@@ -72,15 +74,19 @@ impl Limiter {
         Limiter { shared: None, own: own.eviction_policy(EvictionPolicy::lru()).build() }
     }
 
-    /// Counts in Redis, under keys that begin with `prefix`. It connects on first use and again after a break.
-    pub fn shared(url: &str, prefix: &str) -> Result<Limiter> {
+    /// Counts in Redis, under keys that begin with `prefix` and go on with a pseudonym of the bucket's name. It connects
+    /// on first use and again after a break.
+    ///
+    /// # Errors
+    /// The URL is none.
+    pub fn shared(url: &str, prefix: &str, pseudonyms: Pseudonyms) -> Result<Limiter> {
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(0)
             .set_response_timeout(Some(PATIENCE))
             .set_connection_timeout(Some(PATIENCE));
         let connection = ConnectionManager::new_lazy_with_config(redis::Client::open(url)?, config)?;
-        let shared =
-            Shared { connection, prefix: prefix.into(), script: Script::new(TAKE), away_until: Mutex::default() };
+        let (prefix, script) = (prefix.into(), Script::new(TAKE));
+        let shared = Shared { connection, prefix, pseudonyms, script, away_until: Mutex::default() };
         Ok(Limiter { shared: Some(Arc::new(shared)), ..Limiter::alone() })
     }
 
@@ -125,7 +131,7 @@ impl Shared {
             return Err(Error::Unavailable("redis was away a moment ago".into()));
         }
         let mut connection = self.connection.clone();
-        let mut call = self.script.key(format!("{}:{bucket}", self.prefix));
+        let mut call = self.script.key(self.key(bucket));
         call.arg(per_minute).arg(points);
         let asked = tokio::time::timeout(PATIENCE, call.invoke_async::<u64>(&mut connection));
         match asked.await.unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())) {
@@ -139,6 +145,11 @@ impl Shared {
         }
     }
 
+    /// Where a bucket is kept; half of the hash is enough for no two buckets to meet.
+    fn key(&self, bucket: &str) -> String {
+        format!("{}:{}", self.prefix, self.pseudonyms.of("rate", bucket, 16))
+    }
+
     fn away_until(&self) -> Option<Instant> {
         *self.away_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,6 +158,7 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::MasterKey;
 
     /// Nothing listens there.
     const NOBODY: &str = "redis://127.0.0.1:1";
@@ -181,13 +193,23 @@ mod tests {
     async fn in_redis_for_all_processes() {
         let Ok(url) = std::env::var("TEST_REDIS_URL") else { return };
         let prefix = format!("test-{}", crate::fresh_uuid().simple());
-        let process = || Limiter::shared(&url, &prefix).unwrap();
+        let process = || Limiter::shared(&url, &prefix, MasterKey::development().pseudonyms()).unwrap();
         a_bucket_runs_dry_alone(&process(), &process()).await;
     }
 
     #[tokio::test]
+    async fn a_key_tells_its_bucket_to_nobody_and_is_the_same_everywhere() {
+        let of = |key: MasterKey| Limiter::shared(NOBODY, "p", key.pseudonyms()).unwrap().shared.unwrap();
+        let key = of(MasterKey::development()).key("organization/org_1");
+        assert!(key.starts_with("p:") && key.len() == 34 && !key.contains("org"), "{key}");
+        assert_eq!(key, of(MasterKey::development()).key("organization/org_1"));
+        assert_ne!(key, of(MasterKey::development()).key("organization/org_2"));
+        assert_ne!(key, of(MasterKey::new(&[7; 32])).key("organization/org_1"));
+    }
+
+    #[tokio::test]
     async fn without_redis_ordinary_limits_go_on_and_strict_ones_fail_closed() {
-        let limiter = Limiter::shared(NOBODY, "test").unwrap();
+        let limiter = Limiter::shared(NOBODY, "test", MasterKey::development().pseudonyms()).unwrap();
         let began = Instant::now();
         for _ in 0..50 {
             assert!(matches!(limiter.take_strict("guess", 1, 60).await, Err(Error::Unavailable(_))));

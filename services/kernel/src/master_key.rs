@@ -1,8 +1,9 @@
 //! The operator's key and the root of a database's secrets.
 //!
-//! The master key opens one text in each database, the root, and nothing else: every other key is derived from the root
-//! (`Vault`). So the master key can be replaced by writing one row anew, and nothing that was ever sealed, marked or
-//! signed needs to be touched (docs/design/keys.md).
+//! The master key opens one text in each database, the root, and nothing else: every key of what is stored is derived
+//! from the root (`Vault`). So the master key can be replaced by writing one row anew, and nothing that was ever sealed,
+//! marked or signed needs to be touched (docs/design/keys.md). Pseudonyms alone come from the master key itself: they are
+//! made in processes without a database too.
 
 use hkdf::Hkdf;
 use sea_orm::{
@@ -14,7 +15,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    Db, Error, Instant, Vault,
+    Db, Error, Instant, Pseudonyms, Vault,
     vault::{DEVELOPMENT_KEY, Secret},
 };
 
@@ -44,6 +45,7 @@ const ROOT: &[u8] = b"root";
 pub struct MasterKey {
     bytes: Zeroizing<[u8; 32]>,
     wrapping: Secret,
+    pseudonyms: Pseudonyms,
     fingerprint: [u8; 32],
 }
 
@@ -85,14 +87,21 @@ impl MasterKey {
     pub fn new(bytes: &[u8; 32]) -> MasterKey {
         let hkdf = Hkdf::<Sha256>::new(Some(b"jishi master key 2"), bytes);
         let fingerprint = Secret::derived(&hkdf, "fingerprint").mac(&[]);
+        let pseudonyms = Pseudonyms::new(Secret::derived(&hkdf, "pseudonyms"));
         let bytes = Zeroizing::new(*bytes);
-        MasterKey { bytes, wrapping: Secret::derived(&hkdf, "wrapping"), fingerprint }
+        MasterKey { bytes, wrapping: Secret::derived(&hkdf, "wrapping"), pseudonyms, fingerprint }
     }
 
     /// The key that everybody knows.
     #[must_use]
     pub fn development() -> MasterKey {
         MasterKey::new(DEVELOPMENT_KEY)
+    }
+
+    /// What hides names outside the databases: in rate counters and in the request log. A rotation gives everybody another.
+    #[must_use]
+    pub fn pseudonyms(&self) -> Pseudonyms {
+        self.pseudonyms.clone()
     }
 
     /// By which the key is told from others; it tells nothing of the key.

@@ -61,6 +61,20 @@ async fn a_database_of_before_goes_on_under_its_first_key() {
     db.close().await.unwrap();
 }
 
+/// Who may make pseudonyms holds nothing of the vault, not even where the master key itself is the root.
+#[test]
+fn pseudonyms_are_no_marks_of_what_is_stored() {
+    let hex = |hash: [u8; 32]| hash.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let (pseudonyms, vault) = (key(1).pseudonyms(), Vault::new(&[1; 32]));
+    let told = pseudonyms.of("p", "n", 32);
+    assert!(told.len() == 64 && told == key(1).pseudonyms().of("p", "n", 32));
+    assert_eq!(pseudonyms.of("p", "n", 8), told[..16]);
+    for other in [hex(vault.index("p", "n")), hex(vault.mark(&[b"p", b"n"])), key(2).pseudonyms().of("p", "n", 32)] {
+        assert_ne!(told, other);
+    }
+    assert_ne!(told, pseudonyms.of("q", "n", 32));
+}
+
 #[tokio::test]
 async fn a_root_that_somebody_put_there_is_refused() {
     let folder = tempfile::tempdir().unwrap();

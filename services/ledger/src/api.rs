@@ -90,6 +90,14 @@ impl Ledger for Accounts {
         Ok(Response::new(default::end(&self.cx, &actor, wanted).await?))
     }
 
+    async fn get_open_business(
+        &self,
+        request: Request<v1::OpenBusinessRequest>,
+    ) -> Result<Response<v1::OpenBusinessReply>, Status> {
+        let (actor, wanted) = query(request);
+        Ok(Response::new(deposit::open_business(&self.cx, &actor, wanted).await?))
+    }
+
     async fn get_ledger_account(
         &self,
         request: Request<v1::GetLedgerAccountRequest>,

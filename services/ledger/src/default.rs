@@ -1,4 +1,4 @@
-//! A deal ends once: whoever settles it and whoever declares its transferee in default meet in the ledger (SM-3).
+//! A deal ends once: whoever settles it and whoever declares one of its sides in default meet in the ledger (SM-3).
 
 use kernel::{Actor, Context, Error, Id, Result};
 use wire::{
@@ -15,7 +15,8 @@ pub async fn end(cx: &Context, actor: &Actor, wanted: v1::EndInDefaultRequest) -
         return Err(Error::not_found("dealId"));
     }
     let deal = DealId::parse(&wanted.deal_id, "dealId")?;
-    let application = TransferApplicationId::parse(&wanted.transfer_application_id, "transferApplicationId")?;
+    let application = wanted.transfer_application_id.as_deref();
+    let application = application.map(|id| TransferApplicationId::parse(id, "transferApplicationId")).transpose()?;
     let tx = cx.db.begin().await?;
     let settled = deal_end::end(&tx, (deal, application), false).await?;
     tx.commit().await?;

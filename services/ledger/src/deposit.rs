@@ -1,7 +1,7 @@
 //! A bidder's deposit: a pending transfer from the bidder to the transferor, so that posting it pays the
 //! price, and resolved exactly once (SM-4).
 
-use kernel::{Call, Error, ErrorCode, Id, Money, Refusal, Result};
+use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Money, Refusal, Result};
 use serde_json::json;
 use wire::{
     Clients,
@@ -44,6 +44,21 @@ impl Due {
     pub fn transfer_id(&self) -> TransferId {
         TransferId::derived(self.deposit_id().0, "hold")
     }
+}
+
+/// The organization's deposits on hold, for the exchange itself. Each is resolved when its listing is.
+pub async fn open_business(
+    cx: &Context,
+    actor: &Actor,
+    wanted: v1::OpenBusinessRequest,
+) -> Result<v1::OpenBusinessReply> {
+    if !actor.is_exchange() {
+        return Err(Error::not_found("organizationId"));
+    }
+    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let held = store::holds(cx.db.read(), organization).await?;
+    let open = held.iter().map(|id| format!("{} HELD → APPLIED | RELEASED | FORFEITED", id.text()));
+    Ok(v1::OpenBusinessReply { open: open.collect() })
 }
 
 /// Puts the deposit on hold from the bidder's available balance.

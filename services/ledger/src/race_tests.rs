@@ -222,7 +222,7 @@ async fn a_deal_is_settled_or_in_default_never_both() {
             let declare = || {
                 let cx = lane.cx.clone();
                 let wanted =
-                    v1::EndInDefaultRequest { deal_id: deal.text(), transfer_application_id: application.text() };
+                    v1::EndInDefaultRequest { deal_id: deal.text(), transfer_application_id: Some(application.text()) };
                 tokio::spawn(async move { default::end(&cx, &Actor::exchange(), wanted).await.unwrap().settled })
             };
             let pay = || {
@@ -266,6 +266,7 @@ pub fn defaulted(lost: &deposit::Due, price: Money, next_price: Option<Money>) -
         passed_on: next_price.is_some(),
         next_price,
         reverse: false,
+        unconfirmed: false,
     }
 }
 

@@ -76,3 +76,23 @@ pub async fn all(
     let released = v1::DepositsReleased { listing_id: listing_id.clone(), transfer_application_ids };
     cx.announce(tx, now, &listing_id, &released).await
 }
+
+/// Voids the hold of one application, whose award ended by no fault of its own. Others' deposits stay where they are.
+pub async fn one(
+    cx: &Context,
+    tx: &Transaction,
+    sides: (ListingId, OrganizationId),
+    application: TransferApplicationId,
+) -> Result<()> {
+    let now = cx.clock.now();
+    let Held { mut opened, mut deposits } = lock(tx, sides, &[], &[]).await?;
+    deposits.retain(|deposit| deposit.application == application && !deposit.in_default);
+    for deposit in &deposits {
+        opened.book.void(deposit.transfer)?;
+    }
+    opened.save(tx, now).await?;
+    conclude(cx, tx, now, &deposits).await?;
+    let (listing_id, transfer_application_ids) = (sides.0.text(), vec![application.text()]);
+    let released = v1::DepositsReleased { listing_id: listing_id.clone(), transfer_application_ids };
+    cx.announce(tx, now, &listing_id, &released).await
+}

@@ -152,7 +152,7 @@ async fn open(call: &Call, agreed: &Agreed) -> Result<(OpenBook, Vec<HeldDeposit
         return Err(refusal(ErrorCode::DealCancelled));
     }
     // Whoever declares the default says so here before the lot passes on.
-    if !deal_end::end(&call.tx, (agreed.deal, agreed.application), true).await? {
+    if !deal_end::end(&call.tx, (agreed.deal, Some(agreed.application)), true).await? {
         return Err(refusal(ErrorCode::DealCancelled));
     }
     if held(call, agreed).await? != before {

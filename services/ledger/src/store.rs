@@ -285,6 +285,15 @@ pub async fn held_deposits(tx: &Transaction, listing: ListingId) -> Result<Vec<H
     Ok(rows.into_iter().map(held).collect())
 }
 
+/// The organization's deposits on hold, whatever for.
+pub async fn holds(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<DepositId>> {
+    let held = deposit::Entity::find()
+        .filter(deposit::Column::OrganizationId.eq(organization))
+        .filter(deposit::Column::Status.eq(DepositStatus::Held))
+        .order_by_asc(deposit::Column::Id);
+    Ok(held.all(db).await?.into_iter().map(|row| row.id).collect())
+}
+
 /// Ends a deposit on hold.
 pub async fn conclude_deposit(tx: &Transaction, id: DepositId, status: DepositStatus) -> Result<()> {
     let update = deposit::Entity::update_many()

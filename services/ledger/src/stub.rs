@@ -110,6 +110,7 @@ impl catalog_server::Catalog for World {
         conclude_disclosure(ConcludeDisclosureInput) -> ConcludeDisclosurePayload;
         relist(RelistInput) -> RelistPayload;
         get_reserve(ReserveRequest) -> ReserveReply;
+        get_open_business(OpenBusinessRequest) -> OpenBusinessReply;
         get_achievements(Ids) -> Achievements;
         list_achievements(ListAchievementsRequest) -> AchievementPage;
         get_listings(Ids) -> Listings = |world, _, wanted: v1::Ids| {
@@ -133,6 +134,7 @@ impl contracting_server::Contracting for World {
     rpcs! {
         sign_contract(SignContractInput) -> SignContractPayload;
         register_contract(RegisterContractInput) -> RegisterContractPayload;
+        get_open_business(OpenBusinessRequest) -> OpenBusinessReply;
         get_deals(GetDealsRequest) -> Deals = |world, actor, wanted: v1::GetDealsRequest| {
             let seen = actor.is_exchange();
             v1::Deals { items: world.of(|facts| &facts.deals, |item| seen && wanted.ids.contains(&item.id)) }

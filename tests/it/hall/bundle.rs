@@ -15,7 +15,8 @@ const EVIDENCE: &str =
 /// Positions that are changed at least, over the whole file.
 const LEAST: usize = 400;
 
-async fn downloaded(exchange: &Exchange, url: &str) -> (StatusCode, Vec<u8>) {
+/// A bundle, or why there is none.
+pub async fn downloaded(exchange: &Exchange, url: &str) -> (StatusCode, Vec<u8>) {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let response = client.get(format!("{}{url}", exchange.http)).send().await.unwrap();
     (response.status(), response.bytes().await.unwrap().to_vec())

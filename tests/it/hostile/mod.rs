@@ -7,6 +7,7 @@ mod inputs;
 mod naughty;
 pub mod schema;
 mod slow;
+mod unread;
 
 use std::{
     fs,

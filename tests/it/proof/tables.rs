@@ -145,6 +145,21 @@ impl Table {
         format!("{place} = (SELECT {place} FROM \"{}\" ORDER BY {} LIMIT 1)", self.name, self.key.join(", "))
     }
 
+    /// A row of nothing in particular.
+    pub fn any_row(&self, backend: DbBackend) -> String {
+        let value = |(_, kind): &(String, String)| match (kind.as_str(), backend) {
+            ("text", _) => "'x'",
+            ("boolean", _) => "false",
+            ("blob", _) => "randomblob(16)",
+            ("uuid", _) => "gen_random_uuid()",
+            ("bytea", _) => "'\\x01'",
+            _ => "1",
+        };
+        let values: Vec<&str> = self.columns.iter().map(value).collect();
+        let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        format!("INSERT INTO \"{}\" ({}) VALUES ({})", self.name, names.join(", "), values.join(", "))
+    }
+
     /// A row like another, so far as no key is taken twice.
     pub fn twin(&self, backend: DbBackend) -> String {
         let value = |(name, kind): &(String, String)| match kind.as_str() {

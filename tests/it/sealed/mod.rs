@@ -4,6 +4,7 @@
 pub mod evaluation;
 pub mod lot;
 mod secrecy;
+mod unseen;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signature, VerifyingKey};

@@ -66,7 +66,13 @@ impl Lot {
 
     /// The bidder, unless it is none of the lot's, or barred from it.
     pub(super) fn require_eligible(&self, code: &str) -> Result<&super::Bidder, ErrorCode> {
-        self.state.bidders.get(code).filter(|bidder| !bidder.barred).ok_or(ErrorCode::NotEligible)
+        match self.state.bidders.get(code) {
+            None => Err(ErrorCode::NotEligible),
+            Some(bidder) if bidder.barred => Err(ErrorCode::NotEligible),
+            Some(bidder) if bidder.excluded => Err(ErrorCode::ConflictOfInterest),
+            Some(bidder) if bidder.resting => Err(ErrorCode::OrganizationNotVerified),
+            Some(bidder) => Ok(bidder),
+        }
     }
 
     fn check_acceptance(&self, amount: Money) -> Result<Option<i32>, ErrorCode> {

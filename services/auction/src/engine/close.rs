@@ -66,7 +66,8 @@ impl Lot {
     }
 
     fn end_licence(&self, at: Instant) -> AuctionEvent {
-        let kind = if self.state.bid_count > 0 { Kind::Sold } else { Kind::Unsold };
+        let taken = self.state.bidders.values().any(|bidder| bidder.counts() && bidder.standing.is_some());
+        let kind = if taken { Kind::Sold } else { Kind::Unsold };
         AuctionEvent { closes_at: None, ..self.event(kind, at) }
     }
 
@@ -108,7 +109,7 @@ impl Lot {
             let round = Some(state.round + 1);
             AuctionEvent { round, going_on, closes_at: Some(end), ..self.event(Kind::RoundOpened, at) }
         };
-        let offered = state.bidders.iter().filter(|(_, bidder)| bidder.standing.is_some());
+        let offered = state.bidders.iter().filter(|(_, bidder)| bidder.counts() && bidder.standing.is_some());
         let offered: Vec<String> = offered.map(|(code, _)| code.clone()).collect();
         if state.round < self.rounds() && offered.len() > 1 && !state.fell_back {
             return next(offered);

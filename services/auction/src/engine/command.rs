@@ -43,6 +43,12 @@ pub enum Command {
     Score { member: String, code: String, points: Vec<OfferValue>, last: bool },
     /// Takes a member off the panel; `last` when nothing more is to be scored without it.
     Dismiss { member: String, reason: String, last: bool },
+    /// The bidder's organization is suspended or closed: its bids and its maximum rest.
+    Rest { code: String, reason: String },
+    /// It is reinstated.
+    Return { code: String },
+    /// A bidder of a paused lot is excluded for good.
+    Exclude { code: String, reason: String },
     /// This winner defaulted: the next bidder takes its place, or nobody.
     PassOn { code: String },
 }

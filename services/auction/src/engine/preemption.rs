@@ -37,7 +37,7 @@ impl Lot {
         let holder = |code: &str| self.state.bidders.get(code).is_some_and(|bidder| bidder.rank.is_some());
         let asked = self.status() == Status::Preemption;
         let leads = self.best().is_some_and(|best| !holder(&best.code));
-        let held = self.state.bidders.values().any(|bidder| bidder.rank.is_some() && !bidder.barred);
+        let held = self.state.bidders.values().any(|bidder| bidder.rank.is_some() && bidder.counts());
         self.terms.announced.preemption() == PreemptionRule::AfterSession && !asked && leads && held
     }
 
@@ -75,14 +75,15 @@ impl Lot {
         // Nobody need be waited for who could no longer change the outcome.
         let taken = self.taker().map_or(i32::MAX, |(taken, _)| taken);
         let best = if exercise { taken.min(rank) } else { taken };
-        let open = self.state.bidders.iter().filter(|(other, bidder)| *other != code && bidder.answer.is_none());
+        let open = self.state.bidders.iter();
+        let open = open.filter(|(other, bidder)| *other != code && bidder.counts() && bidder.answer.is_none());
         let waiting = open.filter_map(|(_, bidder)| bidder.rank).any(|other| other < best);
         Ok(if waiting { event } else { AuctionEvent { closes_at: Some(now), ..event } })
     }
 
     /// The holder of the best rank that takes the offer.
     fn taker(&self) -> Option<(i32, &str)> {
-        let takers = self.state.bidders.iter().filter(|(_, bidder)| bidder.answer == Some(true));
+        let takers = self.state.bidders.iter().filter(|(_, bidder)| bidder.counts() && bidder.answer == Some(true));
         takers.filter_map(|(code, bidder)| Some((bidder.rank?, code.as_str()))).min()
     }
 

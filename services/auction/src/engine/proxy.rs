@@ -153,7 +153,7 @@ impl Lot {
         let lead = self.state.lead.as_ref().map(|lead| lead.code.as_str());
         let able = self.secrets.proxies.iter().filter(|(code, proxy)| {
             let bidder = self.state.bidders.get(*code);
-            let goes_on = bidder.is_some_and(|bidder| !bidder.barred && (!self.state.inquired || bidder.continues));
+            let goes_on = bidder.is_some_and(|bidder| bidder.counts() && (!self.state.inquired || bidder.continues));
             goes_on && lead != Some(code.as_str()) && !self.terms.is_better(minimum, proxy.maximum)
         });
         able.map(|(code, proxy)| (code.as_str(), *proxy)).reduce(|best, other| {

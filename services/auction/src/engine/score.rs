@@ -27,7 +27,8 @@ impl Lot {
         if self.is_dismissed(member) {
             return Err(ErrorCode::NotEligible);
         }
-        let bidder = self.require_eligible(code)?;
+        // Who rests is scored as well: it may come back.
+        let bidder = self.state.bidders.get(code).ok_or(ErrorCode::NotEligible)?;
         let scored = self.state.scores.iter().any(|score| score.member == member && score.code == code);
         if bidder.standing.is_none() {
             return Err(ErrorCode::NoValidBid);

@@ -49,7 +49,8 @@ impl Lot {
         if !self.may_open() {
             return Err(self.not_opening());
         }
-        if self.require_eligible(code)?.opened {
+        // The envelope of a bidder who rests is opened like all others; that it counts for nothing decides afterwards.
+        if self.state.bidders.get(code).ok_or(ErrorCode::NotEligible)?.opened {
             return Err(ErrorCode::AlreadyAnswered);
         }
         let opened = AuctionEvent {
@@ -111,6 +112,11 @@ impl Lot {
         if !self.terms.is_sealed() {
             return self.state.lead.clone();
         }
+        self.first()
+    }
+
+    /// The first of all standing bids by the order key.
+    pub(super) fn first(&self) -> Option<Standing> {
         self.ranked().into_iter().next()
     }
 
@@ -131,7 +137,7 @@ impl Lot {
 
     /// All standing bids, the best first.
     fn ranked(&self) -> Vec<Standing> {
-        let eligible = self.state.bidders.values().filter(|bidder| !bidder.barred);
+        let eligible = self.state.bidders.values().filter(|bidder| bidder.counts());
         let mut standings: Vec<Standing> = eligible.filter_map(|bidder| bidder.standing.clone()).collect();
         standings.sort_by_cached_key(|standing| {
             let rank = standing.rank.unwrap_or(i32::MAX);

@@ -121,6 +121,20 @@ pub struct Bidder {
     /// What it had offered in the sealed round before.
     #[prost(message, optional, tag = "9")]
     pub before: Option<Standing>,
+    /// Whether its organization is suspended or closed.
+    #[prost(bool, tag = "10")]
+    pub resting: bool,
+    /// Whether two persons excluded it from the lot.
+    #[prost(bool, tag = "11")]
+    pub excluded: bool,
+}
+
+impl Bidder {
+    /// Whether what it bids counts.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !self.barred && !self.resting && !self.excluded
+    }
 }
 
 /// What a pause interrupted.
@@ -206,6 +220,18 @@ impl State {
                 self.asking = event.amount;
                 self.warnings = 0;
             }
+            Kind::BidderRests => {
+                self.bidder(event).resting = true;
+                self.lead_again(event);
+            }
+            Kind::BidderReturns => {
+                self.bidder(event).resting = false;
+                self.lead_again(event);
+            }
+            Kind::BidderExcluded => {
+                self.bidder(event).excluded = true;
+                self.lead_again(event);
+            }
             Kind::Warned => self.warnings += 1,
             Kind::ProxySet => {}
         }
@@ -288,13 +314,27 @@ impl State {
     fn withdraw(&mut self, event: &AuctionEvent) {
         self.bidder(event).standing = None;
         let code = event.bidder_code();
-        // The order key is (price, preemption rank, seq); the amount of the event is the lead's that comes up now.
         if self.lead.as_ref().is_some_and(|lead| lead.code == code) {
-            self.lead = event.amount.and_then(|amount| {
-                let standings = self.bidders.values().filter_map(|bidder| bidder.standing.as_ref());
-                let equal = standings.filter(|standing| standing.amount == amount);
-                equal.min_by_key(|standing| (standing.rank.unwrap_or(i32::MAX), standing.seq)).cloned()
-            });
+            self.lead = self.leading(event.amount);
+        }
+    }
+
+    /// Who leads at the amount that an event tells. The order key is (price, preemption rank, seq).
+    fn leading(&self, amount: Option<Money>) -> Option<Standing> {
+        let standings = self.bidders.values().filter(|bidder| bidder.counts());
+        let equal = standings.filter_map(|bidder| bidder.standing.as_ref()).filter(|bid| Some(bid.amount) == amount);
+        equal.min_by_key(|bid| (bid.rank.unwrap_or(i32::MAX), bid.seq)).cloned()
+    }
+
+    /// Some bidder's bids rest, or count again. What is sold stays sold until its award ends.
+    fn lead_again(&mut self, event: &AuctionEvent) {
+        if self.status() == Status::Sold {
+            return;
+        }
+        let before = self.lead.take();
+        self.lead = self.leading(event.amount);
+        if self.lead != before {
+            self.warnings = 0;
         }
     }
 

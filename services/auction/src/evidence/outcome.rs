@@ -45,7 +45,8 @@ impl Outcome {
         let sold = lot.status() == Status::Sold;
         let open = lot.terms.announced.mode() == BiddingMode::OpenLicence;
         let lead = lot.state.lead.as_ref().filter(|_| sold && !open);
-        let standings = lot.state.bidders.values().filter_map(|bidder| bidder.standing.as_ref());
+        let standings = lot.state.bidders.values().filter(|bidder| bidder.counts());
+        let standings = standings.filter_map(|bidder| bidder.standing.as_ref());
         let licensee = |standing: &Standing| Licensee { code: standing.code.clone(), price: Some(standing.amount) };
         Outcome {
             result: lot.status().stored(),

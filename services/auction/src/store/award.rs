@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     UpdateMany,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    sea_query::{Expr, ExprTrait, OnConflict, SimpleExpr},
 };
 use wire::{
     id::{AwardId, BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
@@ -47,6 +47,7 @@ mod row {
         pub default_declared_at: Option<Instant>,
         pub default_declared_by: Option<String>,
         pub default_hindrance: Option<String>,
+        pub transferor_defaults: bool,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -73,6 +74,7 @@ impl Model {
             default_declared_at: None,
             default_declared_by: None,
             default_hindrance: None,
+            transferor_defaults: false,
         }
     }
 }
@@ -148,20 +150,26 @@ pub async fn confirm(tx: &Transaction, row: Model, status: AwardStatus, confirme
     change.update(tx).await.map_err(Error::from)
 }
 
-/// Notes that somebody declared the winner's default; false if it is noted already, or too early or too late for it.
-pub async fn declare_default(tx: &Transaction, id: AwardId, (by, now): (&str, Instant)) -> Result<bool> {
+/// Notes that somebody declared the winner's or the transferor's default; false if one is noted already, or it is too late.
+pub async fn declare_default(
+    tx: &Transaction,
+    id: AwardId,
+    transferor: bool,
+    (by, now): (&str, Instant),
+) -> Result<bool> {
     let declared = Entity::update_many()
         .col_expr(Column::DefaultDeclaredAt, Expr::value(now))
         .col_expr(Column::DefaultDeclaredBy, Expr::value(by))
+        .col_expr(Column::TransferorDefaults, Expr::value(transferor))
         .filter(Column::Id.eq(id))
-        .filter(Column::Status.eq(AwardStatus::Confirmed))
+        .filter(not_ended())
         .filter(Column::DefaultDeclaredAt.is_null());
     Ok(declared.exec(tx).await?.rows_affected == 1)
 }
 
 /// The declared defaults that are not carried out yet, the oldest first.
 pub async fn defaults_under_way(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
-    let declared = Column::DefaultDeclaredAt.is_not_null().and(Column::Status.ne(AwardStatus::Defaulted));
+    let declared = Column::DefaultDeclaredAt.is_not_null().and(not_ended());
     Ok(Entity::find().filter(declared).order_by_asc(Column::DefaultDeclaredAt).all(db).await?)
 }
 
@@ -177,19 +185,31 @@ pub async fn revoke_default(db: &impl ConnectionTrait, id: AwardId) -> Result<()
         .col_expr(Column::DefaultDeclaredAt, Expr::value(None::<Instant>))
         .col_expr(Column::DefaultDeclaredBy, Expr::value(None::<String>))
         .col_expr(Column::DefaultHindrance, Expr::value(None::<String>))
+        .col_expr(Column::TransferorDefaults, Expr::value(false))
         .exec(db)
         .await?;
     Ok(())
 }
 
 fn not_in_default(id: AwardId) -> UpdateMany<Entity> {
-    Entity::update_many().filter(Column::Id.eq(id)).filter(Column::Status.ne(AwardStatus::Defaulted))
+    Entity::update_many().filter(Column::Id.eq(id)).filter(not_ended())
 }
 
-/// The winner defaulted.
-pub async fn fail(tx: &Transaction, row: Model) -> Result<Model> {
+fn not_ended() -> SimpleExpr {
+    Column::Status.ne(AwardStatus::Defaulted).and(Column::Status.ne(AwardStatus::TransferorDefaulted))
+}
+
+/// The awards of an organization, on either side, that are not confirmed yet.
+pub async fn unconfirmed(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<Model>> {
+    let sides = Column::WinnerId.eq(organization).or(Column::TransferorId.eq(organization));
+    let open = Column::Status.is_in([AwardStatus::Proposed, AwardStatus::HalfConfirmed]);
+    Ok(Entity::find().filter(sides).filter(open).order_by_asc(Column::Id).all(db).await?)
+}
+
+/// One of the two sides defaulted.
+pub async fn fail(tx: &Transaction, row: Model, status: AwardStatus) -> Result<Model> {
     let mut change = row.into_active_model();
-    change.status = Set(AwardStatus::Defaulted);
+    change.status = Set(status);
     change.default_hindrance = Set(None);
     change.update(tx).await.map_err(Error::from)
 }

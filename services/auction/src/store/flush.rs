@@ -4,9 +4,12 @@ use kernel::{Acknowledged, Actor, Context, Id, Idempotency, Instant, Result, Tra
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr,
 };
-use wire::{id::AwardId, v1::AuctionEvent};
+use wire::{
+    id::{AwardId, OrganizationId},
+    v1::AuctionEvent,
+};
 
-use super::{bidder, log, session};
+use super::{bidder, exclusion, log, session};
 use crate::{consequence, engine::Lot};
 
 /// How far the decided instant may lie from the database's clock when the round is written.
@@ -41,6 +44,8 @@ pub struct Beside {
     pub admitted: Vec<bidder::Model>,
     /// The award whose winner defaulted.
     pub defaulted: Option<AwardId>,
+    /// Bidders that a second person excluded, and who did.
+    pub excluded: Vec<(OrganizationId, String)>,
 }
 
 /// How a write ended.
@@ -86,6 +91,9 @@ impl Round<'_> {
         }
         for late in &self.beside.admitted {
             super::insert_bidder(&tx, late.clone()).await?;
+        }
+        for (organization, person) in &self.beside.excluded {
+            exclusion::confirm(&tx, (self.after.id, *organization), (person, self.now)).await?;
         }
         for (actor, kind, facts) in self.beside.facts {
             cx.record_by(&tx, (&actor, self.now), &self.after.id.text(), (kind, facts)).await?;

@@ -4,16 +4,16 @@ use kernel::{Error, Id, Paging, Result, Slice, Transaction, page};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
-    QueryTrait,
-    sea_query::{Expr, OnConflict},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
     id::{ListingId, OrganizationId, TransferApplicationId},
     v1::{self, TransferApplicationStatus},
 };
 
-use super::{Listing, locked_listing};
+use super::{Listing, listings_under_way, locked_listing};
 use crate::{
     consortium::{self, Member},
     sight::Sight,
@@ -153,6 +153,22 @@ pub async fn application_page(
         .add_option(listing.map(|listing| Column::ListingId.eq(listing)))
         .add_option(organization.map(|organization| Column::OrganizationId.eq(organization)));
     page(db, entity::Entity::find().filter(narrowed), Column::Id, paging).await
+}
+
+/// What the organization may still acquire, or has acquired and not paid, alone or with others: with its deposit on hold, or
+/// won while the listing is under way.
+pub async fn open_applications(db: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<Application>> {
+    use entity::Column;
+    let entered = applicant::Entity::find()
+        .select_only()
+        .column(applicant::Column::TransferApplicationId)
+        .filter(applicant::Column::OrganizationId.eq(organization));
+    let won = Column::Status
+        .eq(TransferApplicationStatus::Won)
+        .and(Column::ListingId.in_subquery(listings_under_way().into_query()));
+    let open = Condition::any().add(Column::Status.eq(TransferApplicationStatus::Eligible)).add(won);
+    let select = entity::Entity::find().filter(Column::Id.in_subquery(entered.into_query())).filter(open);
+    Ok(select.order_by_asc(Column::Id).all(db).await?)
 }
 
 /// Loads an application and holds its row; its listing's row is held first.

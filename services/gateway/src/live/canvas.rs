@@ -11,8 +11,9 @@ use wire::{Caller, v1::AuctionFrame};
 
 use crate::{
     edge::Door,
-    fault::finished,
+    fault::{codes, finished},
     live::{audience::Audience, join::Part},
+    request_log::count_errors,
 };
 
 /// A response as JSON.
@@ -90,7 +91,9 @@ impl Canvas {
 
 /// A response as it goes out.
 pub fn written(response: Response, trace: &str) -> Drawn {
-    let text = serde_json::to_string(&finished(response, trace)).unwrap_or_else(|error| {
+    let response = finished(response, trace);
+    count_errors(&codes(&response));
+    let text = serde_json::to_string(&response).unwrap_or_else(|error| {
         tracing::error!(%error, trace, "a response could not be written as JSON");
         r#"{"data":null}"#.into()
     });

@@ -34,6 +34,8 @@ const SEND: Duration = Duration::from_secs(5);
 const ABREAST: usize = 64;
 /// The longest id of a subscription: it stands before each of its frames.
 const LONGEST_ID: usize = 128;
+/// The longest reason of a close frame, in bytes (RFC 6455, 5.5).
+const REASON: usize = 123;
 
 /// Talks with a visitor until either ends it. What is rarely awaited is boxed: thousands wait here, and each would hold
 /// the room for it all the time.
@@ -106,6 +108,7 @@ async fn hear(said: &[u8], visit: &Arc<Visit>, watching: &mut Watching) -> Optio
         }),
         ClientMessage::Start { .. } if !visit.init.load(Relaxed) => Some(close(4401, "Unauthorized")),
         ClientMessage::Start { id, .. } if id.len() > LONGEST_ID => Some(close(4400, "Bad request")),
+        ClientMessage::Start { id, .. } if watching.has(&id) => Some(exists(&id)),
         ClientMessage::Start { id, payload } => {
             watching.begin(id, |way| subscribed(visit, payload, way));
             None
@@ -123,6 +126,15 @@ async fn hear(said: &[u8], visit: &Arc<Visit>, watching: &mut Watching) -> Optio
 
 fn close(code: u16, reason: &'static str) -> Message {
     Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+/// The end of a socket over which a subscription is begun twice under one id, as the protocol words it. A reason has 123
+/// bytes at most; an id may be longer.
+fn exists(id: &str) -> Message {
+    let (head, tail) = ("Subscriber for ", " already exists");
+    let shown = id.floor_char_boundary(REASON - head.len() - tail.len());
+    let reason = format!("{head}{}{tail}", id.get(..shown).unwrap_or_default());
+    Message::Close(Some(CloseFrame { code: 4409, reason: reason.into() }))
 }
 
 fn text(said: serde_json::Value) -> Message {
@@ -153,9 +165,13 @@ impl Watching {
         Watching { outlet, open: Vec::new(), first: 0, frames: metrics::counter!("live_frames_total") }
     }
 
-    /// Begins one; another one of the same id gives way.
+    /// Whether one of this id is under way.
+    fn has(&self, id: &str) -> bool {
+        self.open.iter().any(|subscription| subscription.id == id)
+    }
+
+    /// Begins one, under an id that no other has.
     fn begin(&mut self, id: String, drawn: impl FnOnce(Arc<Way>) -> BoxStream<'static, Drawn>) {
-        self.end(&id);
         let way = Way::new(&self.outlet, &id);
         self.open.push(Subscription { id, drawn: drawn(way.clone()), way });
     }

@@ -154,7 +154,7 @@ async fn a_new_key_signs_and_the_former_verifies_until_its_last_token_ends() {
     assert_eq!(rotate(&weak).await.unwrap_err(), ErrorCode::SecondFactorRequired);
     assert_eq!(rotate(&x.person("broker").await).await.unwrap_err(), ErrorCode::Forbidden);
     // Another process, which has read the table and does not know of what follows.
-    let elsewhere = Identities::new(x.identity.cx.clone(), Entrance::default());
+    let elsewhere = Identities::new(x.identity.cx.clone(), crate::nobody(), Entrance::default());
     elsewhere.keys.jwks().await.unwrap();
     let second = rotate(&chief).await.unwrap();
     assert!(second.kid != first[0].kid && second.retires_at.is_none());

@@ -54,6 +54,10 @@ impl v1::brokerage_server::Brokerage for Identities {
         self.cx.mutate(request, "DeclareConflict", |call, input| Box::pin(conflict::declare(call, input))).await
     }
 
+    async fn confirm_conflict(&self, request: Request<v1::ConfirmConflictInput>) -> Reply<v1::ConfirmConflictPayload> {
+        self.cx.mutate(request, "ConfirmConflict", |call, input| Box::pin(conflict::confirm(call, input))).await
+    }
+
     async fn lift_conflict(&self, request: Request<v1::LiftConflictInput>) -> Reply<v1::LiftConflictPayload> {
         self.cx.mutate(request, "LiftConflict", |call, input| Box::pin(conflict::lift(call, input))).await
     }

@@ -44,7 +44,12 @@ impl v1::identity_server::Identity for Identities {
         &self,
         request: Request<v1::CloseOrganizationInput>,
     ) -> Reply<v1::CloseOrganizationPayload> {
-        self.cx.mutate(request, "CloseOrganization", |call, input| Box::pin(standing::close(call, input))).await
+        let clients = self.clients.clone();
+        self.cx
+            .mutate(request, "CloseOrganization", |call, input| {
+                Box::pin(async move { standing::close(call, &clients, input).await })
+            })
+            .await
     }
 
     async fn open_centre(&self, request: Request<v1::OpenCentreInput>) -> Reply<v1::OpenCentrePayload> {

@@ -1,4 +1,6 @@
 //! The register of organizations that stand too near, and whether somebody stands on both sides of a sale.
+//!
+//! To declare costs nothing, so it binds nobody but who declares: what bars others takes evidence and a reviewer.
 
 mod store;
 
@@ -6,13 +8,16 @@ use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Role, 
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use wire::{
-    id::{ConflictOfInterestId, OrganizationId},
+    id::{ConflictOfInterestId, OrganizationId, PersonId},
     policy::{self, Of, Permission, permit},
-    v1,
+    v1::{self, ConflictStatus},
 };
 
 use super::store::centre_of;
 use crate::{session, store::centre::centres, tree::Tree};
+
+/// The input field that names a conflict.
+const FIELD: &str = "conflictOfInterestId";
 
 /// Who decides for an applicant.
 pub const DECIDING: [Role; 3] = [Role::Administrator, Role::Bidder, Role::Signatory];
@@ -22,7 +27,17 @@ pub fn pair(one: OrganizationId, other: OrganizationId) -> (OrganizationId, Orga
     if one <= other { (one, other) } else { (other, one) }
 }
 
-/// Declares that two organizations are connected.
+/// The statuses that may follow.
+pub fn next(status: ConflictStatus) -> &'static [ConflictStatus] {
+    match status {
+        ConflictStatus::Declared => &[ConflictStatus::Confirmed, ConflictStatus::Lifted],
+        ConflictStatus::Confirmed => &[ConflictStatus::Lifted],
+        ConflictStatus::Lifted => &[],
+    }
+}
+
+/// Declares that two organizations are connected. Who administers the one that is named first binds it; who administers
+/// the other binds that one; the staff binds neither before a reviewer confirms it.
 pub async fn declare(call: &Call, input: v1::DeclareConflictInput) -> Result<v1::ConflictOfInterest> {
     let declared_by = session::signed_in(&call.actor)?;
     let one = OrganizationId::parse(&input.organization_id, "organizationId")?;
@@ -45,38 +60,73 @@ pub async fn declare(call: &Call, input: v1::DeclareConflictInput) -> Result<v1:
         declared_by,
         declared_at: call.now,
         lifted_at: None,
+        declarer_id: [one, other].into_iter().find(|id| is_party(&call.actor, *id)),
+        evidence: None,
+        confirmed_by: None,
+        confirmed_at: None,
     };
     if !store::insert_conflict(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("otherOrganizationId").into());
     }
     let facts = json!({
         "organizationId": organization_id.text(), "otherOrganizationId": other_organization_id.text(),
-        "nature": row.nature,
+        "nature": row.nature, "declarerId": row.declarer_id.map(Id::text),
     });
     call.record("ConflictDeclared", &row.id.text(), facts).await?;
     Ok(row.into())
 }
 
-/// Ends a declared conflict. Neither who declared it nor anybody of the two organizations decides that it is over.
+/// Whether the caller declares for the organization itself, not as the staff of a centre.
+fn is_party(actor: &Actor, id: OrganizationId) -> bool {
+    let Permission::Roles { own, .. } = policy::DECLARE_CONFLICT else { return false };
+    actor.require_role(&id.text(), own, "organizationId").is_ok()
+}
+
+/// Confirms a declared conflict by evidence: from now on it bars both. A lot under way goes on as it is; whoever must
+/// leave it is excluded there, while it is paused and by two persons.
+pub async fn confirm(call: &Call, input: v1::ConfirmConflictInput) -> Result<v1::ConflictOfInterest> {
+    let (person, mut row) = judged(call, &input.conflict_of_interest_id, policy::CONFIRM_CONFLICT).await?;
+    require(row.status(), ConflictStatus::Confirmed)?;
+    let evidence = text(&input.evidence, "evidence", 2, 1_000)?;
+    row = store::confirm_conflict(&call.tx, row, (person, call.now), &evidence).await?;
+    call.record("ConflictConfirmed", &row.id.text(), json!({ "evidence": evidence })).await?;
+    Ok(row.into())
+}
+
+/// Ends a conflict. Neither who declared or confirmed it nor anybody of the two organizations decides that it is over.
 pub async fn lift(call: &Call, input: v1::LiftConflictInput) -> Result<v1::ConflictOfInterest> {
-    const FIELD: &str = "conflictOfInterestId";
-    let person = session::signed_in(&call.actor)?;
-    let id = ConflictOfInterestId::parse(&input.conflict_of_interest_id, FIELD)?;
-    let found = store::lock_conflict(&call.tx, &call.actor, id).await?;
-    let mut row = found.ok_or_else(|| Error::not_found(FIELD))?;
-    let both = (row.organization_id, row.other_organization_id);
-    permit_for_one(call, policy::LIFT_CONFLICT, [(both.0, FIELD), (both.1, FIELD)]).await?;
-    if row.declared_by == person || call.actor.is_member(&both.0.text()) || call.actor.is_member(&both.1.text()) {
+    let (person, mut row) = judged(call, &input.conflict_of_interest_id, policy::LIFT_CONFLICT).await?;
+    if row.confirmed_by == Some(person) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field(FIELD).into());
     }
-    if row.lifted_at.is_some() {
-        return Err(Refusal::new(ErrorCode::IllegalTransition).at_field(FIELD).into());
-    }
+    require(row.status(), ConflictStatus::Lifted)?;
     let reason = text(&input.reason, "reason", 2, 500)?;
-    store::lift_conflict(&call.tx, id, call.now).await?;
+    store::lift_conflict(&call.tx, row.id, call.now).await?;
     row.lifted_at = Some(call.now);
-    call.record("ConflictLifted", &id.text(), json!({ "reason": reason })).await?;
+    call.record("ConflictLifted", &row.id.text(), json!({ "reason": reason })).await?;
     Ok(row.into())
+}
+
+/// A conflict, locked, with the person who decides on it: a reviewer who did not declare it and belongs to neither side.
+async fn judged(call: &Call, id: &str, permission: Permission) -> Result<(PersonId, store::conflict::Model)> {
+    let person = session::signed_in(&call.actor)?;
+    let id = ConflictOfInterestId::parse(id, FIELD)?;
+    let found = store::lock_conflict(&call.tx, &call.actor, id).await?;
+    let row = found.ok_or_else(|| Error::not_found(FIELD))?;
+    let both = [row.organization_id, row.other_organization_id];
+    permit_for_one(call, permission, both.map(|id| (id, FIELD))).await?;
+    if row.declared_by == person || both.iter().any(|id| call.actor.is_member(&id.text())) {
+        return Err(Refusal::new(ErrorCode::SamePerson).at_field(FIELD).into());
+    }
+    Ok((person, row))
+}
+
+fn require(from: ConflictStatus, to: ConflictStatus) -> Result<()> {
+    if next(from).contains(&to) {
+        return Ok(());
+    }
+    let names: Vec<&str> = next(from).iter().map(|status| status.stored()).collect();
+    Err(Refusal::new(ErrorCode::IllegalTransition).at_field(FIELD).accepting(names.join(" | ")).into())
 }
 
 /// Requires the permission for one of the two. The refusal is that of the one to which the caller is nearer.
@@ -104,7 +154,8 @@ pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListConflictsRequest)
     Ok(v1::ConflictPage { items: slice.items.into_iter().map(Into::into).collect(), end: Some(end) })
 }
 
-/// Whether somebody stands on both sides of a sale: a declared connection, or a person who decides for the applicant
+/// Whether somebody stands on both sides of a sale: a connection in the register, which the applicant itself declared or
+/// a reviewer confirmed, or a person who decides for the applicant
 /// and belongs to the transferor, brokers for it, or is the staff of the sale's centre or of one above it. For the
 /// exchange's own use, and for the centre's staff.
 pub async fn find(cx: &Context, actor: &Actor, wanted: v1::FindConflictsRequest) -> Result<v1::FindConflictsReply> {
@@ -116,7 +167,8 @@ pub async fn find(cx: &Context, actor: &Actor, wanted: v1::FindConflictsRequest)
         actor.require_staff_at(&wanted.centre_id, &staff, "centreId")?;
     }
     let db = cx.db.read();
-    if store::is_declared(db, pair(applicant, transferor)).await? {
+    let at = wanted.in_force_at.unwrap_or(cx.clock.now());
+    if store::is_barred(db, applicant, pair(applicant, transferor), at).await? {
         return Ok(v1::FindConflictsReply { conflict: true });
     }
     let people = store::people(db, applicant, &DECIDING).await?;

@@ -32,13 +32,18 @@ async fn town() -> Town {
     let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
     use OrganizationKind::{Enterprise, ExchangeCentre, TransferAgency, University};
     let houses = [
-        house(ExchangeCentre, "121200004013590816", &[("reviewer", &[Role::Reviewer]), ("other", &[Role::Reviewer])]),
+        house(
+            ExchangeCentre,
+            "121200004013590816",
+            &[("reviewer", &[Role::Reviewer]), ("other", &[Role::Reviewer]), ("third", &[Role::Reviewer])],
+        ),
         house(University, "12100000400000624D", &[("dean", &[Role::Administrator])]),
         house(TransferAgency, "91510100MADEM0001U", &[("boss", &[Role::Administrator]), ("broker", &[Role::Broker])]),
         house(Enterprise, "91510100MADEM00032", &[("buyer", &[Role::Administrator, Role::Bidder])]),
     ];
     seed(&cx, &houses).await.unwrap();
-    let brokerage = BrokerageClient::new(local(crate::serve(cx.clone(), Entrance::default(), Routes::default())));
+    let brokerage =
+        BrokerageClient::new(local(crate::serve(cx.clone(), crate::nobody(), Entrance::default(), Routes::default())));
     Town { brokerage, sales: crate::consumer(cx.clone()), cx, _folder: folder }
 }
 
@@ -175,6 +180,7 @@ impl Town {
             applicant_id: applicant.into(),
             transferor_id: transferor.into(),
             centre_id: self.home("reviewer").await,
+            in_force_at: None,
         };
         let asked = Actor::exchange().asks(request);
         self.brokerage.clone().find_conflicts(asked).await.unwrap().into_inner().conflict
@@ -315,14 +321,38 @@ async fn brokerage_finds_who_stands_on_both_sides() {
             ask!(town, declare_conflict, town.actor("reviewer").await, conflict_of_interest, input.clone()).unwrap();
         let again = ask!(town, declare_conflict, town.actor("buyer").await, conflict_of_interest, input);
         assert_eq!(again.unwrap_err(), ErrorCode::AlreadyExists);
+        // What the staff only says bars nobody; a second person's look at the evidence bars both.
+        assert!(!town.conflict(&company, &university).await && !town.conflict(&university, &company).await);
+        let confirm =
+            v1::ConfirmConflictInput { conflict_of_interest_id: declared.id.clone(), evidence: "工商档案".into() };
+        let own = ask!(town, confirm_conflict, town.actor("reviewer").await, conflict_of_interest, confirm.clone());
+        assert_eq!(own.unwrap_err(), ErrorCode::SamePerson);
+        let confirmed = ask!(town, confirm_conflict, town.actor("other").await, conflict_of_interest, confirm.clone());
+        assert_eq!(confirmed.unwrap().status(), v1::ConflictStatus::Confirmed);
+        let again = ask!(town, confirm_conflict, town.actor("third").await, conflict_of_interest, confirm);
+        assert_eq!(again.unwrap_err(), ErrorCode::IllegalTransition);
         assert!(town.conflict(&company, &university).await && town.conflict(&university, &company).await);
         assert!(!town.conflict(&company, &agency).await);
         let lift = v1::LiftConflictInput { conflict_of_interest_id: declared.id, reason: "股权已转让".into() };
-        let own = ask!(town, lift_conflict, town.actor("reviewer").await, conflict_of_interest, lift.clone());
-        assert_eq!(own.unwrap_err(), ErrorCode::SamePerson);
-        assert!(ask!(town, lift_conflict, town.actor("other").await, conflict_of_interest, lift).is_ok());
+        for involved in ["reviewer", "other"] {
+            let own = ask!(town, lift_conflict, town.actor(involved).await, conflict_of_interest, lift.clone());
+            assert_eq!(own.unwrap_err(), ErrorCode::SamePerson, "{involved}");
+        }
+        assert!(ask!(town, lift_conflict, town.actor("third").await, conflict_of_interest, lift).is_ok());
         assert!(!town.conflict(&company, &university).await);
     }
+
+    // A party binds itself, and nobody else.
+    let own = v1::DeclareConflictInput {
+        organization_id: company.clone(),
+        other_organization_id: university.clone(),
+        nature: "控股子公司".into(),
+    };
+    let own = ask!(town, declare_conflict, town.actor("buyer").await, conflict_of_interest, own).unwrap();
+    assert_eq!(own.declarer_id.as_ref(), Some(&company));
+    assert!(town.conflict(&company, &university).await && !town.conflict(&university, &company).await);
+    let lift = v1::LiftConflictInput { conflict_of_interest_id: own.id, reason: "股权已转让".into() };
+    assert!(ask!(town, lift_conflict, town.actor("third").await, conflict_of_interest, lift).is_ok());
 
     // A person on both sides, whatever the role on the selling one.
     town.join("buyer", &university, Role::Investor).await;
@@ -341,7 +371,12 @@ async fn brokerage_finds_who_stands_on_both_sides() {
     assert!(!town.conflict(&agency, &company).await);
     town.end(&mandate).await.unwrap();
     assert!(!town.conflict(&agency, &university).await);
-    let asked = v1::FindConflictsRequest { applicant_id: agency, transferor_id: university, centre_id: centre };
+    let asked = v1::FindConflictsRequest {
+        applicant_id: agency,
+        transferor_id: university,
+        centre_id: centre,
+        in_force_at: None,
+    };
     let stranger = town.actor("buyer").await.asks(asked.clone());
     assert!(town.brokerage.clone().find_conflicts(stranger).await.is_err());
     let staff = town.actor("reviewer").await.asks(asked);

@@ -9,15 +9,15 @@ use super::{
     tables::deal_end::{ActiveModel, Column, Entity},
 };
 
-/// Ends a deal in one of its two ways unless it has ended before; whether it ended by its settlement. Another call that
+/// Ends a deal in one of its two ways unless it has ended before; whether it ended by its settlement. The application is that
+/// of a transferee in default, whose deposit waits for its forfeiture. Another call that
 /// ends it at the same time is waited for.
 pub async fn end(
     tx: &Transaction,
-    (deal, application): (DealId, TransferApplicationId),
+    (deal, application): (DealId, Option<TransferApplicationId>),
     settled: bool,
 ) -> Result<bool> {
-    let row =
-        ActiveModel { deal_id: Set(deal), transfer_application_id: Set(Some(application)), settled: Set(settled) };
+    let row = ActiveModel { deal_id: Set(deal), transfer_application_id: Set(application), settled: Set(settled) };
     Entity::insert(row).on_conflict(any_conflict()).exec_without_returning(tx).await?;
     let found = Entity::find_by_id(deal).one(tx).await?;
     found.map(|row| row.settled).ok_or_else(|| Error::Internal(format!("the end of {} is gone", deal.text())))

@@ -2,13 +2,15 @@
 
 use kernel::{Actor, Id, Instant, Paging, Result, Role, Slice, Transaction, page};
 use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, OnConflict},
+    sea_query::{Expr, ExprTrait, OnConflict},
 };
 use wire::{
     id::{ConflictOfInterestId, OrganizationId, PersonId},
-    v1::{self, MandateStatus},
+    v1::{self, ConflictStatus, MandateStatus},
 };
 
 use crate::{
@@ -34,13 +36,35 @@ pub mod conflict {
         pub declared_by: wire::id::PersonId,
         pub declared_at: kernel::Instant,
         pub lifted_at: Option<kernel::Instant>,
+        /// The one of the two that it binds before it is confirmed.
+        pub declarer_id: Option<wire::id::OrganizationId>,
+        pub evidence: Option<String>,
+        pub confirmed_by: Option<wire::id::PersonId>,
+        pub confirmed_at: Option<kernel::Instant>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+impl conflict::Model {
+    /// How far it reaches.
+    pub fn status(&self) -> ConflictStatus {
+        match (self.confirmed_at, self.lifted_at) {
+            (_, Some(_)) => ConflictStatus::Lifted,
+            (Some(_), None) => ConflictStatus::Confirmed,
+            (None, None) => ConflictStatus::Declared,
+        }
+    }
+}
+
 impl From<conflict::Model> for v1::ConflictOfInterest {
     fn from(row: conflict::Model) -> Self {
+        let status = row.status();
         v1::ConflictOfInterest {
+            status: status.into(),
+            available_transitions: super::next(status).iter().map(|status| (*status).into()).collect(),
+            declarer_id: row.declarer_id.map(Id::text),
+            evidence: row.evidence,
+            confirmed_at: row.confirmed_at,
             id: row.id.text(),
             organization_id: row.organization_id.text(),
             other_organization_id: row.other_organization_id.text(),
@@ -81,6 +105,20 @@ pub async fn lock_conflict(
     Ok(conflict::Entity::find_by_id(id).filter(seen_by(actor)).lock_exclusive().one(tx).await?)
 }
 
+/// A reviewer has seen evidence of it.
+pub async fn confirm_conflict(
+    tx: &impl ConnectionTrait,
+    row: conflict::Model,
+    (by, at): (PersonId, Instant),
+    evidence: &str,
+) -> Result<conflict::Model> {
+    let mut change = row.into_active_model();
+    change.evidence = Set(Some(evidence.to_owned()));
+    change.confirmed_by = Set(Some(by));
+    change.confirmed_at = Set(Some(at));
+    Ok(change.update(tx).await?)
+}
+
 pub async fn lift_conflict(tx: &impl ConnectionTrait, id: ConflictOfInterestId, now: Instant) -> Result<()> {
     let update = conflict::Entity::update_many().col_expr(conflict::Column::LiftedAt, Expr::value(Some(now)));
     update.filter(conflict::Column::Id.eq(id)).exec(tx).await?;
@@ -101,12 +139,20 @@ pub async fn list_conflicts(
     page(db, select, Column::Id, paging).await
 }
 
-/// Whether the pair, the smaller id first, has a declared conflict that is not lifted.
-pub async fn is_declared(db: &impl ConnectionTrait, (one, other): (OrganizationId, OrganizationId)) -> Result<bool> {
+/// Whether the register bars the applicant from what the other of the pair, the smaller id first, transfers: it declared
+/// the connection itself, or a reviewer confirmed it; by then, and it is not lifted.
+pub async fn is_barred(
+    db: &impl ConnectionTrait,
+    applicant: OrganizationId,
+    (one, other): (OrganizationId, OrganizationId),
+    at: Instant,
+) -> Result<bool> {
     use conflict::Column;
+    let own = Column::DeclarerId.eq(applicant).and(Column::DeclaredAt.lte(at));
+    let binds = Condition::any().add(own).add(Column::ConfirmedAt.lte(at));
     let pair = conflict::Entity::find().filter(Column::OrganizationId.eq(one));
     let pair = pair.filter(Column::OtherOrganizationId.eq(other)).filter(Column::LiftedAt.is_null());
-    Ok(pair.count(db).await? > 0)
+    Ok(pair.filter(binds).count(db).await? > 0)
 }
 
 /// The people who hold one of the roles in the organization.
