@@ -9,6 +9,7 @@ mod peer;
 mod place_bid;
 mod recovery;
 mod start;
+mod verify;
 mod watchers;
 mod whole_way;
 
@@ -17,7 +18,7 @@ use std::io::Write;
 use jishi::Result;
 
 const NAMES: &str =
-    "guard | hostile | hot_lot | many_lots | peer | place_bid | recovery | start | watchers | whole_way";
+    "guard | hostile | hot_lot | many_lots | peer | place_bid | recovery | start | verify | watchers | whole_way";
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -32,6 +33,7 @@ async fn main() -> Result<()> {
         "place_bid" => place_bid::run(argument).await?,
         "recovery" => recovery::run().await?,
         "start" => start::run().await?,
+        "verify" => verify::run(argument).await?,
         "watchers" => watchers::run(argument).await?,
         "whole_way" => whole_way::run().await?,
         _ => return Err(format!("which one? {NAMES}").into()),

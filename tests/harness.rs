@@ -127,12 +127,13 @@ impl Exchange {
         self.processes.iter_mut().rev().for_each(Jishi::restart);
     }
 
-    /// One more process on the same database, with all roles of the first one; it ends when it is dropped.
+    /// One more process on the same database, with all roles of the first one, of the program under test; it ends when it is
+    /// dropped.
     #[must_use]
     pub fn replica(&self) -> Jishi {
         let first = self.processes.first().expect("a process");
         let mut environment = first.environment.clone();
-        environment.retain(|(key, _)| !key.ends_with("_LISTEN"));
+        environment.retain(|(key, _)| !key.ends_with("_LISTEN") && key != PROGRAM);
         environment.extend(listen(free_port()));
         Jishi::start(first.only, environment)
     }
@@ -166,6 +167,9 @@ impl Exchange {
         self.processes.iter_mut().filter(runs)
     }
 }
+
+/// Another program than the one under test: an older one.
+pub const PROGRAM: &str = "TEST_PROGRAM";
 
 /// Where each exchange says at its end whether it verifies, one line each: a long check, that no story raises a false alarm.
 const VERIFIED: &str = "TEST_VERIFIED";
@@ -294,7 +298,10 @@ impl Drop for Jishi {
 /// Starts the binary and waits for its ready line; where it answers, and where it tells its metrics.
 fn spawn(only: Option<&str>, environment: &[(String, String)]) -> (Child, String, String) {
     let mut command = command(environment);
-    command.arg("serve").envs(environment.iter().cloned()).stdout(Stdio::piped());
+    let is_older = setting(environment, PROGRAM).is_some();
+    // An older program refuses settings that it does not know.
+    let known = environment.iter().filter(|(key, _)| !is_older || key != "JISHI_METRICS_LISTEN");
+    command.arg("serve").envs(known.cloned()).stdout(Stdio::piped());
     if let Some(only) = only {
         command.args(["--only", only]);
     }
@@ -336,7 +343,7 @@ fn setting<'a>(environment: &'a [(String, String)], key: &str) -> Option<&'a str
 /// The binary; where its memory is limited, by a shell whose place it takes.
 fn command(environment: &[(String, String)]) -> Command {
     if setting(environment, MEMORY).is_none() {
-        return Command::new(binary());
+        return Command::new(setting(environment, PROGRAM).map_or_else(binary, PathBuf::from));
     }
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -v \"$TEST_MEMORY_KIB\" && exec \"$0\" \"$@\""]).arg(binary());

@@ -211,3 +211,78 @@ async fn each_value_row_and_pair_on_sqlite() {
 async fn each_value_row_and_pair_on_postgres() {
     each_value_row_and_pair(Lane::Postgres).await;
 }
+
+/// What was written by hand is named until it is taken in, and the log tells that it was.
+async fn adopted(lane: Lane) {
+    let Some(mut exchange) = Exchange::start_with(lane, &[("JISHI_MASTER_KEY", KEY_TEXT)]).await else { return };
+    assert!(exchange.stop().iter().all(|code| *code == Some(0)));
+    let db = forger(&exchange).await;
+    let verify = |arguments: &[&str]| {
+        let output = exchange.run(arguments);
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    let changes = [
+        "UPDATE rule_parameter SET parameter = parameter || ' ' WHERE effective_from = (SELECT min(effective_from) FROM rule_parameter)",
+        "DELETE FROM calendar_day WHERE date = (SELECT min(date) FROM calendar_day)",
+    ];
+    for change in changes {
+        run(&db, change).await;
+        let (verifies, told) = verify(&["verify"]);
+        assert!(!verifies && (told.contains("rule_parameter ") || told.contains("calendar_day ")), "{told}");
+        let (done, told) = verify(&["adopt"]);
+        assert!(done, "{told}");
+        let (verifies, told) = verify(&["verify"]);
+        assert!(verifies, "{told}");
+    }
+    let adopted = texts(&db, "SELECT facts AS it FROM event WHERE kind = 'RowsAdopted'").await;
+    assert!(adopted.iter().any(|facts| facts.contains("rule_parameter")), "{adopted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopted_on_sqlite() {
+    adopted(Lane::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopted_on_postgres() {
+    adopted(Lane::Postgres).await;
+}
+
+/// A database that was rewound as a whole verifies, but not against a head that was kept elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewound_database_is_found_by_a_head_kept_elsewhere() {
+    let Some(mut exchange) = Exchange::start_with(Lane::Sqlite, &[("JISHI_MASTER_KEY", KEY_TEXT)]).await else {
+        return;
+    };
+    let file = exchange.database_url.trim_start_matches("sqlite://").to_owned();
+    assert!(exchange.stop().iter().all(|code| *code == Some(0)));
+    let earlier = std::fs::read(&file).unwrap();
+    exchange.restart();
+    let door = Door::at(exchange.http.trim_start_matches("http://"));
+    let stage = Stage::new(door, &Silent).await.unwrap();
+    financing::play(&stage).await.unwrap();
+    let sealed = || async {
+        let db = Db::connect(&exchange.database_url).await.unwrap();
+        let waiting = texts(db.read(), "SELECT kind AS it FROM event WHERE NOT sealed").await;
+        db.close().await.unwrap();
+        Ok(waiting.is_empty().then_some(()))
+    };
+    stage.until("the sealing of all records", sealed).await.unwrap();
+    let published = reqwest::get(format!("{}/heads", exchange.metrics)).await.unwrap().text().await.unwrap();
+    assert!(published.lines().any(|line| line.starts_with("financing:")), "{published}");
+    assert!(exchange.stop().iter().all(|code| *code == Some(0)));
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(kept.path(), &published).unwrap();
+    let against = ["verify", "--against", kept.path().to_str().unwrap()];
+    let honest = exchange.run(&against);
+    assert!(honest.status.success(), "{}", String::from_utf8_lossy(&honest.stderr));
+
+    std::fs::write(&file, earlier).unwrap();
+    assert!(exchange.run(&["verify"]).status.success());
+    let rewound = exchange.run(&against);
+    let told = String::from_utf8_lossy(&rewound.stderr).into_owned();
+    assert!(!rewound.status.success() && told.contains("deleted: there once were"), "{told}");
+    let forged = published.lines().next().unwrap().replacen(":1", ":2", 1);
+    let told = String::from_utf8_lossy(&exchange.run(&["verify", "--against", &forged]).stderr).into_owned();
+    assert!(told.contains("did not sign it"), "{told}");
+}

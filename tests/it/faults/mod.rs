@@ -25,6 +25,7 @@ mod saga_steps;
 mod saga_stored;
 mod told;
 mod torn;
+mod upgrade;
 mod works;
 
 use std::{

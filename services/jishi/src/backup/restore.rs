@@ -10,6 +10,7 @@ use std::{
 use data_encoding::HEXLOWER_PERMISSIVE;
 use kernel::{
     Clock,
+    audit_log::signed_head::SignedHead,
     snapshot::{deliver_again, place_in_postgres},
 };
 use tempfile::NamedTempFile;
@@ -84,15 +85,16 @@ async fn verified(config: &Config, heads: impl Iterator<Item = String>, mut out:
     Ok(writeln!(out, "everything that was restored verifies")?)
 }
 
-/// The heads that stand in a text.
+/// The heads that stand in a text, signed ones among them.
 fn noted(text: &str) -> Result<Vec<kernel::audit_log::verify::Known>> {
-    let is_head = |word: &&str| {
-        let mut parts = word.rsplitn(3, ':');
-        let root = parts.next().unwrap_or_default();
-        parts.count() == 2 && root.len() == 64 && HEXLOWER_PERMISSIVE.decode(root.as_bytes()).is_ok()
+    let is_root = |root: &str| root.len() == 64 && HEXLOWER_PERMISSIVE.decode(root.as_bytes()).is_ok();
+    let head = |word: &str| {
+        let signed = word.parse::<SignedHead>().ok().map(|head| head.known());
+        let noted = word.parse::<Noted>().ok().map(|noted| noted.0);
+        signed.or(noted).filter(|known| is_root(&known.root))
     };
     let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ';'));
-    let heads = words.filter(is_head).map(|word| Ok(word.parse::<Noted>()?.0)).collect::<Result<Vec<_>>>()?;
+    let heads: Vec<_> = words.filter_map(head).collect();
     if heads.is_empty() {
         return Err("there is no head SERVICE:SIZE:ROOT in the file".into());
     }
@@ -217,6 +219,8 @@ mod tests {
         let heads = noted(&text).unwrap();
         let told: Vec<(&str, u64)> = heads.iter().map(|head| (head.service.as_str(), head.size)).collect();
         assert_eq!(told, [("auction", 12), ("ledger", 3)]);
+        let signed = noted(&format!("ledger:3:{root}:1:1764489600000:AAAA\n")).unwrap();
+        assert_eq!((signed[0].service.as_str(), signed[0].size), ("ledger", 3));
         assert!(noted("auction:12:abcd").is_err());
     }
 

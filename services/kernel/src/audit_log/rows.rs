@@ -22,6 +22,8 @@ use crate::{
 
 /// Most rows read at once.
 const CHUNK: usize = 500;
+/// Most events read at once: each may tell of thousands of rows.
+const EVENTS: u64 = 50;
 
 /// What the rows of a database are found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl Walk<'_> {
             if let Some(id) = after {
                 events = events.filter(event::Column::Id.gt(id));
             }
-            let events = events.order_by(event::Column::Id, Order::Asc).limit(CHUNK as u64).all(self.view).await?;
+            let events = events.order_by(event::Column::Id, Order::Asc).limit(EVENTS).all(self.view).await?;
             let Some(end) = events.last() else { break };
             after = Some(end.id);
             for event in events {

@@ -121,12 +121,12 @@ impl Walk<'_> {
             return named("changed, inserted or reordered: its leaf does not belong in this place");
         }
         let Some(event) = event else { return named("deleted: the event is gone") };
-        if event.mark.is_some() && !event.is_ours(self.vault) {
-            return named("changed: the event, its rows or its mark is not what was written");
-        }
         let is_sealed_by_older = event.is_ours(self.vault) && leaf.hash == event.leaf_without_rows();
         if leaf.hash != event.leaf() && !is_sealed_by_older {
             return named("changed: the event is not what was sealed");
+        }
+        if event.mark.is_some() && !event.is_ours(self.vault) {
+            return named("changed: its mark is not what was written");
         }
         if !event.sealed {
             return named("changed: the event was sealed and claims not to be");
