@@ -121,8 +121,9 @@ impl Walk<'_> {
     async fn told(&self, event: Uuid, rows: &[WrittenRow]) -> Result<Result<u64, RowFlaw>> {
         let mut index = HashMap::new();
         for rows in rows.chunk_by(|row, next| row.table == next.table) {
+            let Some(first) = rows.first() else { continue };
             let keys = rows.iter().map(|row| row.key.clone());
-            let found = proof::of(self.view, &rows[0].table, keys).await?;
+            let found = proof::of(self.view, &first.table, keys).await?;
             index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
         }
         let mut last = 0;

@@ -37,8 +37,7 @@ include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 
 impl Table {
     pub fn named(name: &str) -> Option<&'static Table> {
-        let found = BOUND.binary_search_by_key(&name, |table| table.name).ok()?;
-        Some(&BOUND[found])
+        BOUND.get(BOUND.binary_search_by_key(&name, |table| table.name).ok()?)
     }
 
     pub fn column(&self, name: &str) -> Option<&Column> {

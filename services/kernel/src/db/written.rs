@@ -28,8 +28,11 @@ pub(crate) struct Binding {
 #[derive(Default)]
 pub(super) struct Written {
     events: Vec<event::row::Model>,
-    rows: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>,
+    rows: BoundRows,
 }
+
+/// Tables and keys, each with the mark that its row has, or none if it is gone.
+type BoundRows = BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>;
 
 impl Written {
     pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<(), DbErr> {
@@ -70,46 +73,29 @@ pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written:
 }
 
 /// Notes in the index which event tells of the rows, and how often each was written.
-async fn index(
-    tx: &Transaction,
-    rows: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>,
-    event: uuid::Uuid,
-) -> Result<Vec<WrittenRow>> {
-    let mut rows: Vec<_> = rows.into_iter().map(|((table, key), mark)| (table, key, mark)).collect();
+async fn index(tx: &Transaction, rows: BoundRows, event: uuid::Uuid) -> Result<Vec<WrittenRow>> {
+    let rows: Vec<_> = rows.into_iter().collect();
     let mut told = Vec::with_capacity(rows.len());
-    while !rows.is_empty() {
-        let rest = rows.split_off(rows.len().min(MOST));
-        let mut versions = versions(tx, &rows, event).await?;
-        for (table, key, mark) in std::mem::replace(&mut rows, rest) {
-            let version = versions.remove(&(table.to_owned(), key.clone())).unwrap_or_default();
-            told.push(WrittenRow { table: table.to_owned(), key, version, mark });
+    for rows in rows.chunks(MOST) {
+        let mut values: Vec<Value> = vec![event.into()];
+        let mut places = Vec::with_capacity(rows.len());
+        for ((table, key), mark) in rows {
+            let at = values.len() + 1;
+            places.push(format!("(${at}, ${}, 1, ${}, $1)", at + 1, at + 2));
+            values.extend([(*table).into(), key.clone().into(), mark.clone().into()]);
+        }
+        let sql = format!(
+            "INSERT INTO row_proof (tbl, key, version, mark, event_id) VALUES {}
+            ON CONFLICT (tbl, key) DO UPDATE
+            SET version = row_proof.version + 1, mark = excluded.mark, event_id = excluded.event_id
+            RETURNING tbl, key, version, mark",
+            places.join(", ")
+        );
+        let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+        for row in tx.query_all_raw(statement).await? {
+            let (table, key) = (row.try_get("", "tbl")?, row.try_get("", "key")?);
+            told.push(WrittenRow { table, key, version: row.try_get("", "version")?, mark: row.try_get("", "mark")? });
         }
     }
     Ok(told)
-}
-
-async fn versions(
-    tx: &Transaction,
-    rows: &[(&'static str, Vec<u8>, Option<Vec<u8>>)],
-    event: uuid::Uuid,
-) -> Result<BTreeMap<(String, Vec<u8>), i64>> {
-    let mut values: Vec<Value> = vec![event.into()];
-    let mut places = Vec::with_capacity(rows.len());
-    for (table, key, mark) in rows {
-        let at = values.len() + 1;
-        places.push(format!("(${at}, ${}, 1, ${}, $1)", at + 1, at + 2));
-        values.extend([(*table).into(), key.clone().into(), mark.clone().into()]);
-    }
-    let sql = format!(
-        "INSERT INTO row_proof (tbl, key, version, mark, event_id) VALUES {}
-        ON CONFLICT (tbl, key) DO UPDATE
-        SET version = row_proof.version + 1, mark = excluded.mark, event_id = excluded.event_id
-        RETURNING tbl, key, version",
-        places.join(", ")
-    );
-    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
-    let told = tx.query_all_raw(statement).await?;
-    let version =
-        |row: &QueryResult| Ok(((row.try_get("", "tbl")?, row.try_get("", "key")?), row.try_get("", "version")?));
-    told.iter().map(version).collect()
 }
