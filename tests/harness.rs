@@ -6,6 +6,8 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a harness that cannot go on fails its test")]
 
 pub mod attacks;
+mod program;
+mod verified;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +20,9 @@ use std::{
 };
 
 use kernel::Db;
+
+use self::program::command;
+pub use self::program::{PROGRAM, binary};
 
 /// One way to run the exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,25 +170,6 @@ impl Exchange {
     pub fn replicas(&mut self, role: &str) -> impl Iterator<Item = &mut Jishi> {
         let runs = move |process: &&mut Jishi| process.only.is_none_or(|only| only.split(',').any(|name| name == role));
         self.processes.iter_mut().filter(runs)
-    }
-}
-
-/// Another program than the one under test: an older one.
-pub const PROGRAM: &str = "TEST_PROGRAM";
-
-/// Where each exchange says at its end whether it verifies, one line each: a long check, that no story raises a false alarm.
-const VERIFIED: &str = "TEST_VERIFIED";
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let Some(file) = std::env::var_os(VERIFIED).filter(|_| !std::thread::panicking()) else { return };
-        let verified = self.run(&["verify"]);
-        let told = if verified.status.success() { verified.stdout } else { verified.stderr };
-        let told = String::from_utf8_lossy(&told).replace('\n', " | ");
-        let story = std::thread::current().name().unwrap_or_default().to_owned();
-        let line = format!("{} {story} {:?} {told}\n", verified.status.success(), self.lane);
-        let file = std::fs::File::options().create(true).append(true).open(file);
-        std::io::Write::write_all(&mut file.expect("a file"), line.as_bytes()).expect("a line");
     }
 }
 
@@ -340,27 +326,9 @@ fn setting<'a>(environment: &'a [(String, String)], key: &str) -> Option<&'a str
     environment.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
 }
 
-/// The binary; where its memory is limited, by a shell whose place it takes.
-fn command(environment: &[(String, String)]) -> Command {
-    if setting(environment, MEMORY).is_none() {
-        return Command::new(setting(environment, PROGRAM).map_or_else(binary, PathBuf::from));
-    }
-    let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -v \"$TEST_MEMORY_KIB\" && exec \"$0\" \"$@\""]).arg(binary());
-    command
-}
-
 fn log(folder: &str, only: Option<&str>) -> File {
     let path = PathBuf::from(folder).join(only.unwrap_or("all"));
     File::options().create(true).append(true).open(path).expect("a log")
-}
-
-/// The binary beside this test's own.
-pub fn binary() -> PathBuf {
-    let own = std::env::current_exe().expect("a running program");
-    // A test lies in target/profile/deps, a benchmark beside the binary.
-    let beside = own.ancestors().skip(1).take(2).map(|folder| folder.join("jishi")).find(|path| path.is_file());
-    beside.unwrap_or_else(|| panic!("no jishi beside {}; cargo build --workspace", own.display()))
 }
 
 /// Ports of a process: this one for gRPC, and others.
