@@ -1,15 +1,17 @@
 //! The audit log names what was done to a record behind the exchange's back, hashes recomputed or not (check S7).
 #![cfg(test)]
 
-use std::sync::Arc;
-
 use kernel::{
     Clock, Context, Db, Instant, Vault,
-    audit_log::verify::{Known, Verdict, verify},
+    audit_log::{
+        adopt::adopt,
+        verify::{Known, Verdict, verify},
+    },
 };
 
 struct Log {
     cx: Context,
+    url: String,
     _folder: tempfile::TempDir,
 }
 
@@ -32,8 +34,9 @@ async fn log_on_postgres(events: i64) -> Option<Log> {
 async fn log_in(folder: tempfile::TempDir, url: &str, events: i64) -> Log {
     let db = Db::connect(url).await.unwrap();
     migrations::migrate(&db).await.unwrap();
-    let cx = Context::open("catalog", db, Clock::system(), Vault::development()).await.unwrap();
-    let log = Log { cx, _folder: folder };
+    // Another service's log tells that the calendar and the rules were written.
+    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
+    let log = Log { cx: cx.with_service("catalog"), url: url.to_owned(), _folder: folder };
     for batch in 0..2 {
         log.record(events / 2, batch).await;
         log.cx.seal_all().await.unwrap();
@@ -118,7 +121,7 @@ async fn deleted_inserted_and_reordered_records_are_named() {
         UPDATE audit_leaf SET idx = 9 WHERE idx = -1";
     let insert = format!(
         "INSERT INTO event SELECT x'00112233445566778899aabbccddeeff', service, kind, subject, actor, at, 'forged', announce,
-         claimed_until, published_at, sealed FROM event WHERE id = {}",
+         claimed_until, published_at, sealed, rows, mark FROM event WHERE id = {}",
         event(3)
     );
     for (sql, place, named, what) in [
@@ -147,9 +150,13 @@ async fn deleted_inserted_and_reordered_records_are_named() {
 async fn whoever_recomputes_the_log_without_the_key_is_found_at_the_record() {
     let log = log(20).await;
     log.run(&format!("UPDATE event SET facts = 'forged' WHERE id = {}", event(7))).await;
-    // Seal it all anew, as an intruder with the program but without the master key would.
+    // Mark and seal it all anew, as an intruder with the program but without the master key would.
     log.run("DELETE FROM audit_leaf; DELETE FROM audit_head; UPDATE event SET sealed = false").await;
-    let intruder = Context { vault: Arc::new(Vault::new(&[7; 32])), ..log.cx.clone() };
+    let (db, vault) = (Db::connect(&log.url).await.unwrap(), Vault::new(&[7; 32]));
+    let intruder = Context::open("identity", db, Clock::system(), vault).await.unwrap().with_service("catalog");
+    assert!(intruder.seal_all().await.is_err(), "sealed what bears another's mark");
+    log.run("UPDATE event SET mark = NULL").await;
+    adopt(&intruder).await.unwrap();
     intruder.seal_all().await.unwrap();
     assert_eq!(verify(&intruder.db, &intruder.vault, "catalog", &[]).await.unwrap().flaw, None);
     assert_eq!(log.verdict().await.flaw.unwrap().place, Some(0));
