@@ -31,9 +31,20 @@ mod entity {
 pub use entity::{Column, Entity, Model};
 use sea_orm::ColumnTrait;
 
-/// What the index says of these keys.
+/// What the index says of these keys. PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table;
+/// over a list of keys it may go through all of them.
 pub async fn of(db: &impl ConnectionTrait, table: &str, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<Model>> {
-    Ok(Entity::find().filter(Column::Tbl.eq(table)).filter(Column::Key.is_in(keys)).all(db).await?)
+    let (mut values, mut places): (Vec<Value>, Vec<String>) = (vec![table.into()], Vec::new());
+    for key in keys {
+        values.push(key.into());
+        places.push(format!("($1, ${})", values.len()));
+    }
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT * FROM row_proof WHERE (tbl, key) IN (VALUES {})", places.join(", "));
+    let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(Entity::find().from_raw_sql(query).all(db).await?)
 }
 
 /// What it says of the next rows of a table, in the order of their keys.
