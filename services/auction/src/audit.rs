@@ -51,7 +51,7 @@ pub async fn adopt(cx: &Context) -> Result<u64> {
         let lots = store::page_of_sessions(cx.db.read(), after, CHUNK).await?;
         let Some(last) = lots.last() else { return Ok(adopted) };
         after = Some(last.id);
-        for lot in lots.iter().filter(|lot| lot.mark.as_deref() != Some(&lot.made_mark(&cx.vault)[..])) {
+        for lot in lots.iter().filter(|lot| !lot.is_ours(&cx.vault)) {
             let tx = cx.db.begin().await?;
             adopted += store::mark(&tx, lot, &cx.vault).await?;
             cx.record(&tx, cx.clock.now(), &lot.id.text(), ("LotAdopted", serde_json::json!({}))).await?;
@@ -74,7 +74,7 @@ async fn flaw(cx: &Context, id: BiddingSessionId) -> Result<Option<String>> {
 }
 
 async fn walk(cx: &Context, row: &session::Model) -> Result<Option<String>> {
-    if row.mark.as_deref() != Some(&row.made_mark(&cx.vault)[..]) {
+    if !row.is_ours(&cx.vault) {
         return Ok(Some("changed: its row is not as the last round left it".into()));
     }
     let mut heads = log::heads(cx.db.read(), row.id).await?.into_iter().filter(|head| head.size <= row.seq).peekable();

@@ -33,10 +33,7 @@ pub async fn open_business(
     actor: &Actor,
     wanted: v1::OpenBusinessRequest,
 ) -> Result<v1::OpenBusinessReply> {
-    if !actor.is_exchange() {
-        return Err(Error::not_found("organizationId"));
-    }
-    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let organization = wanted.organization_for(actor)?;
     let rows = award::unconfirmed(cx.db.read(), organization).await?;
     let open = rows.iter().map(|row| format!("{} {} → CONFIRMED", row.id.text(), row.status.stored()));
     Ok(v1::OpenBusinessReply { open: open.collect() })

@@ -113,6 +113,11 @@ impl session::Model {
         ])
     }
 
+    /// Whether the row is as the exchange's last round left it.
+    pub fn is_ours(&self, vault: &Vault) -> bool {
+        self.mark.as_deref().is_some_and(|mark| mark == self.made_mark(vault))
+    }
+
     /// Writes the lot's state into the row.
     pub fn put(&mut self, lot: &Lot) {
         self.status = lot.status();

@@ -53,10 +53,7 @@ pub async fn open_business(
     actor: &Actor,
     wanted: v1::OpenBusinessRequest,
 ) -> Result<v1::OpenBusinessReply> {
-    if !actor.is_exchange() {
-        return Err(Error::not_found("organizationId"));
-    }
-    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let organization = wanted.organization_for(actor)?;
     let (db, now) = (cx.db.read(), cx.clock.now());
     let listings = store::open_listings(db, organization).await?;
     let applications = store::open_applications(db, organization).await?;

@@ -1,4 +1,4 @@
-use kernel::{Context, Error, ErrorCode, Id, Refusal, Result, Sight, query};
+use kernel::{Context, ErrorCode, Id, Refusal, Result, Sight, query};
 use tonic::{Request, Response, Status};
 use wire::{
     id::{ContractId, DealId, ListingId, OrganizationId},
@@ -48,10 +48,7 @@ impl Contracting for Contracts {
         request: Request<v1::OpenBusinessRequest>,
     ) -> Result<Response<v1::OpenBusinessReply>, Status> {
         let (actor, wanted) = query(request);
-        if !actor.is_exchange() {
-            return Err(Error::not_found("organizationId").into());
-        }
-        let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+        let organization = wanted.organization_for(&actor)?;
         let deals = store::open_deals(self.cx.db.read(), organization).await?;
         let open =
             deals.iter().map(|deal| format!("{} {} → SETTLED | CANCELLED", deal.id.text(), deal.status.stored()));

@@ -103,14 +103,15 @@ impl Ground {
     ) -> Result<Ground> {
         let vault = key.open(&db).await?;
         clock.anchor(&db).await?;
+        if matches!(purpose, Purpose::Look) {
+            let context = Context::to_look(role.name(), db, clock.clone(), vault)?;
+            return Ok(Ground { url, context, services: vec![role.name()] });
+        }
         let is_unbound = adopt::is_unbound(&db).await?;
-        let context = match purpose {
-            Purpose::Work => Context::open(role.name(), db, clock.clone(), vault).await?,
-            Purpose::Look => Context::to_look(role.name(), db, clock.clone(), vault)?,
-        };
+        let context = Context::open(role.name(), db, clock.clone(), vault).await?;
         let ground = Ground { url, context, services: vec![role.name()] };
         // An exchange whose rows no program has bound so far: they count as they stand.
-        if is_unbound && matches!(purpose, Purpose::Work) {
+        if is_unbound {
             ground.adopt().await?;
         }
         Ok(ground)

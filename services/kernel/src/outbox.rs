@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction,
     event::{ROWS_WRITTEN, row},
-    fresh_uuid, page,
+    page,
 };
 
 mod inbox {
@@ -86,21 +86,20 @@ pub(crate) async fn append(
     now: Instant,
     draft: Draft<'_>,
 ) -> Result<()> {
-    let id = fresh_uuid();
-    tx.vouch(|| {
-        let query = row::Entity::find_by_id(id).build(tx.get_database_backend());
-        Acknowledged { what: format!("event {id}"), query }
-    });
-    tx.record(row::Model {
-        id,
+    let event = row::Model {
         subject: draft.subject.to_owned(),
         kind: draft.kind.to_owned(),
         actor: actor.person_id.clone(),
         facts: draft.facts.to_string(),
         announce: draft.announce,
         ..row::Model::rows_written(cx.service, now)
-    })
-    .await;
+    };
+    let id = event.id;
+    tx.vouch(|| {
+        let query = row::Entity::find_by_id(id).build(tx.get_database_backend());
+        Acknowledged { what: format!("event {id}"), query }
+    });
+    tx.record(event).await;
     Ok(())
 }
 

@@ -52,10 +52,7 @@ pub async fn open_business(
     actor: &Actor,
     wanted: v1::OpenBusinessRequest,
 ) -> Result<v1::OpenBusinessReply> {
-    if !actor.is_exchange() {
-        return Err(Error::not_found("organizationId"));
-    }
-    let organization = OrganizationId::parse(&wanted.organization_id, "organizationId")?;
+    let organization = wanted.organization_for(actor)?;
     let held = store::holds(cx.db.read(), organization).await?;
     let open = held.iter().map(|id| format!("{} HELD → APPLIED | RELEASED | FORFEITED", id.text()));
     Ok(v1::OpenBusinessReply { open: open.collect() })

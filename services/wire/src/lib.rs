@@ -1,7 +1,8 @@
 //! What services say to each other, and what GraphQL clients see of it. Generated from `proto/` by
-//! `build/`; by hand are only the caller, the loaders behind the links, and the mapping of faults.
+//! `build/`; by hand are only the caller, a few requests, the loaders behind the links, and the mapping of faults.
 
 mod audit;
+mod business;
 mod caller;
 pub mod id;
 mod loader;

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
+    Value,
 };
 
 use crate::{
@@ -29,7 +30,6 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 pub use entity::{Column, Entity, Model};
-use sea_orm::ColumnTrait;
 
 /// What the index says of these keys. PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table;
 /// over a list of keys it may go through all of them.

@@ -121,11 +121,12 @@ impl Walk<'_> {
             return named("changed, inserted or reordered: its leaf does not belong in this place");
         }
         let Some(event) = event else { return named("deleted: the event is gone") };
-        let is_sealed_by_older = event.is_ours(self.vault) && leaf.hash == event.leaf_without_rows();
-        if leaf.hash != event.leaf() && !is_sealed_by_older {
+        let is_ours = event.is_ours(self.vault);
+        let is_sealed_by_older = || is_ours && leaf.hash == event.leaf_without_rows();
+        if leaf.hash != event.leaf() && !is_sealed_by_older() {
             return named("changed: the event is not what was sealed");
         }
-        if event.mark.is_some() && !event.is_ours(self.vault) {
+        if event.mark.is_some() && !is_ours {
             return named("changed: its mark is not what was written");
         }
         if !event.sealed {
