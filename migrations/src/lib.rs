@@ -42,6 +42,8 @@ changes! {
     m0043_failing_sides
     m0045_root_secret
     m0046_row_proof
+    m0047_auction_anchor
+    m0048_outdated_leaf
 }
 
 /// Which changes a database has had; the name of the table is the one under which the first versions kept them.

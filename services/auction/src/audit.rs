@@ -8,7 +8,7 @@ use wire::{id::BiddingSessionId, v1::AuctionEvent};
 use crate::{
     engine::Replay,
     place::{Held, Name},
-    store::{self, log, sealed, session},
+    store::{self, anchor, log, sealed, session},
 };
 
 /// Most records and lots read at once.
@@ -77,7 +77,17 @@ async fn walk(cx: &Context, row: &session::Model) -> Result<Option<String>> {
     if !row.is_ours(&cx.vault) {
         return Ok(Some("changed: its row is not as the last round left it".into()));
     }
-    let mut heads = log::heads(cx.db.read(), row.id).await?.into_iter().filter(|head| head.size <= row.seq).peekable();
+    let mut roots = Vec::new();
+    for head in log::heads(cx.db.read(), row.id).await? {
+        let statement = log::statement(&row.id.text(), head.size, &head.root, head.at);
+        if !cx.vault.signed(statement.as_bytes(), &head.signature) {
+            return Ok(Some(format!("record {}: the head over it is not as the exchange signed it", head.size)));
+        }
+        roots.push((head.size, head.root));
+    }
+    roots.extend(anchor::find(cx.db.read(), row.id).await?.map(|anchor| (anchor.size, anchor.root)));
+    roots.sort_unstable();
+    let mut roots = roots.into_iter().peekable();
     let (mut tree, mut replay, mut after) = (merkle::Tree::default(), Replay::of(row.terms()?), 0);
     while after < row.seq {
         let records = log::records(cx.db.read(), row.id, (after, row.seq), CHUNK).await?;
@@ -92,13 +102,15 @@ async fn walk(cx: &Context, row: &session::Model) -> Result<Option<String>> {
                 return Ok(Some(format!("record {after}: not what the rules decide in this place")));
             }
             tree.push(merkle::leaf(&record.record));
-            if let Some(head) = heads.next_if(|head| head.size <= after) {
-                let statement = log::statement(&row.id.text(), head.size, &head.root, head.at);
-                if head.root != tree.root() || !cx.vault.signed(statement.as_bytes(), &head.signature) {
-                    return Ok(Some(format!("record {after}: the head over it is not as the exchange signed it")));
+            while let Some((_, root)) = roots.next_if(|(size, _)| *size <= after) {
+                if root != tree.root() {
+                    return Ok(Some(format!("record {after}: not the log that the exchange signed or anchored")));
                 }
             }
         }
+    }
+    if let Some((size, _)) = roots.next() {
+        return Ok(Some(format!("record {size}: missing from its log, and was signed or anchored")));
     }
     if tree.peaks() != row.peaks {
         return Ok(Some("changed: its log is not the one of its row".into()));

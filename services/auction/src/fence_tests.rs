@@ -25,12 +25,12 @@ use crate::{
 
 const BIDDERS: usize = 8;
 
-struct Ground {
+pub struct Ground {
     _folder: tempfile::TempDir,
-    url: String,
-    id: BiddingSessionId,
+    pub url: String,
+    pub id: BiddingSessionId,
     terms: Terms,
-    bidders: Vec<OrganizationId>,
+    pub bidders: Vec<OrganizationId>,
 }
 
 pub async fn context(url: &str) -> Context {
@@ -40,7 +40,7 @@ pub async fn context(url: &str) -> Context {
     Context::open("auction", db, clock, Vault::development()).await.unwrap()
 }
 
-fn postgres() -> Option<String> {
+pub fn postgres() -> Option<String> {
     let url = std::env::var("TEST_POSTGRES_URL").ok();
     if url.is_none() {
         eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
@@ -49,7 +49,7 @@ fn postgres() -> Option<String> {
 }
 
 /// One database with one lot that opened a minute ago.
-async fn ground(url: Option<String>) -> Ground {
+pub async fn ground(url: Option<String>) -> Ground {
     let folder = tempfile::tempdir().unwrap();
     let url = match url {
         None => format!("sqlite://{}", folder.path().join("t.db").display()),
@@ -68,7 +68,7 @@ async fn ground(url: Option<String>) -> Ground {
     Ground { _folder: folder, url, id, terms, bidders }
 }
 
-async fn send(
+pub async fn send(
     halls: &Halls,
     id: BiddingSessionId,
     organization_id: OrganizationId,
@@ -164,7 +164,7 @@ async fn round(cx: &Context, id: BiddingSessionId, command: Option<Command>, lat
     }
     let (replies, beside) = (Vec::new(), Beside::default());
     let round = Round { before: &before, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-    round.flush(cx, &bidders, Some(held)).await.unwrap()
+    round.flush(cx, &bidders, held).await.unwrap()
 }
 
 /// R5: what counts is the database's clock when the lot is written, not when the transaction began (trust.md, trap 7).

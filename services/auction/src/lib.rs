@@ -6,6 +6,9 @@
 //! order book, never sells one lot twice, and takes no bid from whoever sells the lot, brokers it or runs
 //! the sale, nor through another organization (SM-5).
 
+mod anchor;
+#[cfg(test)]
+mod anchor_tests;
 mod api;
 mod audit;
 mod award;
@@ -72,6 +75,7 @@ pub use standing::consumer;
 pub fn serve(cx: Context, clients: Clients, (tasks, stop): (TaskTracker, CancellationToken), routes: Routes) -> Routes {
     let halls = halls::Halls::new(cx.clone(), tasks.clone(), stop.clone());
     tasks.spawn(halls.clone().watch_over());
+    tasks.spawn(anchor::watch_over(cx.clone(), stop.clone()));
     let auctions = Auctions { cx, clients, halls, boxes: boxes::Boxes::default(), scoring: Arc::default(), stop };
     tasks.spawn(boxes::watch_over(auctions.clone()));
     tasks.spawn(floor::heartbeat::watch_over(auctions.clone()));

@@ -1,5 +1,6 @@
 //! Tables of the auction: sessions with their lot's state, bidders, the log with its heads, awards.
 
+pub mod anchor;
 pub mod award;
 pub mod confirmation;
 pub mod exclusion;
@@ -278,8 +279,8 @@ pub async fn mark(tx: &Transaction, row: &session::Model, vault: &Vault) -> Resu
 /// Sessions that time will still move.
 pub async fn open_sessions(db: &impl ConnectionTrait) -> Result<Vec<BiddingSessionId>> {
     let over = [BiddingStatus::Sold, BiddingStatus::Unsold, BiddingStatus::Cancelled, BiddingStatus::Paused];
-    let rows = session::Entity::find().filter(session::Column::Status.is_not_in(over)).all(db).await?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    let open = session::Entity::find().select_only().column(session::Column::Id);
+    Ok(open.filter(session::Column::Status.is_not_in(over)).into_tuple().all(db).await?)
 }
 
 /// The sessions of these centres in this state of halting, oldest first: those to be stopped, or to go on.

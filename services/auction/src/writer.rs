@@ -179,14 +179,29 @@ impl Writer {
     /// One attempt: answers after the commit, nothing when fenced.
     async fn attempt(&mut self, commands: &[LotCommand], hold: bool) -> Result<Option<Vec<Result<Answer>>>> {
         let db = self.cx.db.clone();
-        if !hold {
-            let Some(outcome) = self.decide(db.read(), commands).await? else { return Ok(None) };
-            return self.write(outcome, None).await;
+        let (tx, outcome) = if hold {
+            let tx = db.begin().await?;
+            store::hold(&tx, self.row.id).await?;
+            let outcome = self.decide(&tx, commands).await;
+            (tx, outcome)
+        } else {
+            // It begins while the round is decided: one wait for the database less.
+            let (tx, outcome) = tokio::join!(db.begin(), self.decide(db.read(), commands));
+            (tx?, outcome)
+        };
+        let outcome = match outcome {
+            Ok(Some(outcome)) => outcome,
+            nothing => {
+                tx.rollback().await?;
+                return nothing.map(|_| None);
+            }
+        };
+        if outcome.events.is_empty() && outcome.replies.is_empty() {
+            tx.rollback().await?;
+            self.told_at = outcome.now;
+            return Ok(Some(outcome.answers));
         }
-        let held = db.begin().await?;
-        store::hold(&held, self.row.id).await?;
-        let Some(outcome) = self.decide(&held, commands).await? else { return Ok(None) };
-        self.write(outcome, Some(held)).await
+        self.write(outcome, tx).await
     }
 
     /// Decides on the lot as it is read or remembered; nothing if it is remembered wrongly and nothing would tell.
@@ -209,13 +224,9 @@ impl Writer {
         Ok(Some(Outcome { answers, lot, events, replies, beside, halted, now }))
     }
 
-    /// Writes what was decided, in the transaction that holds the lot if there is one, and tells the watchers.
-    async fn write(&mut self, outcome: Outcome, held: Option<Transaction>) -> Result<Option<Vec<Result<Answer>>>> {
+    /// Writes what was decided, and tells the watchers.
+    async fn write(&mut self, outcome: Outcome, tx: Transaction) -> Result<Option<Vec<Result<Answer>>>> {
         let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
-        if events.is_empty() && replies.is_empty() {
-            self.told_at = now;
-            return Ok(Some(answers));
-        }
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
         let mut after = self.row.clone();
         after.put(&lot);
@@ -228,7 +239,7 @@ impl Writer {
         let late = beside.admitted.clone();
         let round =
             Round { before: &self.row, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-        if round.flush(&self.cx, &self.bidders, held).await? == Flushed::Fenced {
+        if round.flush(&self.cx, &self.bidders, tx).await? == Flushed::Fenced {
             return Ok(None);
         }
         self.row = after;
@@ -260,6 +271,10 @@ impl Writer {
         let Some(row) = sessions.into_iter().next() else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
+        if row.version < self.row.version {
+            self.cx.db.lost(&format!("round {} of {}", self.row.version, self.row.id));
+            return Err(Error::Unavailable("the lot was put back".into()));
+        }
         if row.version != self.row.version {
             self.lot = row.whole_lot(&self.cx)?;
             if self.lot.state.bidders.len() > self.bidders.len() {

@@ -65,6 +65,7 @@ pub struct Config {
     pub guesses_per_address: u32,
     pub signing_key_days: u32,
     pub idempotency_days: u32,
+    pub row_event_days: u32,
     pub oidc_providers: Vec<identity::Provider>,
     pub operations_file: Option<PathBuf>,
     pub operations_only: bool,
@@ -245,7 +246,8 @@ impl Provider for Environment {
                 | "rate_address"
                 | "guesses_per_address"
                 | "signing_key_days"
-                | "idempotency_days" => text.parse::<u64>().map(Value::from).ok(),
+                | "idempotency_days"
+                | "row_event_days" => text.parse::<u64>().map(Value::from).ok(),
                 "oidc_providers" => serde_json::from_str(text).ok(),
                 "otlp_sample" | "request_log" => text.parse::<f64>().map(Value::from).ok(),
                 "demo_data" | "operations_only" => text.parse::<bool>().map(Value::from).ok(),

@@ -12,7 +12,7 @@ use std::{
 use axum::Router;
 use gateway::{Addresses, DemoAccount, Edge, Probes, Rates, RequestLog};
 use identity::Entrance;
-use kernel::{Clock, Db, Limiter};
+use kernel::{Clock, Db, Keep, Limiter};
 use tokio::{
     net::{TcpListener, TcpSocket, lookup_host},
     time::{interval, sleep, timeout},
@@ -93,11 +93,9 @@ pub async fn start(config: Config, only: Option<Vec<Role>>) -> Result<Running> {
         life.dispatchers.spawn(dispatcher);
         life.dispatchers.spawn(ground.context.clone().seal_audit(ground.services.clone(), life.flush.clone()));
     }
-    if config.idempotency_days > 0 {
-        for ground in databases.grounds() {
-            let forgetting = ground.context.clone().forget_answers(config.idempotency_days, life.stop.clone());
-            life.tasks.spawn(forgetting);
-        }
+    let keep = Keep { answers: config.idempotency_days, row_events: config.row_event_days };
+    for ground in databases.grounds() {
+        life.tasks.spawn(ground.context.clone().forget(keep, life.stop.clone()));
     }
     if let Some(authority) = databases.time_authority() {
         life.tasks.spawn(anchor(clock.clone(), authority, life.stop.clone()));

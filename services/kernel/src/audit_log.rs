@@ -6,6 +6,7 @@
 //! hashes; the head over all leaves is signed, so that others can keep it and hold the exchange to it.
 
 pub mod adopt;
+mod outdated;
 mod proof;
 pub mod rows;
 pub mod signed_head;
@@ -40,6 +41,7 @@ pub(crate) mod leaf {
         pub event_id: Uuid,
         pub hash: Vec<u8>,
         pub mark: Vec<u8>,
+        pub outdated: Option<Vec<u8>>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -187,6 +189,7 @@ impl Context {
                 event_id: Set(event.id),
                 hash: Set(hash.to_vec()),
                 mark: Set(mark(&self.vault, service, idx, event.id, &hash).to_vec()),
+                outdated: Set(None),
             });
         }
         // Nothing is locked until the rows are marked, last of all, so that their delivery waits for a moment only.

@@ -1,4 +1,5 @@
-//! Kept answers do not stay for ever: a client that asks again does so within days.
+//! What is of no use any more does not stay for ever: a client that asks again for an answer does so within days, and an
+//! event that tells of rows is outdated once a later one tells of them.
 
 use std::time::Duration;
 
@@ -15,16 +16,26 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// bid more than this costs a day.
 const PERIOD: i64 = 24 * 60 * 60 * 1_000;
 
+/// How long what is of no use any more is kept, in days; 0: for ever.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Answers under their keys.
+    pub answers: u32,
+    /// Events that tell of nothing but rows of which later events tell.
+    pub row_events: u32,
+}
+
 impl Context {
-    /// Deletes the answers of this database that are older than `days`, once a day by the exchange's clock, until stopped.
-    pub async fn forget_answers(self, days: u32, stop: CancellationToken) {
-        let kept = i64::from(days).saturating_mul(PERIOD);
+    /// Deletes what is older than that from this database, once a day by the exchange's clock, until stopped.
+    pub async fn forget(self, keep: Keep, stop: CancellationToken) {
         loop {
             let now = self.clock.now();
-            match self.forget_before(now.plus_millis(kept.saturating_neg()), &stop).await {
-                Ok(0) => {}
-                Ok(answers) => tracing::info!(answers, days, "old answers are forgotten"),
-                Err(error) => tracing::warn!(%error, "old answers could not be forgotten"),
+            let limit = |days: u32| now.plus_millis(i64::from(days).saturating_mul(PERIOD).saturating_neg());
+            if keep.answers > 0 {
+                told("answers", keep.answers, self.forget_answers(limit(keep.answers), &stop).await);
+            }
+            if keep.row_events > 0 {
+                told("row events", keep.row_events, self.delete_outdated(limit(keep.row_events), &stop).await);
             }
             tokio::select! {
                 () = self.clock.sleep_until(now.plus_millis(PERIOD)) => {}
@@ -33,7 +44,7 @@ impl Context {
         }
     }
 
-    async fn forget_before(&self, limit: Instant, stop: &CancellationToken) -> Result<u64> {
+    async fn forget_answers(&self, limit: Instant, stop: &CancellationToken) -> Result<u64> {
         let mut forgotten = 0;
         while !stop.is_cancelled() {
             let old = row::Entity::find().select_only().column(row::Column::Id);
@@ -49,5 +60,13 @@ impl Context {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(forgotten)
+    }
+}
+
+fn told(what: &str, days: u32, forgotten: Result<u64>) {
+    match forgotten {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(what, count, days, "old ones are forgotten"),
+        Err(error) => tracing::warn!(what, %error, "old ones could not be forgotten"),
     }
 }

@@ -49,6 +49,7 @@ pub use drill::{load_drill_offset, save_drill_offset};
 pub use dropped::dropped_after;
 pub use error::{Error, Language, Refusal, Result};
 pub use error_code::ErrorCode;
+pub use expiry::Keep;
 pub use id::{Id, decode, fresh_uuid};
 pub use idempotency::{Claim, Idempotency};
 pub use instant::Instant;

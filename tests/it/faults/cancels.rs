@@ -47,6 +47,7 @@ async fn calls_given_up() {
     tokio::join!(callers, at_work(&works, &course));
     all_told(&works, &mut exchange).await;
     none_met_open(logs.path());
+    course.require_far_enough();
 }
 
 /// Who calls, as the gateway would tell the other roles.
@@ -95,7 +96,7 @@ async fn give_up_again_and_again(
         let deadline = (dice.below(2) == 0).then_some(stay);
         // A caller that goes drops the call, whatever deadline it has.
         drop(timeout(stay, whatever((works, people), &mut clients, dice.below(7), deadline)).await);
-        course.note_one_gone();
+        course.note_one_gone().await;
     }
 }
 

@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing_subscriber::{Layer, layer::SubscriberExt, registry::LookupSpan};
 
 use super::*;
-use crate::{boxes, engine::Lot};
+use crate::{anchor::anchor_grown, boxes, engine::Lot};
 
 impl Ground {
     /// Every column of every row of every table, in words. Of what is under the outer seal only the length.
@@ -49,6 +49,7 @@ fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
 #[tokio::test]
 async fn a_dump_tells_neither_who_nor_how_many_nor_what() {
     let ground = ground(BiddingMode::SealedSingle, 4, |_, _| {}).await;
+    anchor_grown(&ground.cx).await.unwrap();
     let mut looks = vec![ground.dump().await];
     let envelopes: Vec<_> = [(0, 123_456_789_i64), (3, 987_654_321), (1, 555_555_555)]
         .map(|(bidder, fen)| (bidder, ground.envelope(bidder, 1, Some(fen), &[])))

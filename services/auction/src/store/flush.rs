@@ -58,15 +58,10 @@ pub enum Flushed {
 }
 
 impl Round<'_> {
-    /// Writes the round, in the transaction that holds the lot or in one of its own. An error means that the outcome is
-    /// unknown.
-    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], held: Option<Transaction>) -> Result<Flushed> {
+    /// Writes the round and ends the transaction. An error means that the outcome is unknown.
+    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: Transaction) -> Result<Flushed> {
         let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
         let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
-        let tx = match held {
-            Some(tx) => tx,
-            None => cx.db.begin().await?,
-        };
         self.vouch(&tx);
         if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
             let flushed = self.flush_postgres(cx, &tx).await?;

@@ -82,12 +82,16 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn leaves(&mut self) -> Result<Option<Flaw>> {
         loop {
-            let chunk = self.chunk().order_by(leaf::Column::Idx, Order::Asc).limit(CHUNK).all(self.db.read()).await?;
+            let mut chunk = self.chunk().all(self.db.read()).await?;
             let ids = chunk.iter().map(|leaf| leaf.event_id);
             let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.db.read()).await?;
             let events: HashMap<Uuid, event::Model> = events.into_iter().map(|event| (event.id, event)).collect();
             if chunk.is_empty() {
                 return Ok(None);
+            }
+            if events.len() < chunk.len() {
+                // Outdated events may have gone since their leaves were read.
+                chunk = self.chunk().all(self.db.read()).await?;
             }
             for leaf in &chunk {
                 if let Some(flaw) = self.leaf(leaf, events.get(&leaf.event_id)).or_else(|| self.head()) {
@@ -97,9 +101,10 @@ impl Walk<'_> {
         }
     }
 
-    /// The leaves from here on; those before the first one too, where somebody put any.
+    /// The next leaves; those before the first one too, where somebody put any.
     fn chunk(&self) -> Select<leaf::Entity> {
         let leaves = leaf::Entity::find().filter(leaf::Column::Service.eq(self.service));
+        let leaves = leaves.order_by(leaf::Column::Idx, Order::Asc).limit(CHUNK);
         match self.place() {
             0 => leaves,
             from => leaves.filter(leaf::Column::Idx.gte(from)),
@@ -120,7 +125,14 @@ impl Walk<'_> {
         if leaf.mark != mark(self.vault, self.service, place, leaf.event_id, &leaf.hash) {
             return named("changed, inserted or reordered: its leaf does not belong in this place");
         }
-        let Some(event) = event else { return named("deleted: the event is gone") };
+        let Ok(hash) = leaf.hash.as_slice().try_into() else { return named("changed: its hash has another length") };
+        let Some(event) = event else {
+            if leaf.is_outdated(self.vault) {
+                self.tree.push(hash);
+                return None;
+            }
+            return named("deleted: the event is gone");
+        };
         let is_ours = event.is_ours(self.vault);
         let is_sealed_by_older = || is_ours && leaf.hash == event.leaf_without_rows();
         if leaf.hash != event.leaf() && !is_sealed_by_older() {
@@ -132,7 +144,6 @@ impl Walk<'_> {
         if !event.sealed {
             return named("changed: the event was sealed and claims not to be");
         }
-        let Ok(hash) = leaf.hash.as_slice().try_into() else { return named("changed: its hash has another length") };
         self.tree.push(hash);
         None
     }

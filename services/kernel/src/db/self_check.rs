@@ -64,17 +64,19 @@ impl SelfCheck {
         }
     }
 
-    fn contradict(&self, missing: &Acknowledged) {
+    fn contradict(&self, missing: &str) {
         self.contradicted.store(true, Relaxed);
         metrics::counter!("jishi_acknowledged_records_missing_total").increment(1);
-        tracing::error!(
-            record = missing.what,
-            "LOST: acknowledged, and not in the database; no further write is begun"
-        );
+        tracing::error!(record = missing, "LOST: acknowledged, and not in the database; no further write is begun");
     }
 }
 
 impl Db {
+    /// A record that was acknowledged is gone, as whoever remembers it has found: nothing more is begun.
+    pub fn lost(&self, record: &str) {
+        self.self_check.contradict(record);
+    }
+
     /// Looks for what was acknowledged, until stopped.
     pub async fn check_own_word(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
@@ -99,7 +101,7 @@ impl Db {
         let fresh: DatabaseConnection = Database::connect(fresh).await?;
         for record in sample {
             if fresh.query_one_raw(record.query.clone()).await?.is_none() {
-                self.self_check.contradict(&record);
+                self.self_check.contradict(&record.what);
             }
         }
         Ok(fresh.close().await?)
@@ -123,8 +125,7 @@ impl Db {
         if read >= written {
             return Ok(());
         }
-        let query = Statement::from_string(backend, LOOK);
-        self.self_check.contradict(&Acknowledged { what: format!("heartbeat {written}"), query });
+        self.lost(&format!("heartbeat {written}"));
         self.self_check.require()
     }
 }

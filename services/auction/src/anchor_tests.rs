@@ -1,0 +1,74 @@
+//! A lot that somebody put back to before a bid, log, row and mark together: it is found, whether the exchange runs or not.
+
+use kernel::{Db, Vault, audit_log::rows::verify_rows};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    anchor::anchor_grown,
+    audit,
+    fence_tests::{Ground, context, ground, postgres, send},
+    halls::Halls,
+};
+
+const KEPT: [&str; 3] = ["bidding_session", "auction_anchor", "row_proof"];
+/// The lot as a round writes it.
+const LOT: &str = "status, seq, state, secrets, peaks, halted, version, mark";
+
+/// Two bids, and the lot as it was before the second one, both times anchored.
+async fn two_bids(ground: &Ground, halls: &Halls) -> Db {
+    let cx = context(&ground.url).await;
+    assert!(send(halls, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
+    anchor_grown(&cx).await.unwrap();
+    for table in KEPT {
+        cx.db.run(&format!("CREATE TABLE early_{table} AS SELECT * FROM {table}")).await.unwrap();
+    }
+    assert!(send(halls, ground.id, ground.bidders[1], 200, "two").await.unwrap().bid.is_some());
+    anchor_grown(&cx).await.unwrap();
+    assert_eq!(audit(&cx).await.unwrap().flaw, None);
+    assert_eq!(verify_rows(&cx.db, &cx.vault).await.unwrap().flaw, None);
+    cx.db
+}
+
+/// As an operator could do it: the last record goes, and lot and tables become what they were.
+async fn put_back(db: &Db, tables: &[&str]) {
+    db.run("DELETE FROM auction_event WHERE seq > (SELECT seq FROM early_bidding_session)").await.unwrap();
+    let lot = format!("UPDATE bidding_session SET ({LOT}) = (SELECT {LOT} FROM early_bidding_session)");
+    db.run(&lot).await.unwrap();
+    for table in tables {
+        db.run(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM early_{table}")).await.unwrap();
+    }
+}
+
+async fn is_found(url: Option<String>) {
+    let ground = ground(url).await;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
+    let db = two_bids(&ground, &halls).await;
+    let cx = context(&ground.url).await;
+    put_back(&db, &[]).await;
+    let flaw = audit(&cx).await.unwrap().flaw.unwrap();
+    assert!(flaw.contains("missing from its log, and was signed or anchored"), "{flaw}");
+    put_back(&db, &KEPT[1..2]).await;
+    assert_eq!(audit(&cx).await.unwrap().flaw, None);
+    let flaw = verify_rows(&cx.db, &Vault::development()).await.unwrap().flaw.unwrap();
+    assert!(flaw.row.starts_with("auction_anchor "), "{flaw:?}");
+    put_back(&db, &KEPT[1..]).await;
+    assert!(verify_rows(&cx.db, &Vault::development()).await.unwrap().flaw.is_some());
+    // The process that took the bid remembers it.
+    assert!(send(&halls, ground.id, ground.bidders[2], 150, "three").await.is_err());
+    assert!(send(&halls, ground.id, ground.bidders[2], 300, "four").await.is_err());
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite() {
+    is_found(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_postgres() {
+    let Some(url) = postgres() else { return };
+    is_found(Some(url)).await;
+}

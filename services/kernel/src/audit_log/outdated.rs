@@ -1,0 +1,87 @@
+//! Events that tell of nothing but rows are deleted once later events tell of the same rows. Their leaves stay, each with a
+//! mark by which the exchange vouches for that: so nobody else can delete an event, and all heads verify as before.
+
+use std::collections::HashMap;
+
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{leaf, proof};
+use crate::{
+    Context, Instant, Result, Vault,
+    event::{ROWS_WRITTEN, row as event},
+    merkle::Hash,
+};
+
+/// Most events deleted in one transaction, so that no bid waits for them.
+const BATCH: u64 = 100;
+
+impl leaf::Model {
+    fn made_outdated(&self, vault: &Vault) -> Hash {
+        vault.mark(&[b"outdated", self.service.as_bytes(), &self.idx.to_be_bytes(), self.event_id.as_bytes()])
+    }
+
+    /// Whether the exchange deleted the event.
+    pub(super) fn is_outdated(&self, vault: &Vault) -> bool {
+        self.outdated.as_deref().is_some_and(|mark| mark == self.made_outdated(vault))
+    }
+}
+
+impl Context {
+    /// Deletes the outdated ones of the events recorded before `limit`: how many.
+    pub async fn delete_outdated(&self, limit: Instant, stop: &CancellationToken) -> Result<u64> {
+        let (mut after, mut deleted) = (Uuid::nil(), 0);
+        while !stop.is_cancelled() {
+            let events = event::Entity::find()
+                .filter(event::Column::Rows.is_not_null())
+                .filter(event::Column::Kind.eq(ROWS_WRITTEN))
+                .filter(event::Column::Sealed.eq(true))
+                .filter(event::Column::At.lt(limit.0))
+                .filter(event::Column::Id.gt(after))
+                .order_by_asc(event::Column::Id)
+                .limit(BATCH)
+                .all(self.db.read())
+                .await?;
+            let Some(last) = events.last() else { break };
+            after = last.id;
+            let mut outdated = Vec::new();
+            for event in &events {
+                if self.is_outdated(event).await? {
+                    outdated.push(event.id);
+                }
+            }
+            if !outdated.is_empty() {
+                deleted += self.delete(outdated).await?;
+            }
+        }
+        Ok(deleted)
+    }
+
+    /// Whether later events tell of each of its rows. That never changes back.
+    async fn is_outdated(&self, event: &event::Model) -> Result<bool> {
+        let rows = event.written_rows()?;
+        for rows in rows.chunk_by(|row, next| row.table == next.table) {
+            let Some(first) = rows.first() else { continue };
+            let index = proof::of(self.db.read(), &first.table, rows.iter().map(|row| row.key.clone())).await?;
+            let index: HashMap<Vec<u8>, i64> = index.into_iter().map(|proof| (proof.key, proof.version)).collect();
+            if rows.iter().any(|row| index.get(&row.key).is_none_or(|version| *version <= row.version)) {
+                return Ok(false);
+            }
+        }
+        Ok(event.is_ours(&self.vault))
+    }
+
+    async fn delete(&self, events: Vec<Uuid>) -> Result<u64> {
+        let tx = self.db.begin().await?;
+        let leaves = leaf::Entity::find().filter(leaf::Column::EventId.is_in(events.clone())).all(&tx).await?;
+        for leaf in leaves {
+            let mark = leaf.made_outdated(&self.vault).to_vec();
+            let marked = leaf::ActiveModel { outdated: Set(Some(mark)), ..leaf.into() };
+            leaf::Entity::update(marked).exec(&tx).await?;
+        }
+        let deleted = event::Entity::delete_many().filter(event::Column::Id.is_in(events)).exec(&tx).await?;
+        tx.commit().await?;
+        Ok(deleted.rows_affected)
+    }
+}
