@@ -1,7 +1,15 @@
-//! Kept answers are forgotten after the days that the operator sets, and not before.
+//! Kept answers, and events that say nothing but which rows were written, go after the days that the operator sets, and not
+//! before.
 
 use exchange_tests::{Exchange, Lane};
-use jishi::demo::{client::Client, person::fresh_key};
+use jishi::demo::{
+    cast::fresh_login,
+    client::Client,
+    person::{Person, fresh_key},
+    timeline::SPECTATOR,
+};
+use kernel::Db;
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
 
 use super::market::door;
@@ -53,6 +61,52 @@ impl Call {
         let answer: Value = request.json(&self.body).send().await.unwrap().json().await.unwrap();
         answer["data"].to_string()
     }
+}
+
+/// A session that is refreshed is written anew, and nothing else is told of it.
+async fn outdated_row_events_are_deleted(lane: Lane) {
+    let days = DAYS.to_string();
+    let Some(mut exchange) = Exchange::start_with(lane, &[("JISHI_ROW_EVENT_DAYS", &days)]).await else { return };
+    let client = Client::new(door(&exchange), None).await.unwrap();
+    let began = client.now();
+    let person = Person::new(&client, SPECTATOR, fresh_login(), fresh_key());
+    person.sign_up("过客").await.unwrap();
+    person.sign_in().await.unwrap();
+    for _ in 0..3 {
+        person.refresh_login().await.unwrap();
+    }
+    let first = row_events(&exchange).await;
+    assert!(first >= 3, "{first}");
+    client.move_clock(began.plus_seconds((DAYS + 1) * 86_400 + 3_600)).await.unwrap();
+    for tries in 0.. {
+        // The last of the three stays; each look by the exchange itself may add others.
+        if row_events(&exchange).await <= first - 2 {
+            break;
+        }
+        assert!(tries < 500, "outdated events are kept");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(exchange.stop().iter().all(|code| *code == Some(0)));
+    let verified = exchange.run(&["verify"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+async fn row_events(exchange: &Exchange) -> i64 {
+    let db = Db::connect(&exchange.database_url).await.unwrap();
+    let sql = "SELECT count(*) AS it FROM event WHERE kind = 'RowsWritten'";
+    let found = db.read().query_one_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
+    db.close().await.unwrap();
+    found.unwrap().try_get("", "it").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outdated_row_events_are_deleted_on_sqlite() {
+    outdated_row_events_are_deleted(Lane::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outdated_row_events_are_deleted_on_postgres() {
+    outdated_row_events_are_deleted(Lane::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use crate::{
     audit,
     fence_tests::{Ground, context, ground, postgres, send},
     halls::Halls,
+    store::anchor,
 };
 
 const KEPT: [&str; 3] = ["bidding_session", "auction_anchor", "row_proof"];
@@ -18,12 +19,19 @@ const LOT: &str = "status, seq, state, secrets, peaks, halted, version, mark";
 async fn two_bids(ground: &Ground, halls: &Halls) -> Db {
     let cx = context(&ground.url).await;
     assert!(send(halls, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
+    let seen_early = anchor::grown(cx.db.read(), 1).await.unwrap();
     anchor_grown(&cx).await.unwrap();
     for table in KEPT {
         cx.db.run(&format!("CREATE TABLE early_{table} AS SELECT * FROM {table}")).await.unwrap();
     }
     assert!(send(halls, ground.id, ground.bidders[1], 200, "two").await.unwrap().bid.is_some());
     anchor_grown(&cx).await.unwrap();
+    // A slower process changes nothing.
+    let furthest = anchor::find(cx.db.read(), ground.id).await.unwrap();
+    let tx = cx.db.begin().await.unwrap();
+    anchor::put(&tx, seen_early).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(anchor::find(cx.db.read(), ground.id).await.unwrap(), furthest);
     assert_eq!(audit(&cx).await.unwrap().flaw, None);
     assert_eq!(verify_rows(&cx.db, &cx.vault).await.unwrap().flaw, None);
     cx.db
