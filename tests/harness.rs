@@ -351,7 +351,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The address of a server that `./test` started.
-fn server(name: &str, lane: Lane) -> Option<String> {
+pub fn server(name: &str, lane: Lane) -> Option<String> {
     match std::env::var(name) {
         Ok(url) => Some(url),
         Err(_) if std::env::var("TEST_LANES").is_ok() => panic!("{lane:?} must run, but {name} is not set"),

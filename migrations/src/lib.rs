@@ -5,8 +5,10 @@
 //! Money is BIGINT fen and time BIGINT milliseconds: SQLite keeps decimals as floats and orders
 //! timestamps as text.
 
+use std::time::Duration;
+
 use kernel::{Db, Error, Result, Transaction};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 
 macro_rules! changes {
     ($($name:ident)*) => {
@@ -71,6 +73,24 @@ pub async fn migrate(db: &Db) -> Result<()> {
         apply(&tx, name, sql).await.map_err(|error| Error::Internal(format!("{name}: {error}")))?;
     }
     tx.commit().await
+}
+
+/// Whether a database has had any change at all. Nothing is made to find out.
+pub async fn is_begun(url: &str) -> Result<bool> {
+    let mut options = ConnectOptions::new(url);
+    options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(5));
+    options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(false));
+    let db = Database::connect(options).await?;
+    let query = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT 1 AS it FROM information_schema.tables
+            WHERE table_schema = current_schema() AND table_name = 'seaql_migrations'"
+        }
+        _ => "SELECT 1 AS it FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
+    };
+    let found = db.query_one_raw(Statement::from_string(db.get_database_backend(), query)).await;
+    db.close().await?;
+    Ok(found?.is_some())
 }
 
 /// The names of the changes that a database has had, in order.

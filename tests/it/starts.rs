@@ -1,13 +1,15 @@
 //! What cannot start says why, in words that an operator can use, and ends with an exit code other than zero.
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpListener,
     path::Path,
     process::{Command, Output},
 };
 
-use exchange_tests::{Exchange, Lane, binary};
+use exchange_tests::{Exchange, Lane, binary, schema, server};
+use kernel::snapshot::place_in_postgres;
 
 /// Words of our libraries that tell an operator nothing.
 const NOT_WORDS: [&str; 4] = ["pool timed out", "sqlx", "Sqlx", "(os error 2)"];
@@ -40,7 +42,7 @@ fn a_taken_address_is_noticed_first() {
         }
         let told = refused(&command.output().unwrap());
         assert!(told.contains(&address) && told.contains("in use") && told.contains("_listen"), "{told}");
-        let made = std::fs::read_dir(folder.path()).unwrap().count();
+        let made = fs::read_dir(folder.path()).unwrap().count();
         assert_eq!(made, 0, "a database was made before the address was taken");
     }
 }
@@ -114,6 +116,58 @@ fn a_server_that_says_nothing_is_told() {
     let url = format!("postgres://jishi@{address}/jishi");
     let told = refused(&serve(folder.path(), &[("JISHI_DATABASE_URL", &url)]).output().unwrap());
     assert!(told.contains(&address) && told.contains("does not answer"), "{told}");
+}
+
+/// What each verb says that takes an exchange to be there already.
+fn looking(folder: &Path, environment: &[(&str, &str)]) -> Vec<String> {
+    let verbs: [&[&str]; 7] = [
+        &["verify"],
+        &["heads"],
+        &["code", "reviewer"],
+        &["adopt"],
+        &["backup", "copy"],
+        &["rotate-master-key"],
+        &["import", "--dry-run", "--mapping", "mapping.toml", "--organization", "91110000600037341L", "data.csv"],
+    ];
+    let key = "KSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSkpKSk=";
+    let tell = |verb: &&[&str]| {
+        let mut command = Command::new(binary());
+        command.args(*verb).current_dir(folder).env("JISHI_NEW_MASTER_KEY", key).envs(environment.iter().copied());
+        refused(&command.output().unwrap())
+    };
+    verbs.iter().map(tell).collect()
+}
+
+#[test]
+fn whoever_looks_makes_no_exchange() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = || fs::read_dir(folder.path()).unwrap().count();
+    for told in looking(folder.path(), &[]) {
+        let place = folder.path().canonicalize().unwrap().join("data/jishi.db");
+        let named = format!("there is no exchange in {}: ", place.display());
+        assert!(told.contains(&named) && told.contains("data_dir") && told.contains("jishi serve"), "{told}");
+    }
+    assert_eq!(made(), 0);
+    // Nor is a file without tables an exchange.
+    let file = folder.path().join("jishi.db");
+    fs::write(&file, "").unwrap();
+    for told in looking(folder.path(), &[("JISHI_DATA_DIR", folder.path().to_str().unwrap())]) {
+        assert!(told.contains(&format!("there is no exchange in {}: ", file.display())), "{told}");
+    }
+    assert_eq!((made(), fs::metadata(&file).unwrap().len()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_leaves_an_empty_schema_empty() {
+    let Some(server) = server("TEST_POSTGRES_URL", Lane::Postgres) else { return };
+    let (url, folder) = (schema(&server).await, tempfile::tempdir().unwrap());
+    let (_, name) = url.rsplit_once('=').unwrap();
+    for told in looking(folder.path(), &[("JISHI_DATABASE_URL", &url)]) {
+        assert!(told.contains(&format!("there is no exchange in the schema \"{name}\" of ")), "{told}");
+        assert!(!told.contains('@'), "{told}");
+    }
+    assert_eq!(place_in_postgres(&url).await.unwrap(), (name.to_owned(), 0));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 /// Runs with a file system of its own in a folder that nobody else sees; nothing where the machine lets nobody have one.

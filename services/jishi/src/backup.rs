@@ -21,8 +21,8 @@ use tempfile::TempDir;
 use crate::{
     Result,
     config::Config,
-    database::{in_words, sqlite_path},
-    roles::Role,
+    database::{in_words, require_exchange},
+    roles::{Role, Roles},
 };
 use manifest::{Dump, FORMAT, Kind, Manifest};
 
@@ -78,6 +78,7 @@ pub async fn run(config: &Config, Arguments { folder }: &Arguments, mut out: imp
     if folder.symlink_metadata().is_ok() {
         return Err(format!("{} is there already: a backup takes a name of its own", folder.display()).into());
     }
+    require_exchange(config, &Roles::new(None)).await?;
     // Beside its place, so that its name is all that changes in the end; only its owner reads it.
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -131,10 +132,6 @@ async fn copy(config: &Config, folder: &Path, site: &Site, view: Option<Postgres
     let path = folder.join(&file);
     let (holding, namespace) = match view {
         None => {
-            let source = sqlite_path(&site.url);
-            if !Path::new(source).is_file() {
-                return Err(format!("there is no database {source}").into());
-            }
             in_words(&site.url, copy_sqlite(&site.url, &path).await).await?;
             (read_sqlite(&path, &site.services).await?, None)
         }

@@ -5,7 +5,14 @@ use std::io::{Write, stdout};
 use identity::Authenticator;
 use kernel::Clock;
 
-use crate::{Result, config::Config, offline::Offline, seed};
+use crate::{
+    Result,
+    config::Config,
+    database::Databases,
+    drill::Drill,
+    roles::{Role, Roles},
+    seed,
+};
 
 /// What `jishi code` takes.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,10 +36,11 @@ pub async fn run(config: impl FnOnce() -> Result<Config>, arguments: Arguments) 
             let config = config()?;
             let known = seed::authenticator(&login)?.filter(|_| config.plants_demo());
             let authenticator = known.ok_or("no demo account of that name has a second factor here")?;
-            let offline = Offline::open(&config).await?;
-            let now = offline.identity.clock.now();
-            offline.close().await;
-            (authenticator, now)
+            let (roles, clock) = (Roles::new(Some(vec![Role::Identity])), Clock::system());
+            let databases = Databases::open_to_look(&config, &roles, &clock).await?;
+            Drill::resume(&config, &databases, &clock).await?;
+            databases.close().await;
+            (authenticator, clock.now())
         }
         (None, None) => return Err("a login or --secret".into()),
     };

@@ -1,10 +1,11 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use kernel::{
     Clock, Context, Db, MasterKey,
     audit_log::adopt::{self, Adopted},
+    snapshot::place_in_postgres,
 };
 
 use crate::{
@@ -35,16 +36,21 @@ enum Purpose {
 impl Databases {
     /// Connects and migrates the databases of this process's services.
     pub async fn open(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
-        Databases::open_for(config, roles, clock, Purpose::Work).await
+        Databases::open_for(config, roles, clock, (Purpose::Work, config.master_key()?)).await
     }
 
-    /// The same for whoever only looks: nothing is written into the tables.
+    /// The same for whoever only looks: there must be an exchange, and nothing is written into the tables.
     pub async fn open_to_look(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
-        Databases::open_for(config, roles, clock, Purpose::Look).await
+        require_exchange(config, roles).await?;
+        Databases::open_for(config, roles, clock, (Purpose::Look, config.present_master_key()?)).await
     }
 
-    async fn open_for(config: &Config, roles: &Roles, clock: &Clock, purpose: Purpose) -> Result<Databases> {
-        let key = config.master_key()?;
+    async fn open_for(
+        config: &Config,
+        roles: &Roles,
+        clock: &Clock,
+        (purpose, key): (Purpose, MasterKey),
+    ) -> Result<Databases> {
         let mut grounds: Vec<Ground> = Vec::new();
         for role in roles.services() {
             let url = config.database(role);
@@ -131,6 +137,31 @@ pub async fn migrate(config: &Config) -> Result<()> {
     tracing::info!(databases = databases.0.len(), "migrated");
     databases.close().await;
     Ok(())
+}
+
+/// Requires that an exchange was begun in the database of each of these roles; none is made to find out.
+pub async fn require_exchange(config: &Config, roles: &Roles) -> Result<()> {
+    let urls: BTreeSet<String> = roles.services().map(|role| config.database(role)).collect();
+    for url in urls {
+        let is_absent = is_embedded(&url) && !Path::new(sqlite_path(&url)).is_file();
+        if is_absent || !in_words(&url, migrations::is_begun(&url).await).await? {
+            let place = place(&url).await?;
+            let help = "name the place of yours (data_dir or database_url), or begin one with `jishi serve`";
+            return Err(format!("there is no exchange in {place}: {help}").into());
+        }
+    }
+    Ok(())
+}
+
+/// A database as an operator finds it; no password is told.
+async fn place(url: &str) -> Result<String> {
+    if is_embedded(url) {
+        return Ok(std::path::absolute(sqlite_path(url))?.display().to_string());
+    }
+    let (schema, _) = in_words(url, place_in_postgres(url).await).await?;
+    let server = url.split('?').next().unwrap_or_default();
+    let (_, server) = server.rsplit_once('@').or_else(|| server.split_once("://")).unwrap_or_default();
+    Ok(format!("the schema {schema:?} of {server}"))
 }
 
 /// Whether the database is a file of this machine.

@@ -24,10 +24,14 @@ pub struct Offline {
 }
 
 impl Offline {
+    /// Who lives here.
+    pub fn roles() -> Roles {
+        Roles::new(Some(vec![Role::Identity, Role::Catalog, Role::Financing]))
+    }
+
     /// Opens the configured databases, at the time that the exchange has.
     pub async fn open(config: &Config) -> Result<Offline> {
-        let roles = Roles::new(Some(vec![Role::Identity, Role::Catalog, Role::Financing]));
-        let clock = Clock::system();
+        let (roles, clock) = (Offline::roles(), Clock::system());
         let databases = Databases::open(config, &roles, &clock).await?;
         if config.is_development() {
             Drill::resume(config, &databases, &clock).await?;

@@ -1,6 +1,6 @@
 //! The verb `rotate-master-key`: lets a new key open the databases in place of the present one (docs/design/keys.md).
 
-use std::{io::Write, path::Path};
+use std::io::Write;
 
 use data_encoding::HEXLOWER;
 use kernel::{Clock, Db, MasterKey, Rotation, Unopened};
@@ -9,8 +9,9 @@ use crate::{
     Result,
     backup::Site,
     config::Config,
-    database::{connect, is_embedded, sqlite_path},
+    database::{connect, require_exchange},
     master_key,
+    roles::Roles,
 };
 
 /// The new key's place: no file and no argument, which others could read.
@@ -22,15 +23,13 @@ pub async fn run(config: &Config, mut out: impl Write) -> Result<()> {
     if !config.is_development() {
         master_key::require_own(Some(&new))?;
     }
+    require_exchange(config, &Roles::new(None)).await?;
     let (old, new) = (config.present_master_key()?, master_key::read(&new)?);
     if old.fingerprint() == new.fingerprint() {
         return Err("the new master key is the present one".into());
     }
     let mut databases = Vec::new();
     for site in Site::all(config) {
-        if is_embedded(&site.url) && !Path::new(sqlite_path(&site.url)).is_file() {
-            return Err(format!("there is no database {}", sqlite_path(&site.url)).into());
-        }
         databases.push((site.services.join(", "), connect(&site.url, config).await?));
     }
     // Nothing is changed anywhere unless one of the two keys opens everything.

@@ -26,7 +26,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{Actor, ErrorCode, Id, Refusal};
 use wire::{Clients, id::OrganizationId, v1};
 
-use crate::{config::Config, offline::Offline};
+use crate::{config::Config, database::require_exchange, offline::Offline};
 use batch::{Batch, Pending};
 use mapping::Mapping;
 pub use report::Summary;
@@ -57,6 +57,7 @@ pub struct Arguments {
 
 /// The verb: imports into the configured databases; a server may be at work there.
 pub async fn import(config: &Config, arguments: &Arguments) -> Result<(), Failure> {
+    require_exchange(config, &Offline::roles()).await?;
     let offline = Offline::open(config).await?;
     let summary = run(arguments, &offline.clients, &mut std::io::stdout()).await;
     offline.close().await;
