@@ -35,14 +35,14 @@ const SOMEBODY: Speaker<'_> = Speaker::Stranger("192.0.2.1");
 type Fields = HashMap<String, String>;
 
 /// The provider: what it granted under which code.
-struct Campus {
+pub struct Campus {
     issuer: String,
     key: SigningKey,
     granted: Mutex<HashMap<String, Fields>>,
 }
 
 impl Campus {
-    async fn open() -> Arc<Campus> {
+    pub async fn open() -> Arc<Campus> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let campus = Arc::new(Campus { issuer, key: SigningKey::from_bytes(&[5; 32]), granted: Mutex::default() });
@@ -55,6 +55,18 @@ impl Campus {
         tokio::spawn(async move { axum::serve(listener, routes).await });
         campus
     }
+
+    /// As an exchange is told of it.
+    pub fn provider(&self) -> Value {
+        provider("campus", &self.issuer)
+    }
+}
+
+fn provider(name: &str, issuer: &str) -> Value {
+    json!({
+        "name": name, "issuer": issuer, "client_id": "jishi", "client_secret": "secret",
+        "redirect_url": "https://jishi.example/signed-in",
+    })
 }
 
 async fn describe(State(campus): State<Arc<Campus>>) -> Json<Value> {
@@ -137,14 +149,17 @@ async fn finish(exchange: &Exchange, (state, code): (String, String)) -> Value {
     say(exchange, SOMEBODY, FINISH, json!({ "state": state, "code": code })).await
 }
 
+/// Enters by the campus's word; the session.
+pub async fn enter(exchange: &Exchange, more: &str) -> Value {
+    let started = start(exchange, "campus").await;
+    let finished = finish(exchange, browse(&started, more).await).await;
+    assert_eq!(code(&finished), "", "{finished}");
+    finished["data"]["finishFederatedSignIn"]["session"].clone()
+}
+
 async fn exchange(campus: &Campus, silent: &TcpListener) -> Exchange {
-    let provider = |name: &str, issuer: &str| json!({ "name": name, "issuer": issuer, "client_id": "jishi", "client_secret": "secret", "redirect_url": "https://jishi.example/signed-in" });
     let silent = format!("http://{}", silent.local_addr().unwrap());
-    let providers = json!([
-        provider("campus", &campus.issuer),
-        provider("away", "http://127.0.0.1:1"),
-        provider("silent", &silent)
-    ]);
+    let providers = json!([campus.provider(), provider("away", "http://127.0.0.1:1"), provider("silent", &silent)]);
     let more = [("JISHI_OIDC_PROVIDERS", providers.to_string()), ("NO_PROXY", "127.0.0.1".into())];
     let more = [(more[0].0, more[0].1.as_str()), (more[1].0, more[1].1.as_str()), ("JISHI_GUESSES_PER_ADDRESS", "100")];
     Exchange::start_with(Lane::Sqlite, &more).await.unwrap()
@@ -158,24 +173,18 @@ async fn a_campus_account_signs_in() {
     assert_eq!(listed["data"]["signInProviders"][0], json!({ "name": "campus", "issuer": campus.issuer }));
     assert_eq!(code(&start(&exchange, "unknown").await), "NOT_FOUND");
 
-    let enter = async |more: &str| {
-        let started = start(&exchange, "campus").await;
-        let finished = finish(&exchange, browse(&started, more).await).await;
-        assert_eq!(code(&finished), "", "{finished}");
-        finished["data"]["finishFederatedSignIn"]["session"].clone()
-    };
-    let first = enter("who=li").await;
+    let first = enter(&exchange, "who=li").await;
     let token = first["accessToken"].as_str().unwrap();
     let viewer = say(&exchange, Speaker::Bearer(token), "{ viewer { id name login } }", json!({})).await;
     let viewer = &viewer["data"]["viewer"];
     assert_eq!((&viewer["id"], viewer["name"].as_str()), (&first["personId"], Some("李同学")));
     let login = viewer["login"].as_str().unwrap();
     assert!(login.starts_with("campus-") && !login.contains("li-"), "the login tells nothing: {login}");
-    let again = enter("who=li&amr=mfa").await;
+    let again = enter(&exchange, "who=li&amr=mfa").await;
     assert_eq!(again["personId"], first["personId"]);
     assert_eq!((&first["secondFactor"], &again["secondFactor"]), (&json!(false), &json!(true)));
-    assert_eq!(enter("who=li&amr=sms").await["secondFactor"], false);
-    assert_ne!(enter("who=wang").await["personId"], first["personId"]);
+    assert_eq!(enter(&exchange, "who=li&amr=sms").await["secondFactor"], false);
+    assert_ne!(enter(&exchange, "who=wang").await["personId"], first["personId"]);
 
     // Such a person has no password, so none is right.
     let sign_in =
