@@ -1,13 +1,19 @@
 //! Every record is proved (promise P-5): whatever is changed, deleted, put in, swapped or forged behind the exchange's back,
 //! in whatever table, `verify` names it.
 
+use std::sync::Arc;
+
 use exchange_tests::{Exchange, Lane};
 use jishi::demo::{client::Door, deal, financing, lots, stage::Stage, timeline::Silent};
-use kernel::{Db, MasterKey, Vault, audit_log::rows::verify_rows_in};
-use sea_orm::{DatabaseConnection, TransactionTrait};
+use kernel::{Db, MasterKey, Vault};
+use sea_orm::DatabaseConnection;
 
-use self::tables::{Registry, Table, all, forger, run, texts};
+use self::{
+    each::{Changes, Forger, Forgers},
+    tables::{Registry, Table, all, forger, run, texts},
+};
 
+mod each;
 mod fill;
 mod tables;
 
@@ -21,7 +27,8 @@ const EARLY: &str = "early_";
 struct Ground {
     exchange: Exchange,
     db: DatabaseConnection,
-    vault: Vault,
+    vault: Arc<Vault>,
+    forgers: Forgers,
     tables: Vec<Table>,
     registry: Registry,
 }
@@ -41,25 +48,20 @@ impl Ground {
         drop(stage);
         fill::play(&exchange).await;
         assert!(exchange.stop().iter().all(|code| *code == Some(0)));
-        let vault = MasterKey::new(&KEY).open(&own).await.unwrap();
+        let vault = Arc::new(MasterKey::new(&KEY).open(&own).await.unwrap());
         own.close().await.unwrap();
         let honest = exchange.run(&["verify"]);
         assert!(honest.status.success(), "{}", String::from_utf8_lossy(&honest.stderr));
         eprintln!("{}", String::from_utf8_lossy(&honest.stdout));
-        let db = forger(&exchange).await;
+        let forgers = Forgers::gather(&exchange, &vault).await;
+        let db = forger(&exchange.database_url).await;
         let tables = all(&db).await.into_iter().filter(|table| !table.name.starts_with(EARLY)).collect();
-        Some(Ground { exchange, db, vault, tables, registry: Registry::read() })
+        Some(Ground { exchange, db, vault, forgers, tables, registry: Registry::read() })
     }
 
     /// Which row is named first after these changes, which are then undone.
     async fn found(&self, changes: &[String]) -> Option<String> {
-        let tx = self.db.begin().await.unwrap();
-        for change in changes {
-            run(&tx, change).await;
-        }
-        let rows = verify_rows_in(&tx, &self.vault).await;
-        tx.rollback().await.unwrap();
-        rows.unwrap().flaw.map(|flaw| format!("{} {}", flaw.row, flaw.what))
+        Forger { db: self.db.clone(), vault: self.vault.clone() }.found(changes).await
     }
 
     /// Whether `verify` as an operator runs it finds fault after the changes; they are undone with `undo`.
@@ -76,61 +78,17 @@ impl Ground {
 async fn each_value_row_and_pair(lane: Lane) {
     let Some(ground) = Ground::lay(lane).await else { return };
     let backend = ground.db.get_database_backend();
-    let (mut tried, mut silent, mut empty) = (0, Vec::new(), Vec::new());
-    for table in ground.tables.iter().filter(|table| ground.registry.of(&table.name, "") == "bound") {
-        let (name, row) = (&table.name, table.one_row(backend));
-        if table.rows == 0 {
-            empty.push(name);
-            continue;
-        }
-        let columns = table.columns.iter().filter(|(column, _)| ground.registry.of(name, column) == "bound");
-        let mut changes: Vec<Vec<String>> = columns
-            .map(|(column, _)| {
-                vec![format!("UPDATE \"{name}\" SET {column} = {} WHERE {row}", table.other(column, backend))]
-            })
-            .collect();
-        changes.push(vec![format!("DELETE FROM \"{name}\" WHERE {row}")]);
-        changes.push(vec![table.twin(backend)]);
-        let is_alone = table.key.len() == 1
-            && table
-                .columns
-                .iter()
-                .any(|(column, kind)| *column == table.key[0] && matches!(kind.as_str(), "uuid" | "blob"));
-        // Where a row holds little beside its key, two of them may be alike.
-        if table.rows > 1 && is_alone && table.columns.len() > 2 {
-            changes.push(swapped(table, lane));
-        }
-        for change in changes {
-            tried += 1;
-            let found = ground.found(&change).await;
-            if !found.as_ref().is_some_and(|found| found.starts_with(&format!("{name} "))) {
-                silent.push(format!("{change:?}: {found:?}"));
-            }
-        }
-    }
-    eprintln!("{tried} changes");
+    let bound = ground.tables.iter().filter(|table| ground.registry.of(&table.name, "") == "bound");
+    let empty: Vec<&String> = bound.clone().filter(|table| table.rows == 0).map(|table| &table.name).collect();
     assert!(empty.is_empty(), "no journey fills {empty:?}");
+    let changes: Vec<Changes> = bound.map(|table| Changes::of(table, &ground.registry, backend)).collect();
+    let tried: usize = changes.iter().map(|changes| changes.ways.len()).sum();
+    eprintln!("{tried} changes");
+    let silent = ground.forgers.unnamed(changes).await;
     assert!(silent.is_empty(), "{} of {tried} were not named: {silent:#?}", silent.len());
     assert!(tried > 300, "{tried} changes");
     derived_ones(&ground).await;
     forgeries(&ground).await;
-}
-
-/// Two rows change places.
-fn swapped(table: &Table, lane: Lane) -> Vec<String> {
-    let (name, key) = (&table.name, &table.key[0]);
-    let (nobody, marks) = match lane {
-        Lane::Sqlite => ("zeroblob(16)", "CREATE TEMPORARY TABLE two AS"),
-        _ => ("'00000000-0000-0000-0000-000000000000'::uuid", "CREATE TEMPORARY TABLE two ON COMMIT DROP AS"),
-    };
-    let [least, most] =
-        ["ASC", "DESC"].map(|order| format!("(SELECT {key} FROM \"{name}\" ORDER BY {key} {order} LIMIT 1)"));
-    vec![
-        format!("{marks} SELECT {least} AS a, {most} AS b"),
-        format!("UPDATE \"{name}\" SET {key} = {nobody} WHERE {key} = (SELECT a FROM two)"),
-        format!("UPDATE \"{name}\" SET {key} = (SELECT a FROM two) WHERE {key} = (SELECT b FROM two)"),
-        format!("UPDATE \"{name}\" SET {key} = (SELECT b FROM two) WHERE {key} = {nobody}"),
-    ]
 }
 
 /// What is not bound row by row is worked out again, or is listed as deciding nothing.
@@ -214,7 +172,7 @@ async fn each_value_row_and_pair_on_postgres() {
 async fn adopted(lane: Lane) {
     let Some(mut exchange) = Exchange::start_with(lane, &[("JISHI_MASTER_KEY", KEY_TEXT)]).await else { return };
     assert!(exchange.stop().iter().all(|code| *code == Some(0)));
-    let db = forger(&exchange).await;
+    let db = forger(&exchange.database_url).await;
     let verify = |arguments: &[&str]| {
         let output = exchange.run(arguments);
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())

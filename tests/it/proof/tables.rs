@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use exchange_tests::{Exchange, Lane};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 /// A table, as the database tells of it.
@@ -42,12 +41,13 @@ impl Registry {
 }
 
 /// A connection by which anything can be changed: no constraint stands in the way.
-pub async fn forger(exchange: &Exchange) -> DatabaseConnection {
-    let mut options = ConnectOptions::new(&exchange.database_url);
+pub async fn forger(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.foreign_keys(false).pragma("ignore_check_constraints", "on"));
     let db = Database::connect(options).await.unwrap();
-    if exchange.lane != Lane::Sqlite {
+    let backend = db.get_database_backend();
+    if backend != DbBackend::Sqlite {
         run(&db, "SET session_replication_role = replica").await;
         let checks = "SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS it
             FROM pg_constraint WHERE contype IN ('c', 'f') AND connamespace = current_schema()::regnamespace";
@@ -55,8 +55,10 @@ pub async fn forger(exchange: &Exchange) -> DatabaseConnection {
             run(&db, &drop).await;
         }
     }
-    let unique = match exchange.lane {
-        Lane::Sqlite => "SELECT 'DROP INDEX ' || name AS it FROM sqlite_master WHERE sql LIKE 'CREATE UNIQUE INDEX%'",
+    let unique = match backend {
+        DbBackend::Sqlite => {
+            "SELECT 'DROP INDEX ' || name AS it FROM sqlite_master WHERE sql LIKE 'CREATE UNIQUE INDEX%'"
+        }
         _ => {
             "SELECT format('DROP INDEX %s', indexrelid::regclass) AS it FROM pg_index
             JOIN pg_class ON pg_class.oid = indexrelid AND relnamespace = current_schema()::regnamespace
