@@ -41,6 +41,7 @@ pub struct Config {
     pub financing_database_url: Option<String>,
     pub idle_transaction_millis: u64,
     pub lock_wait_millis: u64,
+    pub database_answer_millis: u64,
     pub postgres_programs: Option<PathBuf>,
     pub master_key: Option<String>,
     pub redis_url: Option<String>,
@@ -197,8 +198,9 @@ impl Config {
     /// How long a writer may stand in the way of others on PostgreSQL.
     #[must_use]
     pub fn write_limits(&self) -> WriteLimits {
-        let [idle, lock] = [self.idle_transaction_millis, self.lock_wait_millis].map(Duration::from_millis);
-        WriteLimits { idle, lock }
+        let limits = [self.idle_transaction_millis, self.lock_wait_millis, self.database_answer_millis];
+        let [idle, lock, answer] = limits.map(Duration::from_millis);
+        WriteLimits { idle, lock, answer }
     }
 
     /// Where a role answers, if it lives elsewhere: one address for each replica.
@@ -239,6 +241,7 @@ impl Provider for Environment {
                 "drain_millis"
                 | "idle_transaction_millis"
                 | "lock_wait_millis"
+                | "database_answer_millis"
                 | "connections_per_address"
                 | "unread_per_address"
                 | "rate_person"
@@ -298,7 +301,7 @@ mod tests {
         assert_eq!(config.drain_millis, Some(7));
         assert_eq!(config.write_limits(), WriteLimits::default());
         let config = read("", &[("lock_wait_millis", "9"), ("idle_transaction_millis", "0")]).unwrap();
-        let limits = WriteLimits { idle: Duration::ZERO, lock: Duration::from_millis(9) };
+        let limits = WriteLimits { idle: Duration::ZERO, lock: Duration::from_millis(9), ..WriteLimits::default() };
         assert_eq!(config.write_limits(), limits);
         assert_eq!(read("", &[("peer_secret", "0012")]).unwrap().peer_secret, "0012");
     }

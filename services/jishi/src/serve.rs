@@ -145,7 +145,10 @@ impl Running {
         if timeout(GRACE, life.dispatchers.wait()).await.is_err() {
             tracing::warn!("the last events stay in the outbox");
         }
-        databases.close().await;
+        // A connection that waits for a machine that is gone never comes back to be closed.
+        if timeout(GRACE, databases.close()).await.is_err() {
+            tracing::warn!("a database did not close in time");
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 mod connection;
+mod readers;
 pub(crate) mod row;
 mod self_check;
 pub(crate) mod tables;
@@ -13,15 +14,20 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, Database, DatabaseConnection, DatabaseConnectionType, DbBackend, DbErr, RuntimeErr,
+    ConnectOptions, Database, DatabaseConnectionType, DbBackend, DbErr, RuntimeErr,
     sqlx::{
         self, PgPool, SqlitePool,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
 
-use self::{connection::Connection, self_check::SelfCheck, written::Binding};
-pub use self::{self_check::Acknowledged, transaction::Transaction};
+use self::{
+    connection::Connection,
+    readers::{SIGN_OF_LIFE, forget_idle, within},
+    self_check::SelfCheck,
+    written::Binding,
+};
+pub use self::{readers::Readers, self_check::Acknowledged, transaction::Transaction};
 use crate::{Clock, Result, Vault};
 
 /// One service's database: writers and readers.
@@ -33,8 +39,9 @@ use crate::{Clock, Result, Vault};
 #[derive(Clone)]
 pub struct Db {
     writers: Writers,
-    read: DatabaseConnection,
+    read: Readers,
     reader_options: ConnectOptions,
+    answer: Duration,
     self_check: Arc<SelfCheck>,
     binding: Arc<OnceLock<Binding>>,
 }
@@ -45,11 +52,12 @@ enum Writers {
     Sqlite(SqlitePool),
 }
 
-/// For so long a transaction that could not be begun is begun again on another connection.
-const BEGIN_AGAIN: Duration = Duration::from_secs(1);
+/// For so long a transaction that could not be begun is begun again on another connection: once more after silence.
+const BEGIN_AGAIN: Duration = Duration::from_secs(4);
 /// Most connections in a pool on PostgreSQL.
 const MOST_CONNECTIONS: u32 = 20;
-/// How long a writer may stand in the way of others; PostgreSQL sees to it. Zero is for ever.
+/// How long a writer may stand in the way of others; PostgreSQL sees to it. And how long PostgreSQL itself may. Zero is for
+/// ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteLimits {
     /// A transaction whose process says nothing for so long is undone, and what it locked is free: the process may be
@@ -57,12 +65,17 @@ pub struct WriteLimits {
     pub idle: Duration,
     /// A statement that has waited for a lock for so long fails.
     pub lock: Duration,
+    /// A statement without an answer for so long is given up, and its connection with it: the server's machine may be gone
+    /// without a word, and another one may have its address.
+    pub answer: Duration,
 }
 
 impl Default for WriteLimits {
-    /// Whoever waits for a frozen process outwaits it, and both together are less than a call may last.
+    /// Whoever waits for a frozen process outwaits it, and both together are less than a call may last; either is told
+    /// before silence is believed.
     fn default() -> Self {
-        WriteLimits { idle: Duration::from_secs(5), lock: Duration::from_secs(8) }
+        let [idle, lock, answer] = [5, 8, 10].map(Duration::from_secs);
+        WriteLimits { idle, lock, answer }
     }
 }
 
@@ -76,15 +89,19 @@ impl Db {
     pub async fn connect_within(url: &str, limits: WriteLimits) -> Result<Db> {
         let mut options = ConnectOptions::new(url);
         options.sqlx_logging(false).acquire_timeout(Duration::from_secs(5));
-        let (writer, reader) = if url.starts_with("sqlite") { sqlite(options) } else { postgres(options, limits) };
-        let (write, read) = (Database::connect(writer).await?, Database::connect(reader.clone()).await?);
+        // A file is not gone without a word.
+        let is_file = url.starts_with("sqlite");
+        let answer = if is_file { Duration::ZERO } else { limits.answer };
+        let (writer, reader) = if is_file { sqlite(options) } else { postgres(options, limits) };
+        let (write, read) = (Database::connect(writer).await?, Readers::connect(reader.clone(), answer).await?);
         let writers = match &write.inner {
             DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
                 Writers::Postgres(write.get_postgres_connection_pool().clone())
             }
             _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
         };
-        Ok(Db { writers, read, reader_options: reader, self_check: Arc::default(), binding: Arc::default() })
+        let (self_check, binding) = (Arc::default(), Arc::default());
+        Ok(Db { writers, read, reader_options: reader, answer, self_check, binding })
     }
 
     /// SQLite or PostgreSQL.
@@ -98,7 +115,7 @@ impl Db {
 
     /// The pool for queries; it refuses writes.
     #[must_use]
-    pub fn read(&self) -> &DatabaseConnection {
+    pub fn read(&self) -> &Readers {
         &self.read
     }
 
@@ -123,7 +140,14 @@ impl Db {
     }
 
     async fn begin_on(&self, connection: Connection) -> Result<Transaction, DbErr> {
-        Transaction::begin(connection, &self.self_check, &self.binding).await
+        let begun = Transaction::begin(connection, self.answer, &self.self_check, &self.binding);
+        let limit = if self.answer.is_zero() { self.answer } else { SIGN_OF_LIFE };
+        within(limit, begun).await.unwrap_or_else(|silence| {
+            if let Writers::Postgres(pool) = &self.writers {
+                forget_idle(pool);
+            }
+            Err(silence)
+        })
     }
 
     /// Runs SQL text in a transaction of its own; what it writes is bound to nothing.
@@ -151,7 +175,7 @@ impl Db {
 
     /// Closes both pools.
     pub async fn close(&self) -> Result<()> {
-        self.read.close_by_ref().await?;
+        self.read.patient().close_by_ref().await?;
         match &self.writers {
             Writers::Postgres(pool) => pool.close().await,
             Writers::Sqlite(pool) => pool.close().await,

@@ -13,9 +13,9 @@ async fn a_lock_is_neither_held_nor_waited_for_without_end() {
         eprintln!("skipped: TEST_POSTGRES_URL is not set; run ./test");
         return;
     };
-    let second = Duration::from_secs(1);
-    let patient = Db::connect_within(&url, WriteLimits { idle: second, lock: Duration::ZERO }).await.unwrap();
-    let hasty = Db::connect_within(&url, WriteLimits { idle: second * 60, lock: second / 20 }).await.unwrap();
+    let (second, limits) = (Duration::from_secs(1), WriteLimits::default());
+    let patient = Db::connect_within(&url, WriteLimits { idle: second, lock: Duration::ZERO, ..limits }).await.unwrap();
+    let hasty = Db::connect_within(&url, WriteLimits { idle: second * 60, lock: second / 20, ..limits }).await.unwrap();
     let lock = "SELECT pg_advisory_xact_lock(81320)";
     let frozen = patient.begin().await.unwrap();
     frozen.execute_unprepared(lock).await.unwrap();

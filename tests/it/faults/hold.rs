@@ -23,7 +23,7 @@ pub struct Hold {
 impl Hold {
     /// Takes what the statement takes.
     pub async fn on(database_url: &str, statement: &str) -> Hold {
-        let for_ever = WriteLimits { idle: Duration::ZERO, lock: Duration::ZERO };
+        let for_ever = WriteLimits { idle: Duration::ZERO, lock: Duration::ZERO, answer: Duration::ZERO };
         let db = Db::connect_within(database_url, for_ever).await.unwrap();
         let tx = db.begin().await.unwrap();
         tx.execute_unprepared(statement).await.unwrap();

@@ -50,9 +50,9 @@ pub async fn verify_rows(db: &Db, vault: &Vault) -> Result<Rows> {
     let view = match db.backend() {
         DbBackend::Postgres => {
             let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-            db.read().begin_with_config(Some(isolation), Some(access)).await?
+            db.read().patient().begin_with_config(Some(isolation), Some(access)).await?
         }
-        _ => db.read().begin().await?,
+        _ => db.read().patient().begin().await?,
     };
     let rows = verify_rows_in(&view, vault).await?;
     view.rollback().await?;

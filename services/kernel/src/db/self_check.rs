@@ -13,7 +13,7 @@ use std::{
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
 use tokio_util::sync::CancellationToken;
 
-use super::Db;
+use super::{Db, readers::within};
 use crate::{Error, Result};
 
 /// One transaction in so many is looked for again; the first one always is.
@@ -22,6 +22,8 @@ const ONE_IN: u64 = 16;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Most that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
+/// The longest that it is looked for; what is not found in time by a database that says nothing is passed over.
+const CHECK_LIMIT: Duration = Duration::from_secs(30);
 /// The longest that the heartbeat may take: whoever asks whether a process is ready waits for little longer.
 const BEAT_LIMIT: Duration = Duration::from_secs(2);
 
@@ -84,7 +86,8 @@ impl Db {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(PERIOD) => {}
             }
-            if let Err(error) = self.check_sample().await {
+            let checked = within(CHECK_LIMIT, self.check_sample()).await;
+            if let Err(error) = checked.map_err(Error::from).and_then(|checked| checked) {
                 tracing::warn!(%error, "what was acknowledged could not be looked for");
             }
         }

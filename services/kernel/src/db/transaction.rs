@@ -1,4 +1,7 @@
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::lock::Mutex;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
@@ -6,6 +9,7 @@ use tracing::Instrument;
 
 use super::{
     connection::{Connection, Done},
+    readers::within,
     self_check::{Acknowledged, SelfCheck},
     tables::{Write, telling_rows},
     written::{Binding, Written, settle},
@@ -28,6 +32,8 @@ pub struct Transaction {
 /// The connection while the transaction has it.
 struct Lease {
     connection: Connection,
+    /// So long each answer is waited for.
+    limit: Duration,
     began: String,
     state: State,
 }
@@ -60,11 +66,12 @@ impl Transaction {
     /// Begins on a connection that came from the pool in an unknown state; on an error it is closed.
     pub(super) async fn begin(
         connection: Connection,
+        limit: Duration,
         self_check: &Arc<SelfCheck>,
         binding: &Arc<OnceLock<Binding>>,
     ) -> Result<Transaction, DbErr> {
         let backend = connection.backend();
-        let mut lease = Lease { connection, began: String::new(), state: State::Asked };
+        let mut lease = Lease { connection, limit, began: String::new(), state: State::Asked };
         lease.began = lease.connection.begin().await?;
         lease.state = State::Open;
         let self_check = self_check.picks().then(|| self_check.clone());
@@ -96,7 +103,7 @@ impl Transaction {
         settle(&self, self.binding.get(), written).await?;
         let mut lease = self.lease.into_inner();
         lease.ask()?;
-        lease.connection.commit(&lease.began).await?;
+        within(lease.limit, lease.connection.commit(&lease.began)).await??;
         lease.state = State::Over;
         if let (Some(self_check), Some(record)) = (self.self_check, self.vouched.into_inner()) {
             self_check.take(record);
@@ -112,7 +119,7 @@ impl Transaction {
             return Ok(());
         }
         lease.state = State::Asked;
-        lease.connection.rollback().await?;
+        within(lease.limit, lease.connection.rollback()).await??;
         lease.state = State::Over;
         Ok(())
     }
@@ -131,7 +138,8 @@ impl Transaction {
         }
         let mut lease = self.lease.lock().await;
         lease.ask()?;
-        let answer = lease.connection.execute(statement).await;
+        let limit = lease.limit;
+        let answer = within(limit, lease.connection.execute(statement)).await.and_then(|answer| answer);
         lease.answered(&answer);
         if let (Some(write), Ok(done)) = (write, &answer) {
             let unbound = || DbErr::Custom(format!("rows of {} are bound to nothing yet", write.table.name));
