@@ -23,6 +23,7 @@ mod postgres;
 mod saga;
 mod saga_steps;
 mod saga_stored;
+mod server;
 mod told;
 mod torn;
 mod upgrade;
