@@ -27,8 +27,8 @@ pub enum Fault {
     Clear,
     /// They come later.
     Slow(Duration),
-    /// Half-open: neither side hears anything of the other, and neither is told. What was sent comes when the line is
-    /// clear again.
+    /// Half-open: neither side hears anything of the other, and neither is told, not even that the far one has ended. What
+    /// was sent comes when the line is clear again.
     Silent,
     /// What is asked arrives; the first byte of the answer breaks the line.
     LoseReplies,
@@ -71,6 +71,8 @@ pub struct Cable {
     broken: Arc<AtomicUsize>,
     far: String,
     accepting: JoinHandle<()>,
+    /// What befalls the lines that led elsewhere.
+    deserted: Vec<watch::Sender<Fault>>,
 }
 
 impl Cable {
@@ -81,7 +83,7 @@ impl Cable {
         let (fault, seen) = watch::channel(Fault::Clear);
         let broken = Arc::new(AtomicUsize::new(0));
         let accepting = tokio::spawn(accept(listener, far.to_owned(), seen, broken.clone()));
-        Cable { address, fault, broken, far: far.to_owned(), accepting }
+        Cable { address, fault, broken, far: far.to_owned(), accepting, deserted: Vec::new() }
     }
 
     /// Every line breaks, and nobody listens any more: whoever dials is refused.
@@ -97,6 +99,15 @@ impl Cable {
         self.set(Fault::Clear);
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.accepting = tokio::spawn(accept(listener, self.far.clone(), self.fault.subscribe(), self.broken.clone()));
+    }
+
+    /// Whoever dials from now on is led to another end; what befell the lines of before goes on to befall them.
+    pub async fn move_to(&mut self, far: &str) {
+        self.accepting.abort();
+        drop((&mut self.accepting).await);
+        far.clone_into(&mut self.far);
+        self.deserted.push(std::mem::replace(&mut self.fault, watch::Sender::new(Fault::Clear)));
+        self.listen().await;
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -125,8 +136,8 @@ async fn accept(listener: TcpListener, far: String, fault: watch::Receiver<Fault
     }
 }
 
-async fn join(mut near: TcpStream, far: String, fault: watch::Receiver<Fault>, broken: Arc<AtomicUsize>) {
-    let Ok(mut far) = TcpStream::connect(far).await else { return };
+async fn join(mut near: TcpStream, far: String, mut fault: watch::Receiver<Fault>, broken: Arc<AtomicUsize>) {
+    let Ok(mut far) = TcpStream::connect(far).await else { return unheard(&mut fault).await };
     drop((near.set_nodelay(true), far.set_nodelay(true)));
     let (near_in, near_out) = near.split();
     let (far_in, far_out) = far.split();
@@ -141,6 +152,11 @@ async fn join(mut near: TcpStream, far: String, fault: watch::Receiver<Fault>, b
         drop((near.set_zero_linger(), far.set_zero_linger()));
         broken.fetch_add(1, Relaxed);
     }
+}
+
+/// Waits as long as nothing is heard.
+async fn unheard(fault: &mut watch::Receiver<Fault>) {
+    drop(fault.wait_for(|fault| *fault != Fault::Silent).await);
 }
 
 /// What a moment has done to a line.
@@ -193,7 +209,12 @@ async fn carry(
         };
         let count = match read {
             Ok(count @ 1..) => count,
-            _ => return false,
+            _ => {
+                if side.is_answer {
+                    unheard(&mut fault).await;
+                }
+                return false;
+            }
         };
         let moment = side.moment(&bytes[..count]);
         if side.is_answer && side.met.loses_reply.load(Relaxed) {

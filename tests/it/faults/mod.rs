@@ -7,6 +7,7 @@ mod cancels;
 mod clock_steps;
 mod cuts;
 mod disk;
+mod failover;
 mod frozen;
 mod full_disk;
 mod hang_ups;

@@ -50,7 +50,7 @@ pub async fn outage(works: &Works, breaks: impl AsyncFnOnce(), heals: impl Async
     let (_, open) = works.settle(FELT).await;
     rush(works, 3, true).await;
     let outage = Outage { failed, told_unready, recovered, open };
-    eprintln!("{outage:?}");
+    eprintln!("{outage:?}; faults: {:?}", works.faults());
     outage
 }
 
@@ -80,7 +80,7 @@ pub fn contracts(outages: usize) -> usize {
 
 /// Somebody bids, the cashier records a receipt and somebody new signs up, at once, so often; the first time a contract is
 /// signed as well. How many do not know what came of it.
-async fn rush(works: &Works, turns: usize, signs: bool) -> usize {
+pub async fn rush(works: &Works, turns: usize, signs: bool) -> usize {
     let mut unknown = 0;
     for turn in 0..turns {
         let buyer = turn % BIDDERS;
