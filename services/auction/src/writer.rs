@@ -59,6 +59,8 @@ pub struct Writer {
     stale: bool,
     /// The instant of the last answers.
     told_at: Instant,
+    /// The transaction of the next round, if it has begun.
+    begun: Option<Transaction>,
 }
 
 /// What a round comes to, before anybody is told.
@@ -82,7 +84,7 @@ impl Writer {
         let Some((row, bidders)) = store::load(cx.db.read(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         let lot = row.whole_lot(&cx)?;
-        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0) }))
+        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0), begun: None }))
     }
 
     /// Who sells the lot, and who runs the sale.
@@ -121,18 +123,18 @@ impl Writer {
                     continue;
                 }
             }
-            self.round(&mut pending).await;
+            self.round(&mut pending, &queue).await;
         }
     }
 
     /// Decides, writes and answers everything pending.
-    async fn round(&mut self, pending: &mut Vec<LotCommand>) {
+    async fn round(&mut self, pending: &mut Vec<LotCommand>, queue: &mpsc::Receiver<LotCommand>) {
         let commands = std::mem::take(pending);
         metrics::histogram!("jishi_auction_round_size").record(u32::try_from(commands.len()).unwrap_or(u32::MAX));
         let began = std::time::Instant::now();
         let mut outcome = Err(Error::Unavailable("the lot kept moving".into()));
         for attempt in 0..ATTEMPTS {
-            outcome = self.attempt(&commands, attempt >= UNHELD).await;
+            outcome = self.attempt(&commands, attempt >= UNHELD, || !queue.is_empty()).await;
             match &outcome {
                 Ok(Some(_)) => break,
                 Ok(None) => {
@@ -177,16 +179,27 @@ impl Writer {
     }
 
     /// One attempt: answers after the commit, nothing when fenced.
-    async fn attempt(&mut self, commands: &[LotCommand], hold: bool) -> Result<Option<Vec<Result<Answer>>>> {
-        let db = self.cx.db.clone();
+    async fn attempt(
+        &mut self,
+        commands: &[LotCommand],
+        hold: bool,
+        waits: impl Fn() -> bool,
+    ) -> Result<Option<Vec<Result<Answer>>>> {
+        let (db, begun) = (self.cx.db.clone(), self.begun.take());
+        let begin = async {
+            match begun {
+                Some(tx) => Ok(tx),
+                None => db.begin().await,
+            }
+        };
         let (tx, outcome) = if hold {
-            let tx = db.begin().await?;
+            let tx = begin.await?;
             store::hold(&tx, self.row.id).await?;
             let outcome = self.decide(&tx, commands).await;
             (tx, outcome)
         } else {
             // It begins while the round is decided: one wait for the database less.
-            let (tx, outcome) = tokio::join!(db.begin(), self.decide(db.read(), commands));
+            let (tx, outcome) = tokio::join!(begin, self.decide(db.read(), commands));
             (tx?, outcome)
         };
         let outcome = match outcome {
@@ -201,7 +214,7 @@ impl Writer {
             self.told_at = outcome.now;
             return Ok(Some(outcome.answers));
         }
-        self.write(outcome, tx).await
+        self.write(outcome, (tx, waits)).await
     }
 
     /// Decides on the lot as it is read or remembered; nothing if it is remembered wrongly and nothing would tell.
@@ -225,7 +238,11 @@ impl Writer {
     }
 
     /// Writes what was decided, and tells the watchers.
-    async fn write(&mut self, outcome: Outcome, tx: Transaction) -> Result<Option<Vec<Result<Answer>>>> {
+    async fn write(
+        &mut self,
+        outcome: Outcome,
+        writing: (Transaction, impl Fn() -> bool),
+    ) -> Result<Option<Vec<Result<Answer>>>> {
         let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
         let mut after = self.row.clone();
@@ -239,9 +256,8 @@ impl Writer {
         let late = beside.admitted.clone();
         let round =
             Round { before: &self.row, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-        if round.flush(&self.cx, &self.bidders, tx).await? == Flushed::Fenced {
-            return Ok(None);
-        }
+        let Flushed::Done(begun) = round.flush(&self.cx, &self.bidders, writing).await? else { return Ok(None) };
+        self.begun = begun;
         self.row = after;
         self.lot = lot;
         self.told_at = now;

@@ -134,6 +134,20 @@ impl Db {
         Ok(self.begin_on(self.writer().await?).await?)
     }
 
+    /// Commits, and begins another transaction on the same connection for whoever writes again at once: one wait for the
+    /// database instead of two. Not on SQLite, whose one writer is everybody's, nor where no other connection is left.
+    pub async fn commit_and_begin(&self, transaction: Transaction) -> Result<Option<Transaction>> {
+        let others = match &self.writers {
+            Writers::Postgres(pool) => pool.num_idle() > 0 || pool.size() < MOST_CONNECTIONS,
+            Writers::Sqlite(_) => false,
+        };
+        if !others || self.self_check.require().is_err() {
+            transaction.commit().await?;
+            return Ok(None);
+        }
+        Ok(Some(transaction.commit_and_begin(&self.self_check).await?))
+    }
+
     /// From here on every row of a bound table is bound to the audit log as it is written. What was said first holds.
     pub(crate) fn bind(&self, service: &'static str, clock: &Clock, vault: &Arc<Vault>) {
         self.binding.get_or_init(|| Binding { service, clock: clock.clone(), vault: vault.clone() });
@@ -175,7 +189,7 @@ impl Db {
 
     /// Closes both pools.
     pub async fn close(&self) -> Result<()> {
-        self.read.patient().close_by_ref().await?;
+        self.read.close().await?;
         match &self.writers {
             Writers::Postgres(pool) => pool.close().await,
             Writers::Sqlite(pool) => pool.close().await,

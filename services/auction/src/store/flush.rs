@@ -49,27 +49,35 @@ pub struct Beside {
 }
 
 /// How a write ended.
-#[derive(Debug, PartialEq, Eq)]
 pub enum Flushed {
-    /// Durable.
-    Done,
+    /// Durable; with the transaction of the next round, if that has begun.
+    Done(Option<Transaction>),
     /// Nothing was written: another writer has moved the lot, took a key, or our clock was off.
     Fenced,
 }
 
 impl Round<'_> {
-    /// Writes the round and ends the transaction. An error means that the outcome is unknown.
-    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: Transaction) -> Result<Flushed> {
+    /// Writes the round and ends the transaction; if another round waits then, its transaction may begin with that. An error
+    /// means that the outcome is unknown.
+    pub async fn flush(
+        self,
+        cx: &Context,
+        bidders: &[bidder::Model],
+        (tx, waits): (Transaction, impl Fn() -> bool),
+    ) -> Result<Flushed> {
         let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
         let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
         self.vouch(&tx);
         if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
-            let flushed = self.flush_postgres(cx, &tx).await?;
-            match flushed {
-                Flushed::Done => tx.commit().await?,
-                Flushed::Fenced => tx.rollback().await?,
+            if !self.flush_postgres(cx, &tx).await? {
+                tx.rollback().await?;
+                return Ok(Flushed::Fenced);
             }
-            return Ok(flushed);
+            if waits() {
+                return Ok(Flushed::Done(cx.db.commit_and_begin(tx).await?));
+            }
+            tx.commit().await?;
+            return Ok(Flushed::Done(None));
         }
         if !self.fence(&tx, cx).await? {
             tx.rollback().await?;
@@ -99,7 +107,7 @@ impl Round<'_> {
         }
         tx.commit().await?;
         cx.committed.notify_one();
-        Ok(Flushed::Done)
+        Ok(Flushed::Done(None))
     }
 
     /// Moves the row from the version we decided on to the next one, or finds that somebody else did.
@@ -136,8 +144,8 @@ impl Round<'_> {
     }
 
     /// One statement, one round trip: the fence with the clock check, the events and the keyed replies.
-    /// The text never changes, so it is prepared once whatever the size of the round.
-    async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<Flushed> {
+    /// The text never changes, so it is prepared once whatever the size of the round. False if fenced.
+    async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<bool> {
         let row = self.after;
         let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![
@@ -162,12 +170,12 @@ impl Round<'_> {
         let fenced = match db.query_one_raw(statement).await {
             // A key was taken meanwhile, on another lot: the statement did nothing at all.
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                return Ok(Flushed::Fenced);
+                return Ok(false);
             }
             other => other?,
         };
         let moved: i64 = fenced.map_or(Ok(0), |row| row.try_get("", "moved"))?;
-        Ok(if moved == 1 { Flushed::Done } else { Flushed::Fenced })
+        Ok(moved == 1)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Person {
     password: String,
     client: Client,
     session: Mutex<Option<Session>>,
+    /// Whoever finds the session old renews it alone: the same refresh token twice would end it.
+    renewing: tokio::sync::Mutex<()>,
     /// What this person enrolled, or was seeded with.
     authenticator: Mutex<Option<Authenticator>>,
 }
@@ -85,7 +87,15 @@ impl Person {
     #[must_use]
     pub fn new(client: &Client, who: Who, login: impl Into<String>, password: impl Into<String>) -> Person {
         let (login, password, client) = (login.into(), password.into(), client.clone());
-        Person { who, login, password, client, session: Mutex::new(None), authenticator: Mutex::new(None) }
+        Person {
+            who,
+            login,
+            password,
+            client,
+            session: Mutex::new(None),
+            renewing: tokio::sync::Mutex::default(),
+            authenticator: Mutex::new(None),
+        }
     }
 
     /// Somebody of the seeded staff, whose second factor everybody knows.
@@ -187,6 +197,7 @@ impl Person {
 
     /// The access token, good for the next request.
     pub async fn token(&self) -> Result<String> {
+        let _alone = self.renewing.lock().await;
         let good_until = self.client.now().plus_seconds(MARGIN_SECONDS);
         if self.session().is_none_or(|session| session.expires_at <= good_until) {
             self.refresh_login().await?;

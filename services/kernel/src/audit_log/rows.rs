@@ -2,11 +2,11 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
-    AccessMode, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, IsolationLevel, Order,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement,
 };
 use uuid::Uuid;
 
@@ -22,8 +22,8 @@ use crate::{
 
 /// Most rows read at once.
 const CHUNK: usize = 500;
-/// Most events read at once: each may tell of thousands of rows.
-const EVENTS: u64 = 50;
+/// Most events read at once: each may tell of a thousand rows.
+const EVENTS: u64 = 200;
 
 /// What the rows of a database are found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,13 +47,7 @@ pub struct RowFlaw {
 
 /// Goes through events, index and tables of a database.
 pub async fn verify_rows(db: &Db, vault: &Vault) -> Result<Rows> {
-    let view = match db.backend() {
-        DbBackend::Postgres => {
-            let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-            db.read().patient().begin_with_config(Some(isolation), Some(access)).await?
-        }
-        _ => db.read().patient().begin().await?,
-    };
+    let view = db.read().view().await?;
     let rows = verify_rows_in(&view, vault).await?;
     view.rollback().await?;
     Ok(rows)
@@ -97,17 +91,19 @@ impl Walk<'_> {
             let events = events.order_by(event::Column::Id, Order::Asc).limit(EVENTS).all(self.view).await?;
             let Some(end) = events.last() else { break };
             after = Some(end.id);
+            let mut told = Vec::new();
             for event in events {
                 let rows = event.written_rows()?;
                 if !event.is_ours(self.vault) {
                     let row = rows.first().map_or_else(|| "its rows".to_owned(), named);
                     return Ok(flaw(row, event.id, "told of by an event that the exchange did not write"));
                 }
-                for rows in rows.chunks(CHUNK) {
-                    match self.told(event.id, rows).await? {
-                        Ok(those) => last += those,
-                        Err(flaw) => return Ok(Some(flaw)),
-                    }
+                told.extend(rows.into_iter().map(|row| (event.id, row)));
+            }
+            for told in told.chunks(CHUNK) {
+                match self.told(told).await? {
+                    Ok(those) => last += those,
+                    Err(flaw) => return Ok(Some(flaw)),
                 }
             }
         }
@@ -117,17 +113,20 @@ impl Walk<'_> {
         self.never_told().await
     }
 
-    /// Of how many of these rows the event is the last word; or the first that the index does not confirm.
-    async fn told(&self, event: Uuid, rows: &[WrittenRow]) -> Result<Result<u64, RowFlaw>> {
+    /// Of how many of these rows their events are the last word; or the first that the index does not confirm.
+    async fn told(&self, told: &[(Uuid, WrittenRow)]) -> Result<Result<u64, RowFlaw>> {
+        let mut keys: BTreeMap<&str, BTreeSet<&Vec<u8>>> = BTreeMap::new();
+        for (_, row) in told {
+            keys.entry(&row.table).or_default().insert(&row.key);
+        }
         let mut index = HashMap::new();
-        for rows in rows.chunk_by(|row, next| row.table == next.table) {
-            let Some(first) = rows.first() else { continue };
-            let keys = rows.iter().map(|row| row.key.clone());
-            let found = proof::of(self.view, &first.table, keys).await?;
+        for (table, keys) in keys {
+            let found = proof::of(self.view, table, keys.into_iter().cloned()).await?;
             index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
         }
         let mut last = 0;
-        for row in rows {
+        for (event, row) in told {
+            let event = *event;
             let what = match index.get(&(row.table.clone(), row.key.clone())) {
                 None => "missing from the index of rows",
                 Some(proof) if proof.version < row.version => "older than its event",

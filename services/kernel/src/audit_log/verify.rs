@@ -82,16 +82,14 @@ struct Walk<'a> {
 impl Walk<'_> {
     async fn leaves(&mut self) -> Result<Option<Flaw>> {
         loop {
-            let mut chunk = self.chunk().all(self.db.read()).await?;
+            let view = self.db.read().view().await?;
+            let chunk = self.chunk().all(&view).await?;
             let ids = chunk.iter().map(|leaf| leaf.event_id);
-            let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.db.read()).await?;
+            let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(&view).await?;
+            view.rollback().await?;
             let events: HashMap<Uuid, event::Model> = events.into_iter().map(|event| (event.id, event)).collect();
             if chunk.is_empty() {
                 return Ok(None);
-            }
-            if events.len() < chunk.len() {
-                // Outdated events may have gone since their leaves were read.
-                chunk = self.chunk().all(self.db.read()).await?;
             }
             for leaf in &chunk {
                 if let Some(flaw) = self.leaf(leaf, events.get(&leaf.event_id)).or_else(|| self.head()) {
@@ -127,12 +125,15 @@ impl Walk<'_> {
         }
         let Ok(hash) = leaf.hash.as_slice().try_into() else { return named("changed: its hash has another length") };
         let Some(event) = event else {
-            if leaf.is_outdated(self.vault) {
-                self.tree.push(hash);
-                return None;
+            if !leaf.is_outdated(self.vault) {
+                return named("deleted: the event is gone");
             }
-            return named("deleted: the event is gone");
+            self.tree.push(hash);
+            return None;
         };
+        if leaf.outdated.is_some() {
+            return named("inserted: the exchange deleted the event, or never said so");
+        }
         let is_ours = event.is_ours(self.vault);
         let is_sealed_by_older = || is_ours && leaf.hash == event.leaf_without_rows();
         if leaf.hash != event.leaf() && !is_sealed_by_older() {

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use sea_orm::{
     DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
     sea_query::Values,
-    sqlx::{self, AssertSqlSafe, Either, Executor, Postgres, Row, Sqlite, pool::PoolConnection},
+    sqlx::{self, AssertSqlSafe, Either, Executor, Postgres, Row, Sqlite, pool::PoolConnection, postgres::PgRow},
 };
 use sea_query_sqlx::SqlxValues;
 
@@ -40,12 +40,7 @@ impl Connection {
     pub async fn begin(&mut self) -> Result<String, DbErr> {
         match self {
             Connection::Postgres(connection) => {
-                let row = sqlx::raw_sql(BEGIN_POSTGRES).fetch_one(&mut **connection).await.map_err(failed)?;
-                let began: String = row.try_get("began").map_err(failed)?;
-                if row.try_get::<bool, _>("fresh").map_err(failed)? {
-                    return Ok(began);
-                }
-                Err(DbErr::Custom(format!("a transaction of {began} was open on a connection of the pool")))
+                begun(&sqlx::raw_sql(BEGIN_POSTGRES).fetch_one(&mut **connection).await.map_err(failed)?)
             }
             // SQLite refuses to begin within a transaction, so that beginning is the proof.
             Connection::Sqlite(connection) => {
@@ -58,11 +53,9 @@ impl Connection {
     /// Commits the transaction that `begin` named, and fails if it is no longer open or can only be rolled back.
     pub async fn commit(&mut self, began: &str) -> Result<(), DbErr> {
         match self {
-            // A bare COMMIT is answered without an error where nothing is open and where all is rolled back. The division
-            // fails there, and nothing after it in the message is carried out.
             Connection::Postgres(connection) => {
-                let commit = format!("SELECT 1 / (transaction_timestamp() = '{began}'::timestamptz)::int; COMMIT");
-                sqlx::raw_sql(AssertSqlSafe(commit)).execute(&mut **connection).await.map_err(failed)?;
+                let commit = sqlx::raw_sql(AssertSqlSafe(commit_postgres(began)));
+                commit.execute(&mut **connection).await.map_err(failed)?;
             }
             // SQLite refuses to commit outside a transaction.
             Connection::Sqlite(connection) => {
@@ -70,6 +63,17 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Commits and begins the next transaction, on PostgreSQL in one message.
+    pub async fn commit_and_begin(&mut self, began: &str) -> Result<String, DbErr> {
+        let Connection::Postgres(connection) = self else {
+            self.commit(began).await?;
+            return self.begin().await;
+        };
+        let message = AssertSqlSafe(format!("{}; {BEGIN_POSTGRES}", commit_postgres(began)));
+        let told = sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(failed)?;
+        begun(told.last().ok_or_else(|| DbErr::Custom("a transaction that began said nothing".into()))?)
     }
 
     /// Rolls back. On SQLite it is an error if nothing is open: the database then rolled back by itself.
@@ -110,6 +114,21 @@ impl Connection {
             Connection::Sqlite(connection) => connection.close_on_drop(),
         }
     }
+}
+
+/// A bare COMMIT is answered without an error where nothing is open and where all is rolled back. The division fails there,
+/// and nothing after it in the message is carried out.
+fn commit_postgres(began: &str) -> String {
+    format!("SELECT 1 / (transaction_timestamp() = '{began}'::timestamptz)::int; COMMIT")
+}
+
+/// What `BEGIN_POSTGRES` told.
+fn begun(row: &PgRow) -> Result<String, DbErr> {
+    let began: String = row.try_get("began").map_err(failed)?;
+    if row.try_get::<bool, _>("fresh").map_err(failed)? {
+        return Ok(began);
+    }
+    Err(DbErr::Custom(format!("a transaction of {began} was open on a connection of the pool")))
 }
 
 async fn collect<C, R>(answers: impl futures::Stream<Item = Result<Either<C, R>, sqlx::Error>>) -> Result<Done, DbErr>

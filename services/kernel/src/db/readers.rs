@@ -9,8 +9,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    RuntimeErr, Statement,
+    AccessMode, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement, TransactionTrait,
     sqlx::{self, Connection, Pool},
 };
 
@@ -75,9 +75,17 @@ impl Readers {
         Ok(Readers { pool: Database::connect(options).await?, answer, given_up })
     }
 
-    /// The pool itself, for whoever looks for long at one state.
-    pub(crate) fn patient(&self) -> &DatabaseConnection {
-        &self.pool
+    /// One state of the database, for whoever looks at it for long while others write.
+    pub(crate) async fn view(&self) -> Result<DatabaseTransaction, DbErr> {
+        if self.get_database_backend() == DbBackend::Postgres {
+            let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
+            return self.pool.begin_with_config(Some(isolation), Some(access)).await;
+        }
+        self.pool.begin().await
+    }
+
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.pool.close_by_ref().await
     }
 
     async fn answered<T>(&self, query: impl Future<Output = Result<T, DbErr>> + Send) -> Result<T, DbErr> {

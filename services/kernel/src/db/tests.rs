@@ -116,6 +116,33 @@ async fn what_a_constraint_refused_is_not_committed() {
     }
 }
 
+#[tokio::test]
+async fn what_goes_on_is_another_transaction() {
+    for ground in Ground::all().await {
+        let mut next = ground.db.begin().await.unwrap();
+        for number in 1..=3 {
+            next.execute_unprepared(&format!("INSERT INTO written VALUES ({number})")).await.unwrap();
+            let sum = (1..=number).sum::<i64>();
+            let Some(begun) = ground.db.commit_and_begin(next).await.unwrap() else {
+                assert_eq!(ground.db.backend(), DbBackend::Sqlite);
+                assert_eq!(ground.sum().await, sum);
+                next = ground.db.begin().await.unwrap();
+                continue;
+            };
+            assert_eq!(ground.sum().await, sum, "it was answered");
+            next = begun;
+        }
+        next.execute_unprepared("INSERT INTO written VALUES (100)").await.unwrap();
+        next.rollback().await.unwrap();
+        assert_eq!(ground.sum().await, 6);
+        // What ended by itself is neither committed nor gone on with.
+        let next = ground.db.begin().await.unwrap();
+        next.execute_unprepared("INSERT INTO written VALUES (7); ROLLBACK").await.unwrap();
+        assert!(ground.db.commit_and_begin(next).await.is_err());
+        assert_eq!(ground.sum().await, 6);
+    }
+}
+
 /// What a connection is told by from others.
 const MARK: &str = "CREATE TEMPORARY TABLE marked (it integer)";
 

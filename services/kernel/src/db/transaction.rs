@@ -70,13 +70,17 @@ impl Transaction {
         self_check: &Arc<SelfCheck>,
         binding: &Arc<OnceLock<Binding>>,
     ) -> Result<Transaction, DbErr> {
-        let backend = connection.backend();
         let mut lease = Lease { connection, limit, began: String::new(), state: State::Asked };
         lease.began = lease.connection.begin().await?;
         lease.state = State::Open;
+        Ok(Transaction::on(lease, self_check, binding))
+    }
+
+    fn on(lease: Lease, self_check: &Arc<SelfCheck>, binding: &Arc<OnceLock<Binding>>) -> Transaction {
+        let backend = lease.connection.backend();
         let self_check = self_check.picks().then(|| self_check.clone());
         let (binding, vouched, written) = (binding.clone(), OnceLock::new(), Mutex::default());
-        Ok(Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, vouched })
+        Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, vouched }
     }
 
     /// Names a record that must be there once this is committed: what somebody will be told stands on it. One transaction
@@ -99,16 +103,31 @@ impl Transaction {
 
     /// Commits. On an error the outcome is unknown, unless a statement had failed before: then nothing was written.
     pub async fn commit(self) -> Result<()> {
+        self.end(false).await.map(drop)
+    }
+
+    /// Commits, and begins the next one on the same connection.
+    pub(super) async fn commit_and_begin(self, self_check: &Arc<SelfCheck>) -> Result<Transaction> {
+        let binding = self.binding.clone();
+        Ok(Transaction::on(self.end(true).await?, self_check, &binding))
+    }
+
+    async fn end(self, goes_on: bool) -> Result<Lease> {
         let written = std::mem::take(&mut *self.written.lock().await);
         settle(&self, self.binding.get(), written).await?;
         let mut lease = self.lease.into_inner();
         lease.ask()?;
-        within(lease.limit, lease.connection.commit(&lease.began)).await??;
-        lease.state = State::Over;
+        if goes_on {
+            lease.began = within(lease.limit, lease.connection.commit_and_begin(&lease.began)).await??;
+            lease.state = State::Open;
+        } else {
+            within(lease.limit, lease.connection.commit(&lease.began)).await??;
+            lease.state = State::Over;
+        }
         if let (Some(self_check), Some(record)) = (self.self_check, self.vouched.into_inner()) {
             self_check.take(record);
         }
-        Ok(())
+        Ok(lease)
     }
 
     /// Rolls back.
