@@ -76,12 +76,16 @@ async fn outdated_row_events_are_deleted(lane: Lane) {
         person.refresh_login().await.unwrap();
     }
     let until = client.now().plus_seconds(60);
-    let first = row_events(&exchange, until).await;
+    let first = row_events(&exchange, until, "").await;
     assert!(first >= 3, "{first}");
+    // What is not in the log yet is looked at a day later.
+    while row_events(&exchange, until, "AND NOT sealed").await > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     client.move_clock(began.plus_seconds((DAYS + 1) * 86_400 + 3_600)).await.unwrap();
     for tries in 0.. {
         // The last of the three stays.
-        if row_events(&exchange, until).await <= first - 2 {
+        if row_events(&exchange, until, "").await <= first - 2 {
             break;
         }
         assert!(tries < 500, "outdated events are kept");
@@ -92,9 +96,9 @@ async fn outdated_row_events_are_deleted(lane: Lane) {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
-async fn row_events(exchange: &Exchange, until: Instant) -> i64 {
+async fn row_events(exchange: &Exchange, until: Instant, which: &str) -> i64 {
     let db = Db::connect(&exchange.database_url).await.unwrap();
-    let sql = format!("SELECT count(*) AS it FROM event WHERE kind = 'RowsWritten' AND at <= {}", until.0);
+    let sql = format!("SELECT count(*) AS it FROM event WHERE kind = 'RowsWritten' AND at <= {} {which}", until.0);
     let found = db.read().query_one_raw(Statement::from_string(db.backend(), sql)).await.unwrap();
     db.close().await.unwrap();
     found.unwrap().try_get("", "it").unwrap()
