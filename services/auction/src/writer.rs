@@ -60,7 +60,7 @@ pub struct Writer {
     /// The instant of the last answers.
     told_at: Instant,
     /// The transaction of the next round, if it has begun.
-    begun: Option<Transaction>,
+    begun: Option<Box<Transaction>>,
 }
 
 /// What a round comes to, before anybody is told.
@@ -188,7 +188,7 @@ impl Writer {
         let (db, begun) = (self.cx.db.clone(), self.begun.take());
         let begin = async {
             match begun {
-                Some(tx) => Ok(tx),
+                Some(tx) => Ok(*tx),
                 None => db.begin().await,
             }
         };

@@ -51,7 +51,7 @@ pub struct Beside {
 /// How a write ended.
 pub enum Flushed {
     /// Durable; with the transaction of the next round, if that has begun.
-    Done(Option<Transaction>),
+    Done(Option<Box<Transaction>>),
     /// Nothing was written: another writer has moved the lot, took a key, or our clock was off.
     Fenced,
 }
@@ -74,7 +74,7 @@ impl Round<'_> {
                 return Ok(Flushed::Fenced);
             }
             if waits() {
-                return Ok(Flushed::Done(cx.db.commit_and_begin(tx).await?));
+                return Ok(Flushed::Done(cx.db.commit_and_begin(tx).await?.map(Box::new)));
             }
             tx.commit().await?;
             return Ok(Flushed::Done(None));
