@@ -1,7 +1,7 @@
 //! The verb `heads`: prints the newest signed head of every service's audit log, to be kept or published elsewhere; and what
 //! such lines hold a log to.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, io::Write};
 
 use axum::{Router, http::StatusCode, routing::get};
 use kernel::{
@@ -50,7 +50,11 @@ pub fn routes(databases: &Databases) -> Router {
 
 /// The heads in a text or in a file of such lines, for `--against`.
 pub fn read(text: &str) -> Result<Vec<SignedHead>> {
-    let lines = if Path::new(text).is_file() { fs::read_to_string(text)? } else { text.to_owned() };
+    let lines = match fs::read_to_string(text) {
+        Ok(lines) => lines,
+        Err(_) if text.contains(':') => text.to_owned(),
+        Err(error) => return Err(format!("{text}: {error}").into()),
+    };
     let heads = lines
         .lines()
         .map(str::trim)

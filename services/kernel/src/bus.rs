@@ -80,7 +80,7 @@ impl Context {
     async fn dispatch_once(&self, services: &[&str], delivery: &dyn Delivery) -> Result<bool> {
         // Retry times are the machine's, not the drill clock's: moving that must not hold events back.
         let real = |cx: &Context| cx.clock.now().plus_millis(-cx.clock.offset());
-        let events = outbox::claim(&self.db, services, real(self)).await?;
+        let events = outbox::claim(self, services, real(self)).await?;
         for event in &events {
             let delivered = delivery.deliver(event).await.is_ok();
             let now = real(self);

@@ -145,7 +145,7 @@ impl Db {
             transaction.commit().await?;
             return Ok(None);
         }
-        Ok(Some(transaction.commit_and_begin(&self.self_check).await?))
+        Ok(Some(transaction.commit_and_begin().await?))
     }
 
     /// From here on every row of a bound table is bound to the audit log as it is written. What was said first holds.

@@ -157,12 +157,14 @@ where
 }
 
 /// Claims unpublished events of the given services for 30 seconds. Rows are claimed by status, never by
-/// position: identifiers do not follow commit order (trust.md, trap 5).
-pub(crate) async fn claim(db: &Db, services: &[&str], now: Instant) -> Result<Vec<Event>> {
-    let tx = db.begin().await?;
+/// position: identifiers do not follow commit order (trust.md, trap 5). Only what the exchange wrote is acted on; what bears
+/// no mark is an older program's, which delivers it, or waits to be adopted.
+pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Result<Vec<Event>> {
+    let tx = cx.db.begin().await?;
     let rows = row::Entity::find()
         .filter(row::Column::Announce.eq(true))
         .filter(row::Column::PublishedAt.is_null())
+        .filter(row::Column::Mark.is_not_null())
         .filter(row::Column::ClaimedUntil.lt(now.0))
         .filter(row::Column::Service.is_in(services.iter().copied()))
         .order_by(row::Column::Id, Order::Asc)
@@ -178,7 +180,11 @@ pub(crate) async fn claim(db: &Db, services: &[&str], now: Instant) -> Result<Ve
             .await?;
     }
     tx.commit().await?;
-    Ok(rows.into_iter().map(Event::from).collect())
+    let (ours, strange): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_ours(&cx.vault));
+    for event in strange {
+        tracing::error!(event = %event.id, kind = event.kind, "not delivered: the exchange did not write this event");
+    }
+    Ok(ours.into_iter().map(Event::from).collect())
 }
 
 /// Marks a delivered event as published, or frees a failed one for another try at `again`.

@@ -31,6 +31,11 @@ impl Changes {
                 vec![format!("UPDATE \"{name}\" SET {column} = {} WHERE {row}", table.other(column, backend))]
             })
             .collect();
+        if backend == DbBackend::Sqlite {
+            ways.extend(
+                stored_otherwise(table, registry).map(|set| vec![format!("UPDATE \"{name}\" SET {set} WHERE {row}")]),
+            );
+        }
         ways.push(vec![format!("DELETE FROM \"{name}\" WHERE {row}")]);
         ways.push(vec![table.twin(backend)]);
         let is_alone = table.key.len() == 1
@@ -44,6 +49,18 @@ impl Changes {
         }
         Changes { table: name.clone(), ways }
     }
+}
+
+/// The same values as SQLite lets anybody store them: to the driver they are what they were, and no query finds them.
+fn stored_otherwise<'a>(table: &'a Table, registry: &'a Registry) -> impl Iterator<Item = String> + 'a {
+    let bound = table.columns.iter().filter(|(column, _)| {
+        registry.of(&table.name, column) == "bound" && !table.key.iter().any(|key| key == column)
+    });
+    bound.filter_map(|(column, kind)| match kind.as_str() {
+        "blob" => Some(format!("{column} = coalesce(CAST({column} AS TEXT), 'x')")),
+        "boolean" => Some(format!("{column} = 2")),
+        _ => None,
+    })
 }
 
 /// Two rows change places.

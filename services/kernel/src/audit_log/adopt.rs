@@ -10,8 +10,11 @@ use serde_json::json;
 
 use super::proof;
 use crate::{
-    Context, Db, Result, Transaction,
-    db::tables::{BOUND, Table},
+    Context, Db, Error, Result, Transaction,
+    db::{
+        row,
+        tables::{BOUND, Table},
+    },
     event::row as event,
 };
 
@@ -75,6 +78,10 @@ async fn present(cx: &Context, table: &'static Table) -> Result<u64> {
         if rows.is_empty() {
             tx.rollback().await?;
             return Ok(adopted);
+        }
+        if let Some((key, _)) = rows.iter().find(|(_, mark)| mark.is_empty()) {
+            let named = row::words(table, key);
+            return Err(Error::Internal(format!("{} {named}: a value is not of its column's type", table.name)));
         }
         let known = proof::of(&tx, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
         let known: HashMap<_, _> = known.into_iter().map(|proof| (proof.key, proof.mark)).collect();

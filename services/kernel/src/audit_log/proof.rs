@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use crate::{
-    Result, Vault,
+    Error, Result, Vault,
     db::{row, tables::Table},
 };
 
@@ -92,8 +92,10 @@ pub async fn marks(
     db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect()
 }
 
+/// What cannot be read as the schema has it has no mark.
 fn told(vault: &Vault, table: &Table, found: &QueryResult) -> Result<(Vec<u8>, Vec<u8>)> {
-    Ok((row::key(table, found)?, row::mark(vault, table, found)?.to_vec()))
+    let key = row::key(table, found).map_err(|error| Error::Internal(format!("a key of {}: {error}", table.name)))?;
+    Ok((key, row::mark(vault, table, found).map_or(Vec::new(), |mark| mark.to_vec())))
 }
 
 /// The columns of a table's key, as SQL lists them.

@@ -1,7 +1,10 @@
 //! A row in bytes: its key, by which it is found again, and its mark, which nobody makes without the exchange's key.
 
 use data_encoding::HEXLOWER;
-use sea_orm::{DbErr, QueryResult, Value};
+use sea_orm::{
+    DbErr, QueryResult, Value,
+    sqlx::{Row, TypeInfo, ValueRef},
+};
 use uuid::Uuid;
 
 use super::tables::{Column, Kind, Table};
@@ -58,9 +61,26 @@ pub(crate) fn words(table: &Table, key: &[u8]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// SQLite stores a value of any type in any column, and the driver reads some as if they were of the column's. To a query they
+/// are others: a row of which the key to another is text in place of bytes is found by nobody.
+fn is_stored_as(column: &Column, row: &QueryResult) -> bool {
+    let Some(row) = row.try_as_sqlite_row() else { return true };
+    let Ok(value) = row.try_get_raw(column.name) else { return false };
+    let is_truth = || row.try_get::<i64, _>(column.name).is_ok_and(|number| matches!(number, 0 | 1));
+    let stored = match column.kind {
+        Kind::Uuid | Kind::Bytes => "BLOB",
+        Kind::Text => "TEXT",
+        Kind::Big | Kind::Small | Kind::Bool => "INTEGER",
+    };
+    value.is_null() || value.type_info().name() == stored && (column.kind != Kind::Bool || is_truth())
+}
+
 impl Cell {
     fn read(column: &Column, row: &QueryResult) -> Result<Cell, DbErr> {
         let name = column.name;
+        if !is_stored_as(column, row) {
+            return Err(DbErr::Type(format!("{name}: stored as another type than the schema's")));
+        }
         let cell = match column.kind {
             Kind::Uuid => row.try_get::<Option<Uuid>>("", name)?.map(Cell::Uuid),
             Kind::Bytes => row.try_get::<Option<Vec<u8>>>("", name)?.map(Cell::Bytes),

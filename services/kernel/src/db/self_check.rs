@@ -3,25 +3,33 @@
 //! nothing is begun any more, so that nothing else is acknowledged and lost.
 
 use std::{
+    collections::{HashSet, VecDeque},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, Statement};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Statement,
+};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Db, readers::within};
-use crate::{Error, Result};
+use crate::{Error, Result, audit_log::leaf, event::row as event};
 
 /// One transaction in so many is looked for again; the first one always is.
 const ONE_IN: u64 = 16;
 /// How often the sample is looked for.
 const PERIOD: Duration = Duration::from_secs(1);
+/// So long after its commit an event is looked for in the audit log.
+const SEALED_AFTER: Duration = Duration::from_secs(3);
 /// Most that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
+/// Most events looked for at once.
+const CHUNK: usize = 500;
 /// The longest that it is looked for; what is not found in time by a database that says nothing is passed over.
 const CHECK_LIMIT: Duration = Duration::from_secs(30);
 /// The longest that the heartbeat may take: whoever asks whether a process is ready waits for little longer.
@@ -42,6 +50,8 @@ pub(super) struct SelfCheck {
     contradicted: AtomicBool,
     begun: AtomicU64,
     sample: Mutex<Vec<Acknowledged>>,
+    /// The latest events, and when each was committed.
+    unsealed: Mutex<VecDeque<(Instant, Uuid)>>,
 }
 
 impl SelfCheck {
@@ -58,12 +68,23 @@ impl SelfCheck {
         self.begun.fetch_add(1, Relaxed).is_multiple_of(ONE_IN)
     }
 
-    /// Takes in what was committed.
-    pub fn take(&self, record: Acknowledged) {
+    /// Takes in what was committed: what it vouches for, and the events that it recorded.
+    pub fn take(&self, record: Option<Acknowledged>, recorded: &[Uuid]) {
         let mut sample = self.sample.lock().unwrap_or_else(PoisonError::into_inner);
         if sample.len() < MOST {
-            sample.push(record);
+            sample.extend(record);
         }
+        let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
+        if unsealed.len() < MOST {
+            unsealed.extend(recorded.iter().map(|event| (Instant::now(), *event)));
+        }
+    }
+
+    /// The events that have had the time to be sealed.
+    fn to_be_sealed(&self) -> Vec<Uuid> {
+        let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = unsealed.partition_point(|(at, _)| at.elapsed() >= SEALED_AFTER);
+        unsealed.drain(..due).map(|(_, event)| event).collect()
     }
 
     fn contradict(&self, missing: &str) {
@@ -96,7 +117,8 @@ impl Db {
     /// Looks for what was acknowledged since the last time.
     pub async fn check_sample(&self) -> Result<()> {
         let sample = std::mem::take(&mut *self.self_check.sample.lock().unwrap_or_else(PoisonError::into_inner));
-        if sample.is_empty() {
+        let recorded = self.self_check.to_be_sealed();
+        if sample.is_empty() && recorded.is_empty() {
             return Ok(());
         }
         let mut fresh = self.reader_options.clone();
@@ -107,7 +129,30 @@ impl Db {
                 self.self_check.contradict(&record.what);
             }
         }
+        for events in recorded.chunks(CHUNK) {
+            self.check_log(&fresh, events).await?;
+        }
         Ok(fresh.close().await?)
+    }
+
+    /// Looks whether these events are in the log, or on their way there: somebody may have taken them away or kept them from
+    /// the sealer, and with them what they prove.
+    async fn check_log(&self, fresh: &DatabaseConnection, events: &[Uuid]) -> Result<()> {
+        let missing =
+            |found: &HashSet<Uuid>| events.iter().copied().filter(|id| !found.contains(id)).collect::<Vec<_>>();
+        let waiting = event::Entity::find().select_only().column(event::Column::Id);
+        let waiting = waiting.filter(event::Column::Id.is_in(events.iter().copied()));
+        let waiting: Vec<Uuid> = waiting.filter(event::Column::Sealed.eq(false)).into_tuple().all(fresh).await?;
+        let mut found: HashSet<Uuid> = waiting.iter().copied().collect();
+        // After the other look: what is sealed between the two is in the log by now.
+        let sealed = leaf::Entity::find().select_only().column(leaf::Column::EventId);
+        let sealed = sealed.filter(leaf::Column::EventId.is_in(missing(&found)));
+        found.extend(sealed.into_tuple::<Uuid>().all(fresh).await?);
+        for id in missing(&found) {
+            self.self_check.contradict(&format!("event {id}, which is not in the audit log"));
+        }
+        self.self_check.take(None, &waiting);
+        Ok(())
     }
 
     /// Proves that the database writes and keeps: counts a row up, and reads it back through another connection.

@@ -24,8 +24,9 @@ pub struct Transaction {
     /// With what its rows are bound to the log; nothing before an exchange has its key.
     binding: Arc<OnceLock<Binding>>,
     written: Mutex<Written>,
-    /// Where the record goes that this transaction vouches for, if it is one of the sample.
-    self_check: Option<Arc<SelfCheck>>,
+    self_check: Arc<SelfCheck>,
+    /// Whether the record that it vouches for is looked for again.
+    is_sampled: bool,
     vouched: OnceLock<Acknowledged>,
 }
 
@@ -78,15 +79,15 @@ impl Transaction {
 
     fn on(lease: Lease, self_check: &Arc<SelfCheck>, binding: &Arc<OnceLock<Binding>>) -> Transaction {
         let backend = lease.connection.backend();
-        let self_check = self_check.picks().then(|| self_check.clone());
+        let (self_check, is_sampled) = (self_check.clone(), self_check.picks());
         let (binding, vouched, written) = (binding.clone(), OnceLock::new(), Mutex::default());
-        Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, vouched }
+        Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, is_sampled, vouched }
     }
 
     /// Names a record that must be there once this is committed: what somebody will be told stands on it. One transaction
     /// in sixteen is held to its word; of several records the first one counts.
     pub fn vouch(&self, record: impl FnOnce() -> Acknowledged) {
-        if self.self_check.is_some() {
+        if self.is_sampled {
             self.vouched.get_or_init(record);
         }
     }
@@ -107,14 +108,14 @@ impl Transaction {
     }
 
     /// Commits, and begins the next one on the same connection.
-    pub(super) async fn commit_and_begin(self, self_check: &Arc<SelfCheck>) -> Result<Transaction> {
-        let binding = self.binding.clone();
-        Ok(Transaction::on(self.end(true).await?, self_check, &binding))
+    pub(super) async fn commit_and_begin(self) -> Result<Transaction> {
+        let (self_check, binding) = (self.self_check.clone(), self.binding.clone());
+        Ok(Transaction::on(self.end(true).await?, &self_check, &binding))
     }
 
     async fn end(self, goes_on: bool) -> Result<Lease> {
         let written = std::mem::take(&mut *self.written.lock().await);
-        settle(&self, self.binding.get(), written).await?;
+        let recorded = settle(&self, self.binding.get(), written).await?;
         let mut lease = self.lease.into_inner();
         lease.ask()?;
         if goes_on {
@@ -124,9 +125,7 @@ impl Transaction {
             within(lease.limit, lease.connection.commit(&lease.began)).await??;
             lease.state = State::Over;
         }
-        if let (Some(self_check), Some(record)) = (self.self_check, self.vouched.into_inner()) {
-            self_check.take(record);
-        }
+        self.self_check.take(self.vouched.into_inner(), &recorded);
         Ok(lease)
     }
 

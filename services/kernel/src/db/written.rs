@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use prost::Message;
 use sea_orm::{ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryResult, Statement, Value};
+use uuid::Uuid;
 
 use super::{Transaction, row, tables::Write};
 use crate::{
@@ -52,10 +53,10 @@ impl Written {
     }
 }
 
-/// Writes the events with the rows of which the last one tells.
-pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<()> {
+/// Writes the events with the rows of which the last one tells. Returns the ids of the events.
+pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<Vec<Uuid>> {
     let Written { mut events, rows } = written;
-    let Some(binding) = binding.filter(|_| !events.is_empty() || !rows.is_empty()) else { return Ok(()) };
+    let Some(binding) = binding.filter(|_| !events.is_empty() || !rows.is_empty()) else { return Ok(Vec::new()) };
     if !rows.is_empty() {
         let mut last = match events.pop() {
             Some(event) => event,
@@ -67,13 +68,14 @@ pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written:
     for event in &mut events {
         event.mark = Some(event.made_mark(&binding.vault).to_vec());
     }
+    let ids = events.iter().map(|event| event.id).collect();
     let events = events.into_iter().map(IntoActiveModel::into_active_model);
     event::row::Entity::insert_many(events).exec_without_returning(tx).await?;
-    Ok(())
+    Ok(ids)
 }
 
 /// Notes in the index which event tells of the rows, and how often each was written.
-async fn index(tx: &Transaction, rows: BoundRows, event: uuid::Uuid) -> Result<Vec<WrittenRow>> {
+async fn index(tx: &Transaction, rows: BoundRows, event: Uuid) -> Result<Vec<WrittenRow>> {
     let rows: Vec<_> = rows.into_iter().collect();
     let mut told = Vec::with_capacity(rows.len());
     for rows in rows.chunks(MOST) {
