@@ -1,6 +1,8 @@
 //! The audit log names what was done to a record behind the exchange's back, hashes recomputed or not (check S7).
 #![cfg(test)]
 
+mod fresh;
+
 use kernel::{
     Clock, Context, Db, Instant, Vault,
     audit_log::{
@@ -17,26 +19,19 @@ struct Log {
 
 async fn log(events: i64) -> Log {
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", folder.path().join("log.db").display());
-    log_in(folder, &url, events).await
+    let url = fresh::sqlite(folder.path());
+    log_in(folder, url, events).await
 }
 
 /// The same on the PostgreSQL server of the tests, where there is one.
 async fn log_on_postgres(events: i64) -> Option<Log> {
-    let server = std::env::var("TEST_POSTGRES_URL").ok()?;
-    let schema = format!("audit_{}", kernel::fresh_uuid().simple());
-    let db = Db::connect(&server).await.unwrap();
-    db.run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-    let url = format!("{server}?options[search_path]={schema}");
-    Some(log_in(tempfile::tempdir().unwrap(), &url, events).await)
+    Some(log_in(tempfile::tempdir().unwrap(), fresh::postgres().await?, events).await)
 }
 
-async fn log_in(folder: tempfile::TempDir, url: &str, events: i64) -> Log {
-    let db = Db::connect(url).await.unwrap();
-    migrations::migrate(&db).await.unwrap();
+async fn log_in(folder: tempfile::TempDir, url: String, events: i64) -> Log {
     // Another service's log tells that the calendar and the rules were written.
-    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
-    let log = Log { cx: cx.with_service("catalog"), url: url.to_owned(), _folder: folder };
+    let cx = fresh::exchange(&url).await;
+    let log = Log { cx: cx.with_service("catalog"), url, _folder: folder };
     for batch in 0..2 {
         log.record(events / 2, batch).await;
         log.cx.seal_all().await.unwrap();

@@ -1,9 +1,11 @@
 //! The exchange acts on its own events only: one that somebody put into the table is not delivered (promise P-5).
 #![cfg(test)]
 
+mod fresh;
+
 use std::sync::{Arc, Mutex};
 
-use kernel::{Announcement, Clock, Context, Db, Delivery, Event, Result, Vault};
+use kernel::{Announcement, Delivery, Event, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -36,9 +38,7 @@ impl Delivery for Heard {
 }
 
 async fn only_its_own(url: &str, id: &str) {
-    let db = Db::connect(url).await.unwrap();
-    migrations::migrate(&db).await.unwrap();
-    let cx = Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap();
+    let cx = fresh::exchange(url).await;
     for last in [false, true] {
         let tx = cx.db.begin().await.unwrap();
         cx.announce(&tx, cx.clock.now(), "subject", &Said { last }).await.unwrap();
@@ -63,13 +63,11 @@ async fn only_its_own(url: &str, id: &str) {
 #[tokio::test]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    only_its_own(&format!("sqlite://{}", folder.path().join("events.db").display()), "randomblob(16)").await;
+    only_its_own(&fresh::sqlite(folder.path()), "randomblob(16)").await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
-    let Ok(server) = std::env::var("TEST_POSTGRES_URL") else { return };
-    let schema = format!("forged_{}", kernel::fresh_uuid().simple());
-    Db::connect(&server).await.unwrap().run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-    only_its_own(&format!("{server}?options[search_path]={schema}"), "gen_random_uuid()").await;
+    let Some(url) = fresh::postgres().await else { return };
+    only_its_own(&url, "gen_random_uuid()").await;
 }

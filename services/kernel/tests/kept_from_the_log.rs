@@ -1,15 +1,11 @@
 //! Whoever keeps events from the sealer, to take them and their rows away later, is found by the process that wrote them.
 #![cfg(test)]
 
+mod fresh;
+
 use std::time::{Duration, Instant};
 
-use kernel::{Clock, Context, Db, Vault};
-
-async fn context(url: &str) -> Context {
-    let db = Db::connect(url).await.unwrap();
-    migrations::migrate(&db).await.unwrap();
-    Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap()
-}
+use kernel::Context;
 
 async fn record(cx: &Context) -> bool {
     let Ok(tx) = cx.db.begin().await else { return false };
@@ -34,10 +30,10 @@ async fn stops(cx: &Context, forge: &str) -> bool {
 }
 
 async fn is_found(url: &str) {
-    let honest = context(url).await;
+    let honest = fresh::exchange(url).await;
     assert!(!stops(&honest, "UPDATE heartbeat SET beats = beats").await);
     for forge in ["UPDATE event SET sealed = true WHERE NOT sealed", "DELETE FROM event WHERE NOT sealed"] {
-        let cx = context(url).await;
+        let cx = fresh::exchange(url).await;
         assert!(stops(&cx, forge).await, "{forge}");
     }
 }
@@ -45,13 +41,11 @@ async fn is_found(url: &str) {
 #[tokio::test]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    is_found(&format!("sqlite://{}", folder.path().join("log.db").display())).await;
+    is_found(&fresh::sqlite(folder.path())).await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
-    let Ok(server) = std::env::var("TEST_POSTGRES_URL") else { return };
-    let schema = format!("kept_{}", kernel::fresh_uuid().simple());
-    Db::connect(&server).await.unwrap().run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-    is_found(&format!("{server}?options[search_path]={schema}")).await;
+    let Some(url) = fresh::postgres().await else { return };
+    is_found(&url).await;
 }

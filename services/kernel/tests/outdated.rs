@@ -1,10 +1,10 @@
 //! Events that tell of rows are deleted once later ones tell of the same rows; nobody else deletes one unseen.
 #![cfg(test)]
 
-use std::path::Path;
+mod fresh;
 
 use kernel::{
-    Clock, Context, Db, Instant, Vault,
+    Context, Instant,
     audit_log::{
         rows::verify_rows,
         verify::{Known, verify},
@@ -12,22 +12,6 @@ use kernel::{
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio_util::sync::CancellationToken;
-
-async fn grounds(folder: &Path) -> Vec<Context> {
-    let mut urls = vec![format!("sqlite://{}", folder.join("log.db").display())];
-    if let Ok(server) = std::env::var("TEST_POSTGRES_URL") {
-        let schema = format!("outdated_{}", kernel::fresh_uuid().simple());
-        Db::connect(&server).await.unwrap().run(&format!("CREATE SCHEMA {schema}")).await.unwrap();
-        urls.push(format!("{server}?options[search_path]={schema}"));
-    }
-    let mut grounds = Vec::new();
-    for url in urls {
-        let db = Db::connect(&url).await.unwrap();
-        migrations::migrate(&db).await.unwrap();
-        grounds.push(Context::open("identity", db, Clock::system(), Vault::development()).await.unwrap());
-    }
-    grounds
-}
 
 /// Writes a row of a bound table, and records nothing else.
 async fn name_day(cx: &Context, date: &str, name: &str) {
@@ -56,7 +40,8 @@ async fn row_events(cx: &Context) -> Vec<String> {
 #[tokio::test]
 async fn outdated_events_go_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    for cx in grounds(folder.path()).await {
+    for url in [Some(fresh::sqlite(folder.path())), fresh::postgres().await].into_iter().flatten() {
+        let cx = fresh::exchange(&url).await;
         let day = "SELECT date AS it FROM calendar_day ORDER BY date LIMIT 2";
         let days = cx.db.read().query_all_raw(Statement::from_string(cx.db.backend(), day)).await.unwrap();
         let days: Vec<String> = days.iter().map(|row| row.try_get("", "it").unwrap()).collect();

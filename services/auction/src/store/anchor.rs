@@ -1,6 +1,6 @@
 //! How far each lot's log was at the latest look, and the root over it.
 
-use kernel::{Error, Result, Transaction, merkle};
+use kernel::{Result, Transaction};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QuerySelect,
     RelationTrait,
@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use wire::{id::BiddingSessionId, v1::BiddingStatus};
 
-use super::session;
+use super::{log, session};
 
 mod row {
     use super::{super::session, BiddingSessionId};
@@ -48,13 +48,11 @@ pub async fn grown(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>> 
         .filter(behind)
         .limit(limit);
     let grown: Vec<(BiddingSessionId, i64, Vec<u8>)> = grown.into_tuple().all(db).await?;
-    grown.into_iter().map(|(id, size, peaks)| over_log(id, size, &peaks)).collect()
-}
-
-fn over_log(session_id: BiddingSessionId, size: i64, peaks: &[u8]) -> Result<Model> {
-    let records = u64::try_from(size).map_err(|_| Error::Internal("a log has no negative length".into()))?;
-    let root = merkle::Tree::read(records, peaks)?.root().to_vec();
-    Ok(Model { session_id, size, root })
+    let anchored = |(session_id, size, peaks): (BiddingSessionId, i64, Vec<u8>)| {
+        let root = log::grow(&peaks, size, &[])?.root().to_vec();
+        Ok(Model { session_id, size, root })
+    };
+    grown.into_iter().map(anchored).collect()
 }
 
 /// Anchors them; one that another process anchored further on stays.

@@ -1,8 +1,6 @@
 //! Events that tell of nothing but rows are deleted once later events tell of the same rows. Their leaves stay, each with a
 //! mark by which the exchange vouches for that: so nobody else can delete an event, and all heads verify as before.
 
-use std::collections::HashMap;
-
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -10,7 +8,7 @@ use uuid::Uuid;
 use super::{leaf, proof};
 use crate::{
     Context, Instant, Result, Vault,
-    event::{ROWS_WRITTEN, row as event},
+    event::{ROWS_WRITTEN, WrittenRow, row as event},
     merkle::Hash,
 };
 
@@ -45,12 +43,7 @@ impl Context {
                 .await?;
             let Some(last) = events.last() else { break };
             after = last.id;
-            let mut outdated = Vec::new();
-            for event in &events {
-                if self.is_outdated(event).await? {
-                    outdated.push(event.id);
-                }
-            }
+            let outdated = self.outdated(events).await?;
             if !outdated.is_empty() {
                 deleted += self.delete(outdated).await?;
             }
@@ -58,18 +51,17 @@ impl Context {
         Ok(deleted)
     }
 
-    /// Whether later events tell of each of its rows. That never changes back.
-    async fn is_outdated(&self, event: &event::Model) -> Result<bool> {
-        let rows = event.written_rows()?;
-        for rows in rows.chunk_by(|row, next| row.table == next.table) {
-            let Some(first) = rows.first() else { continue };
-            let index = proof::of(self.db.read(), &first.table, rows.iter().map(|row| row.key.clone())).await?;
-            let index: HashMap<Vec<u8>, i64> = index.into_iter().map(|proof| (proof.key, proof.version)).collect();
-            if rows.iter().any(|row| index.get(&row.key).is_none_or(|version| *version <= row.version)) {
-                return Ok(false);
-            }
-        }
-        Ok(event.is_ours(&self.vault))
+    /// Those of our events of which later ones tell of each row. That never changes back.
+    async fn outdated(&self, events: Vec<event::Model>) -> Result<Vec<Uuid>> {
+        let ours = events.into_iter().filter(|event| event.is_ours(&self.vault));
+        let told = ours.map(|event| Ok((event.id, event.written_rows()?))).collect::<Result<Vec<_>>>()?;
+        let index = proof::of_written(self.db.read(), told.iter().flat_map(|(_, rows)| rows)).await?;
+        let is_told_later = |row: &WrittenRow| {
+            let proof = index.get(&(row.table.clone(), row.key.clone()));
+            proof.is_some_and(|proof| proof.version > row.version)
+        };
+        let outdated = told.into_iter().filter(|(_, rows)| rows.iter().all(is_told_later));
+        Ok(outdated.map(|(event, _)| event).collect())
     }
 
     async fn delete(&self, events: Vec<Uuid>) -> Result<u64> {

@@ -1,6 +1,6 @@
 //! The index of bound rows: how often each was written, what it then held, and which event tells of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
@@ -10,7 +10,11 @@ use sea_orm::{
 use crate::{
     Error, Result, Vault,
     db::{row, tables::Table},
+    event::WrittenRow,
 };
+
+/// Most keys in one query.
+const MOST: usize = 500;
 
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -45,6 +49,25 @@ pub async fn of(db: &impl ConnectionTrait, table: &str, keys: impl IntoIterator<
     let sql = format!("SELECT * FROM row_proof WHERE (tbl, key) IN (VALUES {})", places.join(", "));
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     Ok(Entity::find().from_raw_sql(query).all(db).await?)
+}
+
+/// What it says of the rows that events tell of, by table and key.
+pub async fn of_written(
+    db: &impl ConnectionTrait,
+    rows: impl IntoIterator<Item = &WrittenRow>,
+) -> Result<HashMap<(String, Vec<u8>), Model>> {
+    let mut keys: BTreeMap<&str, BTreeSet<&Vec<u8>>> = BTreeMap::new();
+    for row in rows {
+        keys.entry(&row.table).or_default().insert(&row.key);
+    }
+    let mut index = HashMap::new();
+    for (table, keys) in keys {
+        for keys in keys.into_iter().collect::<Vec<_>>().chunks(MOST) {
+            let found = of(db, table, keys.iter().copied().cloned()).await?;
+            index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
+        }
+    }
+    Ok(index)
 }
 
 /// What it says of the next rows of a table, in the order of their keys.

@@ -2,7 +2,7 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
@@ -115,15 +115,7 @@ impl Walk<'_> {
 
     /// Of how many of these rows their events are the last word; or the first that the index does not confirm.
     async fn told(&self, told: &[(Uuid, WrittenRow)]) -> Result<Result<u64, RowFlaw>> {
-        let mut keys: BTreeMap<&str, BTreeSet<&Vec<u8>>> = BTreeMap::new();
-        for (_, row) in told {
-            keys.entry(&row.table).or_default().insert(&row.key);
-        }
-        let mut index = HashMap::new();
-        for (table, keys) in keys {
-            let found = proof::of(self.view, table, keys.into_iter().cloned()).await?;
-            index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
-        }
+        let index = proof::of_written(self.view, told.iter().map(|(_, row)| row)).await?;
         let mut last = 0;
         for (event, row) in told {
             let event = *event;
