@@ -38,6 +38,7 @@ macro_rules! lanes {
 }
 
 mod agency;
+mod altered;
 mod backup;
 mod bidding;
 mod brokerage;

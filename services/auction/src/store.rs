@@ -10,7 +10,7 @@ pub mod hall_line;
 pub mod log;
 pub mod sealed;
 
-use kernel::{Context, Error, Id, Instant, Result, Transaction, Vault, merkle};
+use kernel::{Context, Error, Id, Instant, Result, Transaction, Vault, merkle, record_altered};
 use prost::Message;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
@@ -117,6 +117,11 @@ impl session::Model {
     /// Whether the row is as the exchange's last round left it.
     pub fn is_ours(&self, vault: &Vault) -> bool {
         self.mark.as_deref().is_some_and(|mark| mark == self.made_mark(vault))
+    }
+
+    /// Requires that the row is as the exchange left it: what is decided rests on it.
+    pub fn require_ours(&self, vault: &Vault) -> Result<()> {
+        if self.is_ours(vault) { Ok(()) } else { Err(record_altered(&format!("bidding_session id={}", self.id), None)) }
     }
 
     /// Writes the lot's state into the row.

@@ -83,6 +83,7 @@ impl Writer {
     ) -> Result<Option<Writer>> {
         let Some((row, bidders)) = store::load(cx.db.read(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
+        row.require_ours(&cx.vault)?;
         let lot = row.whole_lot(&cx)?;
         Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0), begun: None }))
     }
@@ -291,6 +292,7 @@ impl Writer {
             self.cx.db.lost(&format!("round {} of {}", self.row.version, self.row.id));
             return Err(Error::Unavailable("the lot was put back".into()));
         }
+        row.require_ours(&self.cx.vault)?;
         if row.version != self.row.version {
             self.lot = row.whole_lot(&self.cx)?;
             if self.lot.state.bidders.len() > self.bidders.len() {

@@ -4,18 +4,11 @@ use std::io::Write;
 
 use kernel::{Clock, audit_log::adopt::Adopted};
 
-use crate::{
-    Result,
-    config::Config,
-    database::{Databases, require_exchange},
-    roles::Roles,
-};
+use crate::{Result, config::Config, database::Databases, roles::Roles};
 
 /// Takes them into the audit log, which says so.
 pub async fn run(config: &Config, mut out: impl Write) -> Result<()> {
-    let roles = Roles::new(None);
-    require_exchange(config, &roles).await?;
-    let databases = Databases::open(config, &roles, &Clock::system()).await?;
+    let databases = Databases::open_to_adopt(config, &Roles::new(None), &Clock::system()).await?;
     for ground in databases.grounds() {
         let (Adopted { rows, events }, lots) = ground.adopt().await?;
         writeln!(out, "{rows} rows, {events} events and {lots} lots count as they stand")?;

@@ -1,6 +1,6 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use kernel::{
     Clock, Context, Db, MasterKey,
@@ -31,6 +31,7 @@ pub struct Ground {
 enum Purpose {
     Work,
     Look,
+    Adopt,
 }
 
 impl Databases {
@@ -44,6 +45,12 @@ impl Databases {
         require_exchange(config, roles).await?;
         let patient = Config { database_answer_millis: 0, ..config.clone() };
         Databases::open_for(&patient, roles, clock, (Purpose::Look, config.present_master_key()?)).await
+    }
+
+    /// The same for whoever takes rows in as they stand.
+    pub async fn open_to_adopt(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
+        require_exchange(config, roles).await?;
+        Databases::open_for(config, roles, clock, (Purpose::Adopt, config.master_key()?)).await
     }
 
     async fn open_for(
@@ -108,20 +115,20 @@ impl Ground {
         clock: &Clock,
         key: &MasterKey,
     ) -> Result<Ground> {
-        let vault = key.open(&db).await?;
+        let vault = Arc::new(key.open(&db).await?);
         clock.anchor(&db).await?;
-        if matches!(purpose, Purpose::Look) {
-            let context = Context::to_look(role.name(), db, clock.clone(), vault)?;
-            return Ok(Ground { url, context, services: vec![role.name()] });
+        let on = |context| Ground { url: url.clone(), context, services: vec![role.name()] };
+        let (service, vault) = (role.name(), || vault.clone());
+        match purpose {
+            Purpose::Look => return Ok(on(Context::to_look(service, db, clock.clone(), vault())?)),
+            Purpose::Adopt => return Ok(on(Context::to_adopt(service, db, clock.clone(), vault())?)),
+            Purpose::Work => {}
         }
-        let is_unbound = adopt::is_unbound(&db).await?;
-        let context = Context::open(role.name(), db, clock.clone(), vault).await?;
-        let ground = Ground { url, context, services: vec![role.name()] };
         // An exchange whose rows no program has bound so far: they count as they stand.
-        if is_unbound {
-            ground.adopt().await?;
+        if adopt::is_unbound(&db).await? {
+            on(Context::to_adopt(service, db.clone(), clock.clone(), vault())?).adopt().await?;
         }
-        Ok(ground)
+        Ok(on(Context::open(service, db, clock.clone(), vault()).await?))
     }
 
     /// Takes rows and lots as they stand into the log.

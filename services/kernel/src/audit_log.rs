@@ -7,7 +7,7 @@
 
 pub mod adopt;
 mod outdated;
-mod proof;
+pub(crate) mod proof;
 pub mod rows;
 pub mod signed_head;
 pub mod verify;

@@ -93,8 +93,12 @@ impl Context {
                 if let Some(keyed) = &keyed {
                     keyed.store(&call.tx, &reply.encode_to_vec()).await?;
                 }
-                commit(call.tx).await?;
-                self.committed.notify_one();
+                match commit(call.tx).await {
+                    Ok(()) => self.committed.notify_one(),
+                    // Nothing is kept under the key: once the record is put right, the same call goes well.
+                    Err(Error::Refused(refusal)) => return Ok(Response::new(P::of(Err(*refusal)))),
+                    Err(fault) => return Err(fault.into()),
+                }
                 Ok(Response::new(reply))
             }
             Err(Error::Refused(refusal)) => {
@@ -141,7 +145,10 @@ pub fn query<I>(request: Request<I>) -> (Actor, I) {
 
 /// A failed commit has an unknown outcome: the caller asks again under its key.
 async fn commit(tx: Transaction) -> Result<()> {
-    tx.commit().await.map_err(|error| Error::Unavailable(format!("commit: {error}")))
+    tx.commit().await.map_err(|error| match error {
+        Error::Refused(_) => error,
+        fault => Error::Unavailable(format!("commit: {fault}")),
+    })
 }
 
 fn decode<P: Payload>(reply: &[u8]) -> Result<Response<P>, Status> {

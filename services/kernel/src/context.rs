@@ -39,10 +39,17 @@ impl Context {
     }
 
     /// The ground of whoever only looks: nothing is written, and the calendar and the rules are the built-in ones.
-    pub fn to_look(service: &'static str, db: Db, clock: Clock, vault: Vault) -> Result<Context> {
+    pub fn to_look(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
         let (calendar, rules) = builtin_reference()?;
-        let (calendar, rules, vault) = (Arc::new(calendar), Arc::new(rules), Arc::new(vault));
+        let (calendar, rules, vault) = (Arc::new(calendar), Arc::new(rules), vault.into());
         Ok(Context { service, db, clock, calendar, rules, vault, committed: Arc::default() })
+    }
+
+    /// The ground of whoever takes rows in as they stand, the calendar's and the rules' among them.
+    pub fn to_adopt(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
+        let context = Context::to_look(service, db, clock, vault)?;
+        context.db.bind(service, &context.clock, &context.vault);
+        Ok(context)
     }
 
     /// The same ground for another service.

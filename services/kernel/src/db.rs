@@ -1,7 +1,10 @@
 mod connection;
+mod proved;
 mod readers;
 pub(crate) mod row;
+mod seen;
 mod self_check;
+mod statement;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
@@ -23,11 +26,12 @@ use sea_orm::{
 
 use self::{
     connection::Connection,
+    proved::Proved,
     readers::{SIGN_OF_LIFE, forget_idle, within},
     self_check::SelfCheck,
     written::Binding,
 };
-pub use self::{readers::Readers, self_check::Acknowledged, transaction::Transaction};
+pub use self::{readers::Readers, seen::record_altered, self_check::Acknowledged, transaction::Transaction};
 use crate::{Clock, Result, Vault};
 
 /// One service's database: writers and readers.
@@ -93,14 +97,15 @@ impl Db {
         let is_file = url.starts_with("sqlite");
         let answer = if is_file { Duration::ZERO } else { limits.answer };
         let (writer, reader) = if is_file { sqlite(options) } else { postgres(options, limits) };
-        let (write, read) = (Database::connect(writer).await?, Readers::connect(reader.clone(), answer).await?);
+        let (self_check, binding) = (Arc::default(), Arc::default());
+        let proved = Proved::by(Arc::clone(&binding));
+        let (write, read) = (Database::connect(writer).await?, Readers::connect(reader.clone(), answer, proved).await?);
         let writers = match &write.inner {
             DatabaseConnectionType::SqlxPostgresPoolConnection(_) => {
                 Writers::Postgres(write.get_postgres_connection_pool().clone())
             }
             _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
         };
-        let (self_check, binding) = (Arc::default(), Arc::default());
         Ok(Db { writers, read, reader_options: reader, answer, self_check, binding })
     }
 
@@ -113,7 +118,7 @@ impl Db {
         }
     }
 
-    /// The pool for queries; it refuses writes.
+    /// The pool for queries; it refuses writes, and rows that somebody altered.
     #[must_use]
     pub fn read(&self) -> &Readers {
         &self.read

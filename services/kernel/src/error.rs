@@ -244,10 +244,16 @@ impl From<Status> for Error {
     }
 }
 
+/// How the query builder is told that a record was altered.
+pub(crate) const RECORD_ALTERED: &str = "record altered";
+
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Error {
         use sea_orm::DbErr;
         match error {
+            DbErr::Custom(words) if words == RECORD_ALTERED => {
+                Refusal::new(ErrorCode::RecordAltered).by_rule("P-5").into()
+            }
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Error::Unavailable(error.to_string()),
             other if passes(&other) => Error::Unavailable(other.to_string()),
             other => Error::Internal(other.to_string()),

@@ -38,6 +38,7 @@ codes! {
     IdempotencyConflict "同一幂等键已用于另一请求。" "This idempotency key was used for another request.";
     SamePerson "须由另一人办理。" "Another person must do this.";
     AlreadyExists "对象已存在。" "It exists already.";
+    RecordAltered "所依据的记录与本所留存的不一致，未予办理，管理员已获知。" "A record that this rests on is not as the exchange left it; nothing was done, and the administrator was told.";
     Unavailable "服务暂不可用；结果未知时请以同一幂等键重试。" "Unavailable for now; if the outcome is unknown, retry under the same key.";
     Internal "系统内部错误。" "An internal fault.";
 

@@ -43,7 +43,7 @@ pub use bus::{Bus, Consumer, Delivery};
 pub use call::{Call, Payload, query};
 pub use clock::Clock;
 pub use context::Context;
-pub use db::{Acknowledged, Db, Readers, Transaction, WriteLimits};
+pub use db::{Acknowledged, Db, Readers, Transaction, WriteLimits, record_altered};
 pub use drill::{load_drill_offset, save_drill_offset};
 #[doc(hidden)]
 pub use dropped::dropped_after;

@@ -148,7 +148,9 @@ async fn whoever_recomputes_the_log_without_the_key_is_found_at_the_record() {
     // Mark and seal it all anew, as an intruder with the program but without the master key would.
     log.run("DELETE FROM audit_leaf; DELETE FROM audit_head; UPDATE event SET sealed = false").await;
     let (db, vault) = (Db::connect(&log.url).await.unwrap(), Vault::new(&[7; 32]));
-    let intruder = Context::open("identity", db, Clock::system(), vault).await.unwrap().with_service("catalog");
+    assert!(Context::open("identity", db.clone(), Clock::system(), vault).await.is_err(), "what it finds is another's");
+    let (db, vault) = (Db::connect(&log.url).await.unwrap(), Vault::new(&[7; 32]));
+    let intruder = Context::to_adopt("identity", db, Clock::system(), vault).unwrap().with_service("catalog");
     assert!(intruder.seal_all().await.is_err(), "sealed what bears another's mark");
     log.run("UPDATE event SET mark = NULL").await;
     adopt(&intruder).await.unwrap();

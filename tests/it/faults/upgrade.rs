@@ -1,6 +1,6 @@
 //! The program of the version before and this one, side by side on one database, under people at work: the schema is brought
 //! up to date by the newer one while the older one serves, then the older one goes. `TEST_OLDER_JISHI` names its binary, built
-//! from the last tag or landing; without it there is nothing to be upgraded from.
+//! from the last tag or landing that binds its rows; without it there is nothing to be upgraded from.
 
 use std::time::{Duration, Instant as Moment};
 
@@ -80,7 +80,6 @@ async fn upgrade(lane: Lane) {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         eprintln!("{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
     };
-    told(&["adopt"]);
     told(&["verify"]);
     assert!(work.bids() >= 40 && work.gap < GAP, "{} bids; none was taken for {:?}", work.bids(), work.gap);
 }

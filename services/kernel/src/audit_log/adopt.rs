@@ -103,7 +103,7 @@ async fn gone(cx: &Context, table: &'static Table) -> Result<u64> {
             return Ok(adopted);
         };
         after = end.key.clone();
-        let there = proof::marks(&tx, &cx.vault, table, proofs.iter().map(|proof| &proof.key)).await?;
+        let there = proof::marks(&tx, &cx.vault, table, proofs.iter().map(|proof| &proof.key), "").await?;
         let gone = proofs.iter().filter(|proof| proof.mark.is_some() && !there.contains_key(&proof.key));
         let gone: Vec<_> = gone.map(|proof| (proof.key.clone(), None)).collect();
         adopted += gone.len() as u64;

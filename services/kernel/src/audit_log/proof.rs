@@ -1,6 +1,6 @@
 //! The index of bound rows: how often each was written, what it then held, and which event tells of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
@@ -35,20 +35,9 @@ mod entity {
 }
 pub use entity::{Column, Entity, Model};
 
-/// What the index says of these keys. PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table;
-/// over a list of keys it may go through all of them.
+/// What the index says of these keys of a table.
 pub async fn of(db: &impl ConnectionTrait, table: &str, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<Model>> {
-    let (mut values, mut places): (Vec<Value>, Vec<String>) = (vec![table.into()], Vec::new());
-    for key in keys {
-        values.push(key.into());
-        places.push(format!("($1, ${})", values.len()));
-    }
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!("SELECT * FROM row_proof WHERE (tbl, key) IN (VALUES {})", places.join(", "));
-    let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(Entity::find().from_raw_sql(query).all(db).await?)
+    named(db, keys.into_iter().map(|key| (table.to_owned(), key)).collect()).await
 }
 
 /// What it says of the rows that events tell of, by table and key.
@@ -56,18 +45,34 @@ pub async fn of_written(
     db: &impl ConnectionTrait,
     rows: impl IntoIterator<Item = &WrittenRow>,
 ) -> Result<HashMap<(String, Vec<u8>), Model>> {
-    let mut keys: BTreeMap<&str, BTreeSet<&Vec<u8>>> = BTreeMap::new();
-    for row in rows {
-        keys.entry(&row.table).or_default().insert(&row.key);
-    }
+    let rows = rows.into_iter().map(|row| (row.table.clone(), row.key.clone())).collect();
+    of_rows(db, rows).await
+}
+
+/// What it says of these rows, by table and key.
+pub async fn of_rows(
+    db: &impl ConnectionTrait,
+    rows: BTreeSet<(String, Vec<u8>)>,
+) -> Result<HashMap<(String, Vec<u8>), Model>> {
     let mut index = HashMap::new();
-    for (table, keys) in keys {
-        for keys in keys.into_iter().collect::<Vec<_>>().chunks(MOST) {
-            let found = of(db, table, keys.iter().copied().cloned()).await?;
-            index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
-        }
+    for rows in rows.into_iter().collect::<Vec<_>>().chunks(MOST) {
+        let found = named(db, rows.to_vec()).await?;
+        index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
     }
     Ok(index)
+}
+
+/// PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table; over a list of keys it may go
+/// through all of them.
+async fn named(db: &impl ConnectionTrait, rows: Vec<(String, Vec<u8>)>) -> Result<Vec<Model>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = (0..rows.len()).map(|row| format!("(${}, ${})", 2 * row + 1, 2 * row + 2)).collect::<Vec<_>>();
+    let values = rows.into_iter().flat_map(|(table, key)| [Value::from(table), Value::from(key)]);
+    let sql = format!("SELECT * FROM row_proof WHERE (tbl, key) IN (VALUES {})", places.join(", "));
+    let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(Entity::find().from_raw_sql(query).all(db).await?)
 }
 
 /// What it says of the next rows of a table, in the order of their keys.
@@ -101,6 +106,7 @@ pub async fn marks(
     vault: &Vault,
     table: &Table,
     keys: impl IntoIterator<Item = &Vec<u8>>,
+    locked: &str,
 ) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
     let (mut values, mut places): (Vec<Value>, Vec<String>) = Default::default();
     for key in keys {
@@ -110,7 +116,7 @@ pub async fn marks(
         values.extend(key);
     }
     let (name, key, places) = (table.name, key_list(table), places.join(", "));
-    let sql = format!("SELECT * FROM \"{name}\" WHERE ({key}) IN (VALUES {places})");
+    let sql = format!("SELECT * FROM \"{name}\" WHERE ({key}) IN (VALUES {places}){locked}");
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect()
 }

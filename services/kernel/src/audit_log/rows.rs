@@ -168,7 +168,7 @@ impl Walk<'_> {
             let proofs = proof::page(self.view, table, after, CHUNK).await?;
             let Some(end) = proofs.last() else { break };
             after = end.key.clone();
-            let rows = proof::marks(self.view, self.vault, table, proofs.iter().map(|proof| &proof.key)).await?;
+            let rows = proof::marks(self.view, self.vault, table, proofs.iter().map(|proof| &proof.key), "").await?;
             for proof in &proofs {
                 let what = match (rows.get(&proof.key), &proof.mark) {
                     (None, None) => continue,

@@ -4,6 +4,7 @@
 use std::{
     io::{self, ErrorKind},
     pin::pin,
+    slice,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -14,17 +15,20 @@ use sea_orm::{
     sqlx::{self, Connection, Pool},
 };
 
+use super::{proved::Proved, statement::Read};
+
 /// Within this whatever lives gives a sign of life.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 /// So long after somebody has given up waiting each connection that comes back to the pool is asked for one.
 const DOUBT: Duration = Duration::from_secs(5);
 
-/// The pool for queries; it refuses writes, and does not wait for answers without end.
+/// The pool for queries; it refuses writes and what somebody altered, and does not wait for answers without end.
 #[derive(Clone)]
 pub struct Readers {
     pool: DatabaseConnection,
     answer: Duration,
     given_up: GivenUp,
+    proved: Proved,
 }
 
 /// When somebody last gave up waiting for an answer.
@@ -56,7 +60,11 @@ impl Drop for Awaited<'_> {
 }
 
 impl Readers {
-    pub(super) async fn connect(mut options: ConnectOptions, answer: Duration) -> Result<Readers, DbErr> {
+    pub(super) async fn connect(
+        mut options: ConnectOptions,
+        answer: Duration,
+        proved: Proved,
+    ) -> Result<Readers, DbErr> {
         let given_up = GivenUp::default();
         let noted = given_up.clone();
         options.map_sqlx_postgres_pool_opts(move |pool| {
@@ -72,7 +80,7 @@ impl Readers {
                 })
             })
         });
-        Ok(Readers { pool: Database::connect(options).await?, answer, given_up })
+        Ok(Readers { pool: Database::connect(options).await?, answer, given_up, proved })
     }
 
     /// One state of the database, for whoever looks at it for long while others write.
@@ -135,10 +143,20 @@ impl ConnectionTrait for Readers {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.answered(self.pool.query_one_raw(statement)).await
+        let read = Read::of(&statement.sql);
+        let row = self.answered(self.pool.query_one_raw(statement)).await?;
+        if let (Some(read), Some(row)) = (read, &row) {
+            self.proved.require(self, read, slice::from_ref(row)).await?;
+        }
+        Ok(row)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.answered(self.pool.query_all_raw(statement)).await
+        let read = Read::of(&statement.sql);
+        let rows = self.answered(self.pool.query_all_raw(statement)).await?;
+        if let Some(read) = read {
+            self.proved.require(self, read, &rows).await?;
+        }
+        Ok(rows)
     }
 }

@@ -11,7 +11,7 @@ use super::{
     connection::{Connection, Done},
     readers::within,
     self_check::{Acknowledged, SelfCheck},
-    tables::{Write, telling_rows},
+    statement::{Read, Write, telling_rows},
     written::{Binding, Written, settle},
 };
 use crate::{Result, event};
@@ -150,21 +150,31 @@ impl Transaction {
     }
 
     async fn answer(&self, mut statement: Statement) -> Result<Done, DbErr> {
-        let write = Write::of(&statement.sql);
-        if write.is_some() {
-            statement.sql = telling_rows(&statement.sql);
-        }
         let mut lease = self.lease.lock().await;
-        lease.ask()?;
-        let limit = lease.limit;
-        let answer = within(limit, lease.connection.execute(statement)).await.and_then(|answer| answer);
-        lease.answered(&answer);
-        if let (Some(write), Ok(done)) = (write, &answer) {
-            let unbound = || DbErr::Custom(format!("rows of {} are bound to nothing yet", write.table.name));
-            let binding = self.binding.get().ok_or_else(unbound)?;
-            self.written.lock().await.take(&binding.vault, write, &done.rows)?;
+        let Some(binding) = self.binding.get() else {
+            if let Some(write) = Write::of(&statement.sql) {
+                return Err(DbErr::Custom(format!("rows of {} are bound to nothing yet", write.table.name)));
+            }
+            return lease.execute(statement).await;
+        };
+        let mut written = self.written.lock().await;
+        let Some(write) = Write::of(&statement.sql) else {
+            let read = Read::of(&statement.sql);
+            let done = lease.execute(statement).await?;
+            if let Some(mut read) = read {
+                // On SQLite there is no other writer.
+                read.holds |= self.backend == DbBackend::Sqlite;
+                written.find(&binding.vault, read, &done.rows)?;
+            }
+            return Ok(done);
+        };
+        if let Some((read, before)) = write.rows_before(&statement)? {
+            written.find(&binding.vault, read, &lease.execute(before).await?.rows)?;
         }
-        answer
+        statement.sql = telling_rows(&statement.sql);
+        let done = lease.execute(statement).await?;
+        written.take(&binding.vault, write, &done.rows)?;
+        Ok(done)
     }
 }
 
@@ -176,6 +186,13 @@ impl Lease {
         }
         self.state = State::Asked;
         Ok(())
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<Done, DbErr> {
+        self.ask()?;
+        let answer = within(self.limit, self.connection.execute(statement)).await.and_then(|answer| answer);
+        self.answered(&answer);
+        answer
     }
 
     fn answered<T>(&mut self, answer: &Result<T, DbErr>) {

@@ -1,14 +1,18 @@
-//! What a transaction wrote, kept until it commits: its events, and of every bound row the key and the mark. Then they go
-//! into the log together (promise P-5): the last event tells of the rows, and the index says which event tells of which
-//! row.
+//! What a transaction read and wrote, kept until it commits: its events, and of every bound row the key and the mark. Then
+//! what it found is held against the index, and what it wrote goes into the log together (promise P-5): the last event tells
+//! of the rows, and the index says which event tells of which row.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use prost::Message;
-use sea_orm::{ConnectionTrait, DbErr, EntityTrait, IntoActiveModel, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, IntoActiveModel, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::{Transaction, row, tables::Write};
+use super::{
+    Transaction, row,
+    seen::{RowKey, Seen},
+    statement::{Kind, Read, Write},
+};
 use crate::{
     Clock, Result, Vault,
     event::{self, Rows, WrittenRow},
@@ -25,21 +29,40 @@ pub(crate) struct Binding {
     pub vault: Arc<Vault>,
 }
 
-/// What was written so far.
+/// What was written so far, and what was found.
 #[derive(Default)]
 pub(super) struct Written {
     events: Vec<event::row::Model>,
     rows: BoundRows,
+    /// Of what others had left.
+    seen: Seen,
 }
 
-/// Tables and keys, each with the mark that its row has, or none if it is gone.
-type BoundRows = BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>;
+/// Each with the mark that its row has, or none if it is gone.
+type BoundRows = BTreeMap<RowKey, Option<Vec<u8>>>;
 
 impl Written {
+    /// Takes in rows that were read; what the transaction itself wrote says nothing of others.
+    pub fn find(&mut self, vault: &Vault, read: Read, rows: &[QueryResult]) -> Result<(), DbErr> {
+        for found in rows {
+            if !self.rows.contains_key(&(read.table.name, row::key(read.table, found)?)) {
+                self.seen.take(vault, read, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in rows that were written.
     pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<(), DbErr> {
-        for row in rows {
-            let mark = if write.deletes { None } else { Some(row::mark(vault, write.table, row)?.to_vec()) };
-            self.tell_of(write.table.name, row::key(write.table, row)?, mark);
+        for left in rows {
+            let row = (write.table.name, row::key(write.table, left)?);
+            if write.kind == Kind::Insert && !self.rows.contains_key(&row) {
+                self.seen.note_absent(row.clone());
+            }
+            self.seen.note_written(&row);
+            let is_gone = write.kind == Kind::Delete;
+            let mark = if is_gone { None } else { Some(row::mark(vault, write.table, left)?.to_vec()) };
+            self.rows.insert(row, mark);
         }
         Ok(())
     }
@@ -53,10 +76,18 @@ impl Written {
     }
 }
 
-/// Writes the events with the rows of which the last one tells. Returns the ids of the events.
+/// Requires that what was found is as the exchange left it, and writes the events with the rows of which the last one tells.
+/// Returns the ids of the events.
 pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<Vec<Uuid>> {
-    let Written { mut events, rows } = written;
-    let Some(binding) = binding.filter(|_| !events.is_empty() || !rows.is_empty()) else { return Ok(Vec::new()) };
+    let Some(binding) = binding else { return Ok(Vec::new()) };
+    let Written { mut events, rows, seen } = written;
+    let doubtful = seen.doubtful(tx).await?;
+    // On SQLite nobody else writes meanwhile.
+    let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR SHARE" } else { "" };
+    doubtful.settle(tx, &binding.vault, locked).await?;
+    if events.is_empty() && rows.is_empty() {
+        return Ok(Vec::new());
+    }
     if !rows.is_empty() {
         let mut last = match events.pop() {
             Some(event) => event,

@@ -1,0 +1,64 @@
+//! What is read outside of a transaction: each bound row that is read in full is held against the index, so that nobody is
+//! shown, let in by, or served on a row that somebody changed behind the exchange's back (promise P-5).
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use sea_orm::{DbErr, QueryResult, RuntimeErr};
+
+use super::{
+    readers::Readers,
+    seen::{RowKey, Seen},
+    statement::Read,
+    written::Binding,
+};
+use crate::{Error, Result, error::RECORD_ALTERED};
+
+/// For so long what a row was proved to hold is not asked for again: whoever puts it back to what it held a moment ago gains no
+/// more time than that.
+const STANDS: Duration = Duration::from_secs(2);
+/// Most rows that are remembered.
+const MOST: u64 = 20_000;
+
+/// Proves what readers read, in an exchange that has its key.
+#[derive(Clone)]
+pub(super) struct Proved {
+    binding: Arc<OnceLock<Binding>>,
+    /// Rows that were proved lately, each with its mark.
+    lately: Cache<RowKey, Vec<u8>>,
+}
+
+impl Proved {
+    pub fn by(binding: Arc<OnceLock<Binding>>) -> Proved {
+        Proved { binding, lately: Cache::builder().max_capacity(MOST).time_to_live(STANDS).build() }
+    }
+
+    /// Requires that rows are as the exchange left them.
+    pub async fn require(&self, readers: &Readers, read: Read, rows: &[QueryResult]) -> Result<(), DbErr> {
+        self.check(readers, read, rows).await.map_err(|error| match error {
+            Error::Refused(_) => DbErr::Custom(RECORD_ALTERED.to_owned()),
+            fault => DbErr::Conn(RuntimeErr::Internal(fault.to_string())),
+        })
+    }
+
+    async fn check(&self, readers: &Readers, read: Read, rows: &[QueryResult]) -> Result<()> {
+        let Some(binding) = self.binding.get() else { return Ok(()) };
+        let mut seen = Seen::default();
+        for found in rows {
+            seen.take(&binding.vault, read, found)?;
+        }
+        let seen = seen.without(|row, mark| self.lately.get(row).is_some_and(|proved| proved == mark));
+        let marks: Vec<_> = seen.marks().collect();
+        let doubtful = seen.doubtful(readers).await?;
+        if doubtful.is_empty() {
+            marks.into_iter().for_each(|(row, mark)| self.lately.insert(row, mark));
+            return Ok(());
+        }
+        let view = readers.view().await?;
+        doubtful.settle(&view, &binding.vault, "").await?;
+        Ok(view.rollback().await?)
+    }
+}

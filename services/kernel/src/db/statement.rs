@@ -1,0 +1,248 @@
+//! What a statement does with bound rows, read from its text as the query builder writes it.
+
+use sea_orm::{DbBackend, DbErr, Statement, Value, sea_query::Values};
+
+use super::tables::Table;
+
+/// A statement that writes bound rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Write {
+    pub table: &'static Table,
+    pub kind: Kind,
+}
+
+/// How a statement writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Rows that were not there, or nothing.
+    Insert,
+    /// Rows that were not there; over those that were.
+    Upsert,
+    Update,
+    Delete,
+}
+
+/// A statement that reads bound rows in full.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Read {
+    pub table: &'static Table,
+    /// Nobody else writes the rows until the transaction ends.
+    pub holds: bool,
+}
+
+impl Write {
+    /// None if it leaves all bound rows as they are.
+    pub fn of(sql: &str) -> Option<Write> {
+        let (verb, rest) = sql.split_once('"')?;
+        let (name, rest) = rest.split_once('"')?;
+        let kind = match verb {
+            "INSERT INTO " if rest.contains(" DO UPDATE SET ") => Kind::Upsert,
+            "INSERT INTO " => Kind::Insert,
+            "DELETE FROM " => Kind::Delete,
+            "UPDATE " => Kind::Update,
+            _ => return None,
+        };
+        let table = Table::named(name)?;
+        if kind == Kind::Update {
+            let set = rest.strip_prefix(" SET ")?;
+            let set = set.rsplit_once(" WHERE ").map_or(set, |(set, _)| set);
+            let columns = set.split("\" = ").filter_map(|part| part.rsplit_once('"')).map(|(_, name)| name);
+            if !columns.filter_map(|name| table.column(name)).any(|column| column.is_bound) {
+                return None;
+            }
+        }
+        Some(Write { table, kind })
+    }
+
+    /// The query for the rows that it is about to write over, which holds them; none if there can be none.
+    pub fn rows_before(&self, statement: &Statement) -> Result<Option<(Read, Statement)>, DbErr> {
+        let sql = told_before(&statement.sql);
+        let values = statement.values.as_ref().map_or(&[][..], |values| values.0.as_slice());
+        let condition = match (self.kind, outside(sql, " WHERE ")) {
+            (Kind::Insert, _) => return Ok(None),
+            (Kind::Upsert, _) => conflicting(sql, values),
+            (_, Some(at)) => {
+                renumbered(&sql[..at], values, 0).and_then(|(_, passed)| renumbered(&sql[at..], values, passed.len()))
+            }
+            (_, None) => Some((String::new(), Vec::new())),
+        };
+        let Some((condition, values)) = condition else {
+            return Err(DbErr::Custom(format!("which rows does it write over? {sql}")));
+        };
+        let holds = match (statement.db_backend, self.kind) {
+            (DbBackend::Postgres, Kind::Delete) => " FOR UPDATE",
+            (DbBackend::Postgres, _) => " FOR NO KEY UPDATE",
+            _ => "",
+        };
+        let sql = format!("SELECT * FROM \"{}\"{condition}{holds}", self.table.name);
+        let found = Statement { sql, values: Some(Values(values)), db_backend: statement.db_backend };
+        Ok(Some((Read { table: self.table, holds: true }, found)))
+    }
+}
+
+impl Read {
+    /// None if it reads no bound rows, or only parts of them.
+    pub fn of(sql: &str) -> Option<Read> {
+        let (columns, rest) = sql.strip_prefix("SELECT \"")?.split_once(" FROM \"")?;
+        let (name, rest) = rest.split_once('"')?;
+        let table = Table::named(name)?;
+        let is_plain = !columns.contains('(')
+            && (rest.is_empty()
+                || [" WHERE ", " ORDER BY ", " LIMIT ", " FOR "].iter().any(|next| rest.starts_with(next)));
+        let is_read = |column: &str| columns.contains(&format!("{name}\".\"{column}\""));
+        let bound = table.columns.iter().filter(|column| column.is_bound).map(|column| column.name);
+        if !is_plain || !bound.chain(table.key.iter().copied()).all(is_read) {
+            return None;
+        }
+        Some(Read { table, holds: rest.contains(" FOR UPDATE") })
+    }
+}
+
+/// The same statement, telling all of each row that it wrote.
+pub(super) fn telling_rows(sql: &str) -> String {
+    format!("{} RETURNING *", told_before(sql))
+}
+
+fn told_before(sql: &str) -> &str {
+    sql.rfind(" RETURNING ").map_or(sql, |at| &sql[..at])
+}
+
+/// Where these words stand outside of quotes and brackets for the first time.
+fn outside(sql: &str, words: &str) -> Option<usize> {
+    let (mut quote, mut depth) = (None, 0);
+    for (at, byte) in sql.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(open), _) if open == byte => quote = None,
+            (Some(_), _) => {}
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'(') => depth += 1,
+            (None, b')') => depth -= 1,
+            (None, b' ') if depth == 0 && sql[at..].starts_with(words) => return Some(at),
+            (None, _) => {}
+        }
+    }
+    None
+}
+
+/// A part of a statement as one of its own, with its values; `passed` values stand before it where they bear no numbers.
+fn renumbered(part: &str, values: &[Value], passed: usize) -> Option<(String, Vec<Value>)> {
+    let (mut text, mut taken, mut quote) = (String::with_capacity(part.len()), Vec::new(), None);
+    let mut rest = part;
+    while let Some(next) = rest.chars().next() {
+        rest = &rest[next.len_utf8()..];
+        text.push(next);
+        match (quote, next) {
+            (Some(open), _) if open == next => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(next),
+            (None, '?') => taken.push(values.get(passed + taken.len())?.clone()),
+            (None, '$') => {
+                let end = rest.find(|digit: char| !digit.is_ascii_digit()).unwrap_or(rest.len());
+                let number: usize = rest[..end].parse().ok()?;
+                taken.push(values.get(number.checked_sub(1)?)?.clone());
+                text.push_str(&taken.len().to_string());
+                rest = &rest[end..];
+            }
+            (None, _) => {}
+        }
+    }
+    Some((text, taken))
+}
+
+/// The condition that finds the rows which an upsert meets: those with its values in the columns of the conflict.
+fn conflicting(sql: &str, values: &[Value]) -> Option<(String, Vec<Value>)> {
+    let names = |list: &str| list.split(", ").map(|name| name.trim_matches('"').to_owned()).collect::<Vec<_>>();
+    let (columns, rest) = sql.split_once(" (")?.1.split_once(") VALUES ")?;
+    let (rows, _) = rest.split_once(" ON CONFLICT ")?;
+    let (columns, (_, values)) = (names(columns), renumbered(rows, values, 0)?);
+    let target = names(sql.split_once(" ON CONFLICT (")?.1.split_once(')')?.0);
+    let places: Vec<usize> =
+        target.iter().map(|name| columns.iter().position(|column| column == name)).collect::<Option<_>>()?;
+    let (mut rows, mut taken) = (Vec::new(), Vec::new());
+    for row in values.chunks_exact(columns.len()) {
+        let mut row = places.iter().map(|place| {
+            taken.push(row[*place].clone());
+            format!("${}", taken.len())
+        });
+        rows.push(format!("({})", row.by_ref().collect::<Vec<_>>().join(", ")));
+    }
+    let columns = target.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    Some((format!(" WHERE ({columns}) IN (VALUES {})", rows.join(", ")), taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn before(sql: &str, values: Vec<i32>) -> Option<(String, Vec<Value>)> {
+        let values = values.into_iter().map(Value::from);
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let (_, before) = Write::of(sql)?.rows_before(&statement).unwrap()?;
+        Some((before.sql, before.values?.0))
+    }
+
+    #[test]
+    fn statements_are_read_as_the_builder_writes_them() {
+        let write = |sql| Write::of(sql).map(|write| (write.table.name, write.kind));
+        assert_eq!(write(r#"INSERT INTO "transfer" ("id") VALUES ($1)"#), Some(("transfer", Kind::Insert)));
+        assert_eq!(write(r#"DELETE FROM "membership" WHERE "person_id" = $1"#), Some(("membership", Kind::Delete)));
+        let held = r#"UPDATE "account" SET "held" = "held" + $1 WHERE "id" = $2"#;
+        assert_eq!(write(held), Some(("account", Kind::Update)));
+        assert_eq!(write(r#"UPDATE "api_key" SET "used_at" = $1 WHERE "id" = $2"#), None);
+        assert_eq!(write(r#"UPDATE "api_key" SET "used_at" = $1, "name" = $2"#), Some(("api_key", Kind::Update)));
+        for other in [r#"INSERT INTO "heartbeat" ("id") VALUES (1)"#, "SELECT 1", r#"SELECT "id" FROM "account""#] {
+            assert_eq!(write(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn rows_are_told_in_full() {
+        let told = telling_rows(r#"UPDATE "account" SET "held" = $1 RETURNING "id", "held""#);
+        assert_eq!(told, r#"UPDATE "account" SET "held" = $1 RETURNING *"#);
+        assert_eq!(telling_rows("DELETE"), "DELETE RETURNING *");
+    }
+
+    #[test]
+    fn the_rows_before_are_those_that_the_statement_finds() {
+        let update = r#"UPDATE "account" SET "held" = $1 + (SELECT 1 WHERE true) WHERE "id" = $3 AND "a ' ? $1" = '$1' RETURNING "id""#;
+        let found = r#"SELECT * FROM "account" WHERE "id" = $1 AND "a ' ? $1" = '$1' FOR NO KEY UPDATE"#;
+        assert_eq!(before(update, vec![1, 2, 3]), Some((found.to_owned(), vec![3.into()])));
+        let delete = r#"DELETE FROM "membership" WHERE "person_id" IN ($2, $1)"#;
+        let found = r#"SELECT * FROM "membership" WHERE "person_id" IN ($1, $2) FOR UPDATE"#;
+        assert_eq!(before(delete, vec![1, 2]), Some((found.to_owned(), vec![2.into(), 1.into()])));
+        let all = r#"SELECT * FROM "membership" FOR UPDATE"#;
+        assert_eq!(before(r#"DELETE FROM "membership""#, vec![]), Some((all.to_owned(), vec![])));
+        assert_eq!(before(r#"INSERT INTO "membership" ("a") VALUES ($1) ON CONFLICT DO NOTHING"#, vec![1]), None);
+    }
+
+    #[test]
+    fn values_without_numbers_are_counted() {
+        let sql = r#"UPDATE "account" SET "held" = ? WHERE "id" = ? AND "x" = '?'"#;
+        let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [1.into(), 2.into()]);
+        let (_, before) = Write::of(sql).unwrap().rows_before(&statement).unwrap().unwrap();
+        assert_eq!(before.sql, r#"SELECT * FROM "account" WHERE "id" = ? AND "x" = '?'"#);
+        assert_eq!(before.values, Some(Values(vec![2.into()])));
+    }
+
+    #[test]
+    fn an_upsert_meets_the_rows_with_its_values_in_the_columns_of_the_conflict() {
+        let upsert = r#"INSERT INTO "membership" ("roles", "person_id", "organization_id") VALUES ($1, $2, $3), ($4, $5, $6) ON CONFLICT ("person_id", "organization_id") DO UPDATE SET "roles" = "excluded"."roles""#;
+        let found = r#"SELECT * FROM "membership" WHERE ("person_id", "organization_id") IN (VALUES ($1, $2), ($3, $4)) FOR NO KEY UPDATE"#;
+        let values = [2, 3, 5, 6].map(Value::from).to_vec();
+        assert_eq!(before(upsert, vec![1, 2, 3, 4, 5, 6]), Some((found.to_owned(), values)));
+    }
+
+    #[test]
+    fn only_whole_rows_are_read() {
+        let columns = |names: &[&str]| {
+            names.iter().map(|name| format!(r#""membership"."{name}""#)).collect::<Vec<_>>().join(", ")
+        };
+        let whole = columns(&["person_id", "organization_id", "roles"]);
+        let read = |sql: &str| Read::of(sql).map(|read| (read.table.name, read.holds));
+        let from = |columns: &str, rest: &str| format!(r#"SELECT {columns} FROM "membership"{rest}"#);
+        assert_eq!(read(&from(&whole, "")), Some(("membership", false)));
+        assert_eq!(read(&from(&whole, r#" WHERE "a" = $1 FOR UPDATE"#)), Some(("membership", true)));
+        assert_eq!(read(&from(&whole, r#" INNER JOIN "person" ON true"#)), None);
+        assert_eq!(read(&from(&columns(&["person_id", "organization_id"]), "")), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! Nothing is built upon a row that somebody changed behind the exchange's back, and nothing is written over it: what was
+//! forged stays forged, for whoever verifies.
+#![cfg(test)]
+
+mod fresh;
+
+use kernel::{Context, ErrorCode, Transaction, audit_log::rows::verify_rows};
+use sea_orm::{
+    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, OnConflict},
+};
+
+mod day {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "calendar_day")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub date: String,
+        pub kind: String,
+        pub name: String,
+        pub source: String,
+    }
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An exchange, and two of its days.
+struct Ground {
+    cx: Context,
+    days: [day::Model; 2],
+}
+
+/// What a write does, in words for a failure.
+type Step = (&'static str, for<'a> fn(&'a Transaction, &'a [day::Model; 2]) -> futures::future::BoxFuture<'a, ()>);
+
+async fn rename(tx: &Transaction, which: &day::Model, name: &str) {
+    let rename = day::Entity::update_many().col_expr(day::Column::Name, Expr::value(name));
+    rename.filter(day::Column::Date.eq(&which.date)).exec(tx).await.unwrap();
+}
+
+/// Everything that can be made of the first day, where the second one is as it should be.
+const STEPS: [Step; 6] = [
+    ("changed", |tx, days| Box::pin(rename(tx, &days[0], "三"))),
+    ("changed as one of all", |tx, _| {
+        Box::pin(async move {
+            let all = day::Entity::update_many().col_expr(day::Column::Name, Expr::value("三"));
+            all.exec(tx).await.unwrap();
+        })
+    }),
+    ("written over", |tx, days| {
+        Box::pin(async move {
+            let over = OnConflict::column(day::Column::Date).update_column(day::Column::Name).to_owned();
+            let days = days.iter().map(|day| day::Model { name: "三".into(), ..day.clone() }.into_active_model());
+            day::Entity::insert_many(days).on_conflict(over).exec_without_returning(tx).await.unwrap();
+        })
+    }),
+    ("deleted", |tx, days| {
+        Box::pin(async move {
+            let both = day::Column::Date.is_in(days.iter().map(|day| &day.date));
+            day::Entity::delete_many().filter(both).exec(tx).await.unwrap();
+        })
+    }),
+    ("read, and another one changed", |tx, days| {
+        Box::pin(async move {
+            day::Entity::find_by_id(&days[0].date).one(tx).await.unwrap();
+            rename(tx, &days[1], "三").await;
+        })
+    }),
+    ("read and held, and another one changed", |tx, days| {
+        Box::pin(async move {
+            day::Entity::find_by_id(&days[0].date).lock_exclusive().one(tx).await.unwrap();
+            rename(tx, &days[1], "三").await;
+        })
+    }),
+];
+
+impl Ground {
+    async fn on(url: &str) -> Ground {
+        let cx = fresh::exchange(url).await;
+        let days = day::Entity::find().order_by_asc(day::Column::Date).limit(2).all(cx.db.read()).await.unwrap();
+        Ground { cx, days: days.try_into().unwrap() }
+    }
+
+    /// Takes one step; whether it was committed.
+    async fn step(&self, step: &Step) -> Result<(), ErrorCode> {
+        let tx = self.cx.db.begin().await.unwrap();
+        step.1(&tx, &self.days).await;
+        tx.commit().await.map_err(|error| error.code())
+    }
+
+    async fn flaw(&self) -> Option<String> {
+        let rows = verify_rows(&self.cx.db, &self.cx.vault).await.unwrap();
+        rows.flaw.map(|flaw| format!("{} {}", flaw.row, flaw.what))
+    }
+}
+
+async fn each_lane(test: impl AsyncFn(&Ground)) {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [Some(fresh::sqlite(folder.path())), fresh::postgres().await].into_iter().flatten() {
+        test(&Ground::on(&url).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_changed_row_is_neither_built_upon_nor_written_over() {
+    each_lane(async |ground| {
+        let first = &ground.days[0];
+        let (date, name) = (&first.date, &first.name);
+        for step in &STEPS {
+            ground.cx.db.run(&format!("UPDATE calendar_day SET name = '伪' WHERE date = '{date}'")).await.unwrap();
+            assert_eq!(ground.step(step).await, Err(ErrorCode::RecordAltered), "{}", step.0);
+            assert_eq!(ground.flaw().await, Some(format!("calendar_day date={date} changed")), "{}", step.0);
+            ground.cx.db.run(&format!("UPDATE calendar_day SET name = '{name}' WHERE date = '{date}'")).await.unwrap();
+            assert_eq!(ground.flaw().await, None, "{}", step.0);
+        }
+        for step in &STEPS {
+            assert_eq!(ground.step(step).await, Ok(()), "once it is put right: {}", step.0);
+            for day in &ground.days {
+                let over = OnConflict::column(day::Column::Date).update_column(day::Column::Name).to_owned();
+                let tx = ground.cx.db.begin().await.unwrap();
+                let day = day.clone().into_active_model();
+                day::Entity::insert(day).on_conflict(over).exec_without_returning(&tx).await.unwrap();
+                tx.commit().await.unwrap();
+            }
+        }
+        assert_eq!(ground.flaw().await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_was_put_in_or_taken_away_is_not_made_good() {
+    each_lane(async |ground| {
+        let date = &ground.days[0].date;
+        let put_in = "INSERT INTO calendar_day (date, kind, name, source) VALUES ('1999-01-01', 'HOLIDAY', '伪', '')";
+        ground.cx.db.run(put_in).await.unwrap();
+        let strange = day::Model { date: "1999-01-01".into(), ..ground.days[0].clone() };
+        let tx = ground.cx.db.begin().await.unwrap();
+        rename(&tx, &strange, "三").await;
+        assert_eq!(tx.commit().await.unwrap_err().code(), ErrorCode::RecordAltered);
+        let tx = ground.cx.db.begin().await.unwrap();
+        day::Entity::delete_by_id(&strange.date).exec(&tx).await.unwrap();
+        assert_eq!(tx.commit().await.unwrap_err().code(), ErrorCode::RecordAltered);
+        ground.cx.db.run("DELETE FROM calendar_day WHERE date = '1999-01-01'").await.unwrap();
+
+        ground.cx.db.run(&format!("DELETE FROM calendar_day WHERE date = '{date}'")).await.unwrap();
+        let again = day::Model { name: "伪".into(), ..ground.days[0].clone() }.into_active_model();
+        let tx = ground.cx.db.begin().await.unwrap();
+        day::Entity::insert(again).exec_without_returning(&tx).await.unwrap();
+        assert_eq!(tx.commit().await.unwrap_err().code(), ErrorCode::RecordAltered);
+        assert_eq!(ground.flaw().await, Some(format!("calendar_day date={date} missing")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_is_served_on_a_changed_row() {
+    each_lane(async |ground| {
+        let date = &ground.days[0].date;
+        let read = async || day::Entity::find_by_id(date).one(ground.cx.db.read()).await.map_err(kernel::Error::from);
+        let untouched = read().await.unwrap();
+        ground
+            .cx
+            .db
+            .run(&format!("UPDATE calendar_day SET kind = 'WORKDAY' || kind WHERE date = '{date}'"))
+            .await
+            .unwrap();
+        assert_eq!(read().await.unwrap_err().code(), ErrorCode::RecordAltered);
+        ground
+            .cx
+            .db
+            .run(&format!("UPDATE calendar_day SET kind = substr(kind, 8) WHERE date = '{date}'"))
+            .await
+            .unwrap();
+        assert_eq!(read().await.unwrap(), untouched);
+    })
+    .await;
+}
+
+/// On PostgreSQL somebody else may write a row between another's look at it and the look at the index.
+#[tokio::test]
+async fn a_row_that_the_exchange_changed_meanwhile_is_no_forgery() {
+    let Some(url) = fresh::postgres().await else { return };
+    let ground = Ground::on(&url).await;
+    let [first, second] = &ground.days;
+    let reader = ground.cx.db.begin().await.unwrap();
+    day::Entity::find_by_id(&first.date).one(&reader).await.unwrap();
+    let writer = ground.cx.db.begin().await.unwrap();
+    rename(&writer, first, "三").await;
+    writer.commit().await.unwrap();
+    rename(&reader, second, "四").await;
+    reader.commit().await.unwrap();
+    assert_eq!(ground.flaw().await, None);
+}
