@@ -46,6 +46,7 @@ changes! {
     m0046_row_proof
     m0047_auction_anchor
     m0048_outdated_leaf
+    m0049_published_mark
 }
 
 /// Which changes a database has had; the name of the table is the one under which the first versions kept them.

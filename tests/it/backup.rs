@@ -122,7 +122,7 @@ async fn the_machine_is_lost(lane: Lane) {
 
     let place = Place::like(&exchange).await;
     // Whoever bids and signs up announces nothing, so these were all delivered before the copy was begun.
-    let delivered = count(&exchange.database_url, "announce AND published_at IS NOT NULL").await;
+    let delivered = count(&exchange.database_url, "announce AND published_mark IS NOT NULL").await;
     drop(exchange);
     let restore = ["restore", backup.to_str().unwrap(), "--head", heads.to_str().unwrap()];
     let restored = done(&place.run(&restore));
@@ -147,7 +147,7 @@ async fn the_machine_is_lost(lane: Lane) {
 
 /// Announced events that wait for delivery.
 async fn undelivered(url: &str) -> i64 {
-    count(url, "announce AND published_at IS NULL").await
+    count(url, "announce AND published_mark IS NULL").await
 }
 
 async fn count(url: &str, which: &str) -> i64 {

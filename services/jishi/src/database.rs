@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use kernel::{
     Clock, Context, Db, MasterKey,
     audit_log::adopt::{self, Adopted},
+    delivered,
     snapshot::place_in_postgres,
 };
 
@@ -128,13 +129,16 @@ impl Ground {
         if adopt::is_unbound(&db).await? {
             on(Context::to_adopt(service, db.clone(), clock.clone(), vault())?).adopt().await?;
         }
-        Ok(on(Context::open(service, db, clock.clone(), vault()).await?))
+        let ground = on(Context::open(service, db, clock.clone(), vault()).await?);
+        delivered::take_in(&ground.context).await?;
+        Ok(ground)
     }
 
     /// Takes rows and lots as they stand into the log.
     pub async fn adopt(&self) -> Result<(Adopted, u64)> {
         let adopted = adopt::adopt(&self.context).await?;
         let lots = auction::adopt(&self.context.with_service(Role::Auction.name())).await?;
+        delivered::free(&self.context).await?;
         Ok((adopted, lots))
     }
 }

@@ -84,7 +84,7 @@ impl Context {
         for event in &events {
             let delivered = delivery.deliver(event).await.is_ok();
             let now = real(self);
-            outbox::conclude(&self.db, event.id, delivered, now, now.plus_seconds(1)).await?;
+            outbox::conclude(self, event.id, delivered, now, now.plus_seconds(1)).await?;
         }
         Ok(!events.is_empty())
     }

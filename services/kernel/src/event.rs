@@ -28,6 +28,7 @@ pub(crate) mod row {
         pub sealed: bool,
         pub rows: Option<Vec<u8>>,
         pub mark: Option<Vec<u8>>,
+        pub published_mark: Option<Vec<u8>>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -74,6 +75,7 @@ impl row::Model {
             sealed: false,
             rows: None,
             mark: None,
+            published_mark: None,
         }
     }
 

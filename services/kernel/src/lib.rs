@@ -8,6 +8,7 @@ mod call;
 mod clock;
 mod context;
 mod db;
+pub mod delivered;
 mod drill;
 mod dropped;
 mod error;

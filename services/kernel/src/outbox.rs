@@ -4,13 +4,13 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait,
-    sea_query::{Expr, LockBehavior, LockType, OnConflict},
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction,
+    Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction, delivered,
     event::{ROWS_WRITTEN, row},
     page,
 };
@@ -156,16 +156,18 @@ where
     tx.rollback().await
 }
 
-/// Claims unpublished events of the given services for 30 seconds. Rows are claimed by status, never by
+/// For so many seconds an event is claimed by whoever delivers it.
+const CLAIM: i64 = 30;
+
+/// Claims events of the given services that wait to be delivered; a longer claim than ours is nobody's. Rows are claimed by status, never by
 /// position: identifiers do not follow commit order (trust.md, trap 5). Only what the exchange wrote is acted on; what bears
 /// no mark is an older program's, which delivers it, or waits to be adopted.
 pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Result<Vec<Event>> {
     let tx = cx.db.begin().await?;
-    let rows = row::Entity::find()
-        .filter(row::Column::Announce.eq(true))
-        .filter(row::Column::PublishedAt.is_null())
+    let is_claimed = row::Column::ClaimedUntil.between(now.0, now.plus_seconds(CLAIM).0);
+    let rows = delivered::waiting()
         .filter(row::Column::Mark.is_not_null())
-        .filter(row::Column::ClaimedUntil.lt(now.0))
+        .filter(is_claimed.not())
         .filter(row::Column::Service.is_in(services.iter().copied()))
         .order_by(row::Column::Id, Order::Asc)
         .limit(100)
@@ -174,7 +176,7 @@ pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Resu
         .await?;
     if !rows.is_empty() {
         row::Entity::update_many()
-            .col_expr(row::Column::ClaimedUntil, Expr::value(now.plus_seconds(30).0))
+            .col_expr(row::Column::ClaimedUntil, Expr::value(now.plus_seconds(CLAIM).0))
             .filter(row::Column::Id.is_in(rows.iter().map(|row| row.id)))
             .exec(&tx)
             .await?;
@@ -188,24 +190,25 @@ pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Resu
 }
 
 /// Marks a delivered event as published, or frees a failed one for another try at `again`.
-pub(crate) async fn conclude(db: &Db, event: Uuid, delivered: bool, now: Instant, again: Instant) -> Result<()> {
+pub(crate) async fn conclude(cx: &Context, event: Uuid, is_delivered: bool, now: Instant, again: Instant) -> Result<()> {
     let update = row::Entity::update_many().filter(row::Column::Id.eq(event));
-    let update = if delivered {
-        update.col_expr(row::Column::PublishedAt, Expr::value(now.0))
+    let update = if is_delivered {
+        // When it was, a program that knows no marks goes by.
+        let mark = delivered::mark(&cx.vault, event, now.0);
+        update
+            .col_expr(row::Column::PublishedAt, Expr::value(now.0))
+            .col_expr(row::Column::PublishedMark, Expr::value(mark))
     } else {
         update.col_expr(row::Column::ClaimedUntil, Expr::value(again.0))
     };
-    let tx = db.begin().await?;
+    let tx = cx.db.begin().await?;
     update.exec(&tx).await?;
     tx.commit().await
 }
 
 /// How many events of the services wait for delivery, and the oldest one's id.
 pub(crate) async fn waiting(db: &Db, services: &[&str]) -> Result<(u64, Option<Uuid>)> {
-    let waiting = row::Entity::find()
-        .filter(row::Column::Announce.eq(true))
-        .filter(row::Column::PublishedAt.is_null())
-        .filter(row::Column::Service.is_in(services.iter().copied()));
+    let waiting = delivered::waiting().filter(row::Column::Service.is_in(services.iter().copied()));
     let oldest = waiting.clone().order_by(row::Column::Id, Order::Asc).one(db.read()).await?;
     Ok((waiting.count(db.read()).await?, oldest.map(|row| row.id)))
 }

@@ -5,13 +5,13 @@ use std::{path::Path, time::Duration};
 use data_encoding::HEXLOWER;
 use sea_orm::{
     AccessMode, ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction,
-    EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter, QuerySelect, Statement, TransactionTrait,
-    sea_query::{Expr, Func},
+    EntityTrait, IsolationLevel, PaginatorTrait, QueryFilter, QueryOrder, Statement, TransactionTrait, sea_query::Expr,
 };
 
 use crate::{
     Db, Error, Instant, Result,
     audit_log::{last_head, unsealed},
+    delivered,
     event::row as event,
     master_key,
     merkle::Tree,
@@ -123,16 +123,17 @@ pub async fn place_in_postgres(url: &str) -> Result<(String, i64)> {
 /// Lets the events of the last day be delivered once more. What is in a copy as delivered may have been on its way, in a
 /// database that was copied a little earlier or in Redis; a consumer who had it knows it again.
 pub async fn deliver_again(db: &Db) -> Result<u64> {
-    let newest = event::Entity::find().select_only().expr_as(Func::max(Expr::col(event::Column::PublishedAt)), "it");
-    let newest: Option<Option<i64>> = newest.into_tuple().one(db.read()).await?;
-    let Some(newest) = newest.flatten() else { return Ok(0) };
+    let marked = event::Entity::find().filter(event::Column::PublishedMark.is_not_null());
+    let newest = marked.order_by_desc(event::Column::PublishedMark).one(db.read()).await?;
+    let newest = newest.and_then(|event| delivered::told_at(event.published_mark.as_deref()?));
+    let Some(newest) = newest else { return Ok(0) };
     let since = newest.saturating_sub(i64::try_from(AGAIN.as_millis()).unwrap_or(i64::MAX));
     let tx = db.begin().await?;
     let again = event::Entity::update_many()
         .col_expr(event::Column::PublishedAt, Expr::value(Option::<i64>::None))
+        .col_expr(event::Column::PublishedMark, Expr::value(Option::<Vec<u8>>::None))
         .col_expr(event::Column::ClaimedUntil, Expr::value(0_i64))
-        .filter(event::Column::Announce.eq(true))
-        .filter(event::Column::PublishedAt.gte(since))
+        .filter(event::Column::PublishedMark.gte(since.to_be_bytes().to_vec()))
         .exec(&tx)
         .await?;
     tx.commit().await?;

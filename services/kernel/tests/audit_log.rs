@@ -116,7 +116,7 @@ async fn deleted_inserted_and_reordered_records_are_named() {
         UPDATE audit_leaf SET idx = 9 WHERE idx = -1";
     let insert = format!(
         "INSERT INTO event SELECT x'00112233445566778899aabbccddeeff', service, kind, subject, actor, at, 'forged', announce,
-         claimed_until, published_at, sealed, rows, mark FROM event WHERE id = {}",
+         claimed_until, published_at, sealed, rows, mark, NULL FROM event WHERE id = {}",
         event(3)
     );
     for (sql, place, named, what) in [

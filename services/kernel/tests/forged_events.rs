@@ -1,11 +1,16 @@
-//! The exchange acts on its own events only: one that somebody put into the table is not delivered (promise P-5).
+//! The exchange acts on its own events only, and on all of them: one that somebody put into the table is not delivered, and one
+//! that somebody marked as delivered is, or is named (promise P-5).
 #![cfg(test)]
 
 mod fresh;
 
 use std::sync::{Arc, Mutex};
 
-use kernel::{Announcement, Delivery, Event, Result};
+use kernel::{
+    Announcement, Context, Delivery, Event, Result,
+    audit_log::verify::verify,
+    delivered::{free, take_in},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -40,9 +45,7 @@ impl Delivery for Heard {
 async fn only_its_own(url: &str, id: &str) {
     let cx = fresh::exchange(url).await;
     for last in [false, true] {
-        let tx = cx.db.begin().await.unwrap();
-        cx.announce(&tx, cx.clock.now(), "subject", &Said { last }).await.unwrap();
-        tx.commit().await.unwrap();
+        say(&cx, last).await;
         for mark in ["mark", "NULL"] {
             let columns = "service, subject, actor, at, facts, announce, claimed_until, published_at, sealed, rows";
             let forged = format!(
@@ -52,22 +55,80 @@ async fn only_its_own(url: &str, id: &str) {
             cx.db.run(&forged).await.unwrap();
         }
     }
+    assert_eq!(heard(&cx).await, ["Said", "Said"]);
+}
+
+/// What is delivered up to the last thing said.
+async fn heard(cx: &Context) -> Vec<String> {
     let (heard, stop) = (Arc::new(Heard::default()), CancellationToken::new());
     let dispatcher = tokio::spawn(cx.clone().dispatch(vec!["identity"], heard.clone(), stop.clone()));
     heard.last.notified().await;
     stop.cancel();
     dispatcher.await.unwrap();
-    assert_eq!(*heard.kinds.lock().unwrap(), ["Said", "Said"]);
+    heard.kinds.lock().unwrap().clone()
+}
+
+async fn say(cx: &Context, last: bool) {
+    let tx = cx.db.begin().await.unwrap();
+    cx.announce(&tx, cx.clock.now(), "subject", &Said { last }).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn flaw(cx: &Context) -> Option<String> {
+    Some(verify(&cx.db, &cx.vault, "identity", &[]).await.unwrap().flaw?.what)
+}
+
+/// A time of delivery, or a claim beyond all measure, that somebody else wrote holds nothing back; a mark does, and is named.
+async fn all_of_its_own(url: &str) {
+    let cx = fresh::exchange(url).await;
+    take_in(&cx).await.unwrap();
+    say(&cx, false).await;
+    cx.db.run("UPDATE event SET published_at = 1, claimed_until = 9000000000000000").await.unwrap();
+    say(&cx, true).await;
+    assert_eq!(cx.backlog(&["identity"]).await.unwrap().0, 2);
+    assert_eq!(heard(&cx).await, ["Said", "Said"]);
+    assert_eq!((cx.backlog(&["identity"]).await.unwrap().0, flaw(&cx).await), (0, None));
+    // What has gone out bears a mark that fits no other event, sealed or not.
+    say(&cx, true).await;
+    let forged = "UPDATE event SET published_mark = (SELECT published_mark FROM event WHERE published_mark IS NOT NULL LIMIT 1)
+        WHERE published_mark IS NULL AND announce";
+    cx.db.run(forged).await.unwrap();
+    for _ in 0..2 {
+        let named = flaw(&cx).await;
+        assert_eq!(named.as_deref(), Some("marked as delivered, and not by the exchange"));
+        cx.seal_all().await.unwrap();
+    }
+    assert_eq!((free(&cx).await.unwrap(), flaw(&cx).await), (1, None));
+    assert_eq!(heard(&cx).await, ["Said"]);
+}
+
+/// What an older program delivered is not delivered again, once: what bears no mark later is.
+async fn earlier_ones(url: &str) {
+    let cx = fresh::exchange(url).await;
+    say(&cx, false).await;
+    cx.db.run("UPDATE event SET published_at = 1").await.unwrap();
+    say(&cx, true).await;
+    take_in(&cx).await.unwrap();
+    assert_eq!(heard(&cx).await, ["Said"]);
+    say(&cx, true).await;
+    cx.db.run("UPDATE event SET published_at = 1").await.unwrap();
+    take_in(&cx).await.unwrap();
+    assert_eq!((heard(&cx).await.len(), flaw(&cx).await), (1, None));
 }
 
 #[tokio::test]
 async fn on_sqlite() {
-    let folder = tempfile::tempdir().unwrap();
-    only_its_own(&fresh::sqlite(folder.path()), "randomblob(16)").await;
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [one, two, three] = folders.each_ref().map(|folder| fresh::sqlite(folder.path()));
+    only_its_own(&one, "randomblob(16)").await;
+    all_of_its_own(&two).await;
+    earlier_ones(&three).await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
     let Some(url) = fresh::postgres().await else { return };
     only_its_own(&url, "gen_random_uuid()").await;
+    all_of_its_own(&fresh::postgres().await.unwrap()).await;
+    earlier_ones(&fresh::postgres().await.unwrap()).await;
 }

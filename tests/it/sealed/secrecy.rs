@@ -108,7 +108,7 @@ impl<'a> Onlookers<'a> {
             person.refresh_login().await.unwrap();
         }
         let through = || async {
-            let waiting = "SELECT kind AS text FROM event WHERE NOT sealed OR (announce AND published_at IS NULL)";
+            let waiting = "SELECT kind AS text FROM event WHERE NOT sealed OR (announce AND published_mark IS NULL)";
             Ok(texts(lot.exchange, waiting).await.is_empty().then_some(()))
         };
         lot.market.stage.until("all that happened to be through", through).await.unwrap();

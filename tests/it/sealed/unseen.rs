@@ -207,7 +207,7 @@ async fn a_coin_stays_hidden(lane: Lane) {
     }
 }
 
-const WAITING: &str = "SELECT kind AS text FROM event WHERE NOT sealed OR (announce AND published_at IS NULL)";
+const WAITING: &str = "SELECT kind AS text FROM event WHERE NOT sealed OR (announce AND published_mark IS NULL)";
 
 /// A bid waits for its beat, up to two seconds. What is told of it is told before: when it is answered, and how long it took,
 /// is nobody's to see. Its lot's process stands still meanwhile, so that there is no answer yet.

@@ -14,6 +14,7 @@ use crate::{Db, Result, Vault, merkle::Tree};
 
 /// Most leaves read at once.
 const CHUNK: u64 = 1_000;
+const FALSELY_DELIVERED: &str = "marked as delivered, and not by the exchange";
 
 /// What a service's log is found to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +146,9 @@ impl Walk<'_> {
         if !event.sealed {
             return named("changed: the event was sealed and claims not to be");
         }
+        if event.is_falsely_delivered(self.vault) {
+            return named(FALSELY_DELIVERED);
+        }
         self.tree.push(hash);
         None
     }
@@ -203,8 +207,11 @@ async fn stranger(db: &Db, vault: &Vault, service: &str) -> Result<Option<Flaw>>
         return Ok(flaw(None, Some(event.id), "inserted: the event was never sealed"));
     }
     let waiting = unsealed(service).all(db.read()).await?;
-    let strange = waiting.iter().find(|event| !event.is_ours(vault));
-    Ok(strange.and_then(|event| flaw(None, Some(event.id), "inserted or changed: the exchange did not write it")))
+    if let Some(strange) = waiting.iter().find(|event| !event.is_ours(vault)) {
+        return Ok(flaw(None, Some(strange.id), "inserted or changed: the exchange did not write it"));
+    }
+    let strange = waiting.iter().find(|event| event.is_falsely_delivered(vault));
+    Ok(strange.and_then(|event| flaw(None, Some(event.id), FALSELY_DELIVERED)))
 }
 
 fn flaw(place: Option<i64>, event: Option<Uuid>, what: &str) -> Option<Flaw> {
