@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use kernel::{Db, Error, Result, Transaction};
+use kernel::{
+    Context, Db, Error, Result, Transaction,
+    catalogue::{Catalogue, record, recorded},
+};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 
 macro_rules! changes {
@@ -58,9 +61,48 @@ pub fn names() -> impl Iterator<Item = String> {
     CHANGES.iter().map(|(name, _)| (*name).to_owned())
 }
 
-/// Brings the database of a service to the newest schema. Processes that start together take turns: on
-/// PostgreSQL by an advisory lock that ends with the transaction, on SQLite by its one writer.
+/// Why a schema is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Somebody is to work with it.
+    Work,
+    /// Somebody only looks.
+    Look,
+    /// It counts as it stands.
+    Adopt,
+}
+
+/// Brings the database of a service to the newest schema.
 pub async fn migrate(db: &Db) -> Result<()> {
+    let tx = turn(db).await?;
+    apply_pending(&tx, &pending(&tx).await?).await?;
+    tx.commit().await
+}
+
+/// The same where the log says what the schema is, or is to say it from now on. Whatever is otherwise than the log says is
+/// returned; it is brought up to date only to be adopted, so that no change covers up what somebody else did.
+pub async fn keep(cx: &Context, keeping: Keeping) -> Result<Vec<String>> {
+    let tx = turn(&cx.db).await?;
+    let (pending, last) = (pending(&tx).await?, recorded(&tx, &cx.vault).await?);
+    let adopts = keeping == Keeping::Adopt;
+    let differences = match &last {
+        Some(last) if adopts || !pending.is_empty() => last.objects.differences(&Catalogue::shown(&tx).await?),
+        _ => Vec::new(),
+    };
+    let is_first = last.is_none() && keeping != Keeping::Look;
+    if !differences.is_empty() && !adopts || pending.is_empty() && differences.is_empty() && !is_first {
+        tx.rollback().await?;
+        return Ok(differences);
+    }
+    apply_pending(&tx, &pending).await?;
+    record(cx, &tx, last).await?;
+    tx.commit().await?;
+    Ok(differences)
+}
+
+/// Processes that start together take turns: on PostgreSQL by an advisory lock that ends with the transaction, on SQLite by its
+/// one writer.
+async fn turn(db: &Db) -> Result<Transaction> {
     let tx = db.begin().await?;
     if db.backend() == DbBackend::Postgres {
         // A change may take long, and so may the turn of the one before: the limits of writers are not for these.
@@ -68,12 +110,23 @@ pub async fn migrate(db: &Db) -> Result<()> {
         tx.execute_unprepared(unlimited).await?;
         tx.execute_unprepared("SELECT pg_advisory_xact_lock(7425419)").await?;
     }
+    Ok(tx)
+}
+
+type Change = (&'static str, &'static str);
+
+/// The changes that a database has not had.
+async fn pending(tx: &Transaction) -> Result<Vec<Change>> {
     tx.execute_unprepared(TABLE).await?;
-    let applied = applied(&tx).await?;
-    for (name, sql) in CHANGES.iter().filter(|(name, _)| !applied.iter().any(|applied| applied == name)) {
-        apply(&tx, name, sql).await.map_err(|error| Error::Internal(format!("{name}: {error}")))?;
+    let applied = applied(tx).await?;
+    Ok(CHANGES.iter().filter(|(name, _)| !applied.iter().any(|applied| applied == name)).copied().collect())
+}
+
+async fn apply_pending(tx: &Transaction, pending: &[Change]) -> Result<()> {
+    for (name, sql) in pending {
+        apply(tx, name, sql).await.map_err(|error| Error::Internal(format!("{name}: {error}")))?;
     }
-    tx.commit().await
+    Ok(())
 }
 
 /// Whether a database has had any change at all. Nothing is made to find out.

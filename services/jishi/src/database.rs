@@ -5,9 +5,11 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 use kernel::{
     Clock, Context, Db, MasterKey,
     audit_log::adopt::{self, Adopted},
-    delivered,
+    catalogue, delivered,
     snapshot::place_in_postgres,
 };
+
+use migrations::Keeping;
 
 use crate::{
     Result,
@@ -25,40 +27,34 @@ pub struct Ground {
     pub context: Context,
     /// Who lives there.
     pub services: Vec<&'static str>,
-}
-
-/// What a database is opened for.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Work,
-    Look,
-    Adopt,
+    /// What was otherwise in its schema than the log said, and was taken in.
+    pub adopted_schema: Vec<String>,
 }
 
 impl Databases {
     /// Connects and migrates the databases of this process's services.
     pub async fn open(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
-        Databases::open_for(config, roles, clock, (Purpose::Work, config.master_key()?)).await
+        Databases::open_for(config, roles, clock, (Keeping::Work, config.master_key()?)).await
     }
 
     /// The same for whoever only looks: there must be an exchange, and nothing is written into the tables.
     pub async fn open_to_look(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
         require_exchange(config, roles).await?;
         let patient = Config { database_answer_millis: 0, ..config.clone() };
-        Databases::open_for(&patient, roles, clock, (Purpose::Look, config.present_master_key()?)).await
+        Databases::open_for(&patient, roles, clock, (Keeping::Look, config.present_master_key()?)).await
     }
 
-    /// The same for whoever takes rows in as they stand.
+    /// The same as for work, and the schema counts as it stands.
     pub async fn open_to_adopt(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
         require_exchange(config, roles).await?;
-        Databases::open_for(config, roles, clock, (Purpose::Adopt, config.master_key()?)).await
+        Databases::open_for(config, roles, clock, (Keeping::Adopt, config.present_master_key()?)).await
     }
 
     async fn open_for(
         config: &Config,
         roles: &Roles,
         clock: &Clock,
-        (purpose, key): (Purpose, MasterKey),
+        (keeping, key): (Keeping, MasterKey),
     ) -> Result<Databases> {
         let mut grounds: Vec<Ground> = Vec::new();
         for role in roles.services() {
@@ -67,7 +63,7 @@ impl Databases {
                 Some(ground) => ground.services.push(role.name()),
                 None => {
                     let db = connect(&url, config).await?;
-                    grounds.push(Ground::open((url, db), (role, purpose), clock, &key).await?);
+                    grounds.push(Ground::open((url, db), (role, keeping), clock, &key).await?);
                 }
             }
         }
@@ -112,24 +108,32 @@ impl Databases {
 impl Ground {
     async fn open(
         (url, db): (String, Db),
-        (role, purpose): (Role, Purpose),
+        (role, keeping): (Role, Keeping),
         clock: &Clock,
         key: &MasterKey,
     ) -> Result<Ground> {
         let vault = Arc::new(key.open(&db).await?);
         clock.anchor(&db).await?;
-        let on = |context| Ground { url: url.clone(), context, services: vec![role.name()] };
-        let (service, vault) = (role.name(), || vault.clone());
-        match purpose {
-            Purpose::Look => return Ok(on(Context::to_look(service, db, clock.clone(), vault())?)),
-            Purpose::Adopt => return Ok(on(Context::to_adopt(service, db, clock.clone(), vault())?)),
-            Purpose::Work => {}
+        let (service, clock) = (role.name(), clock.clone());
+        let early = Context::to_migrate(service, db.clone(), clock.clone(), vault.clone())?;
+        let differences = in_words(&url, migrations::keep(&early, keeping).await).await?;
+        if !differences.is_empty() && keeping != Keeping::Adopt {
+            return Err(otherwise(&differences).into());
+        }
+        let mut ground = Ground { url, context: early, services: vec![service], adopted_schema: differences };
+        match keeping {
+            Keeping::Work => {}
+            Keeping::Adopt => return Ok(ground),
+            Keeping::Look => {
+                ground.context = Context::to_look(service, db.to_look(), clock, vault)?;
+                return Ok(ground);
+            }
         }
         // An exchange whose rows no program has bound so far: they count as they stand.
         if adopt::is_unbound(&db).await? {
-            on(Context::to_adopt(service, db.clone(), clock.clone(), vault())?).adopt().await?;
+            ground.adopt().await?;
         }
-        let ground = on(Context::open(service, db, clock.clone(), vault()).await?);
+        ground.context = Context::open(service, db, clock, vault).await?;
         delivered::take_in(&ground.context).await?;
         Ok(ground)
     }
@@ -141,6 +145,14 @@ impl Ground {
         delivered::free(&self.context).await?;
         Ok((adopted, lots))
     }
+}
+
+/// Why a schema is not brought up to date.
+fn otherwise(differences: &[String]) -> String {
+    format!(
+        "the schema is not what the log says of it, and is not brought up to date (docs/operating.md, Upgrade):\n{}",
+        differences.join("\n")
+    )
 }
 
 /// Brings the databases of all services to the newest schema.
@@ -196,7 +208,7 @@ const SQLITE: [(&str, &str); 4] = [
     ("file is not a database", "the file is no SQLite database"),
 ];
 
-/// Connects to a database and brings it to the newest schema.
+/// Connects to a database. It is brought to the newest schema here where the log does not say yet what that is.
 pub async fn connect(url: &str, config: &Config) -> Result<Db> {
     if is_embedded(url)
         && let Some(folder) = Path::new(sqlite_path(url)).parent()
@@ -205,7 +217,9 @@ pub async fn connect(url: &str, config: &Config) -> Result<Db> {
     }
     let opened = async {
         let db = Db::connect_within(url, config.write_limits()).await?;
-        migrations::migrate(&db).await?;
+        if !catalogue::is_recorded(db.read()).await? {
+            migrations::migrate(&db).await?;
+        }
         Ok(db)
     };
     in_words(url, opened.await).await

@@ -16,6 +16,7 @@ use kernel::{
         rows::{RowFlaw, Rows, verify_rows},
         verify::{Flaw, Known, Verdict, verify},
     },
+    catalogue::{Catalogue, recorded},
 };
 
 use wire::id::AuditRecordId;
@@ -23,7 +24,7 @@ use wire::id::AuditRecordId;
 use crate::{
     Result,
     config::Config,
-    database::Databases,
+    database::{Databases, Ground},
     heads,
     roles::{Role, Roles},
 };
@@ -119,22 +120,13 @@ async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Wri
             &ground.context.vault,
         )?;
         let known: Vec<Known> = known.iter().cloned().chain(signed).collect();
-        let Context { db, vault, .. } = &ground.context;
-        for service in &ground.services {
-            let verdict = verify(db, vault, service, &known).await?;
-            writeln!(out, "{}", told(service, &verdict))?;
-            flawed.extend(verdict.flaw.map(|flaw| named(service, &flaw)));
-        }
-        let Rows { count, flaw } = verify_rows(db, vault).await?;
-        writeln!(out, "{count} rows are as their events left them{}", before_the_first_bad(flaw.is_some()))?;
-        flawed.extend(flaw.map(|flaw| named_row(&flaw)));
-        if ground.services.contains(&Role::Ledger.name()) {
-            flawed.extend(ledger::audit(db.read()).await?.map(|what| format!("ledger: {what}")));
-        }
-        if ground.services.contains(&Role::Auction.name()) {
-            let auction::Audited { count, flaw } = auction::audit(&ground.context).await?;
-            writeln!(out, "{count} lots are as their logs decide them{}", before_the_first_bad(flaw.is_some()))?;
-            flawed.extend(flaw.map(|what| format!("auction: {what}")));
+        let schema = verify_schema(&ground.context, &mut out).await?;
+        let is_changed = schema.is_some();
+        flawed.extend(schema);
+        match verify_records(ground, &known, &mut out).await {
+            Ok(flaws) => flawed.extend(flaws),
+            Err(error) if is_changed => flawed.push(format!("the records cannot be read: {error}")),
+            Err(error) => return Err(error),
         }
     }
     databases.close().await;
@@ -142,6 +134,44 @@ async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Wri
         true => Ok(()),
         false => Err(format!("the records do not verify\n{}", flawed.join("\n")).into()),
     }
+}
+
+/// The first object of the schema that is not as the log says.
+async fn verify_schema(Context { db, vault, .. }: &Context, mut out: impl Write) -> Result<Option<String>> {
+    let Some(recorded) = recorded(db.read(), vault).await? else {
+        writeln!(out, "the log does not say yet what the schema is")?;
+        return Ok(None);
+    };
+    let differences = recorded.objects.differences(&Catalogue::shown(db.read()).await?);
+    let Some(first) = differences.first() else {
+        writeln!(out, "{} objects of the schema are as the log says", recorded.objects.count())?;
+        return Ok(None);
+    };
+    let others = if differences.len() > 1 { format!(", and {} more", differences.len() - 1) } else { String::new() };
+    Ok(Some(format!("schema: {first}{others}")))
+}
+
+/// What is found in the records of a database.
+async fn verify_records(ground: &Ground, known: &[Known], mut out: impl Write) -> Result<Vec<String>> {
+    let Context { db, vault, .. } = &ground.context;
+    let mut flawed = Vec::new();
+    for service in &ground.services {
+        let verdict = verify(db, vault, service, known).await?;
+        writeln!(out, "{}", told(service, &verdict))?;
+        flawed.extend(verdict.flaw.map(|flaw| named(service, &flaw)));
+    }
+    let Rows { count, flaw } = verify_rows(db, vault).await?;
+    writeln!(out, "{count} rows are as their events left them{}", before_the_first_bad(flaw.is_some()))?;
+    flawed.extend(flaw.map(|flaw| named_row(&flaw)));
+    if ground.services.contains(&Role::Ledger.name()) {
+        flawed.extend(ledger::audit(db.read()).await?.map(|what| format!("ledger: {what}")));
+    }
+    if ground.services.contains(&Role::Auction.name()) {
+        let auction::Audited { count, flaw } = auction::audit(&ground.context).await?;
+        writeln!(out, "{count} lots are as their logs decide them{}", before_the_first_bad(flaw.is_some()))?;
+        flawed.extend(flaw.map(|what| format!("auction: {what}")));
+    }
+    Ok(flawed)
 }
 
 fn before_the_first_bad(is_flawed: bool) -> &'static str {

@@ -45,8 +45,8 @@ impl Context {
         Ok(Context { service, db, clock, calendar, rules, vault, committed: Arc::default() })
     }
 
-    /// The ground of whoever takes rows in as they stand, the calendar's and the rules' among them.
-    pub fn to_adopt(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
+    /// The same of whoever brings the schema up to date or takes rows in as they stand, the calendar's and the rules' among them.
+    pub fn to_migrate(service: &'static str, db: Db, clock: Clock, vault: impl Into<Arc<Vault>>) -> Result<Context> {
         let context = Context::to_look(service, db, clock, vault)?;
         context.db.bind(service, &context.clock, &context.vault);
         Ok(context)

@@ -124,6 +124,12 @@ impl Db {
         &self.read
     }
 
+    /// The same for whoever looks at what is there, altered or not; what it writes is bound to nothing.
+    #[must_use]
+    pub fn to_look(&self) -> Db {
+        Db { binding: Arc::default(), read: self.read.unproved(), ..self.clone() }
+    }
+
     /// Begins a write transaction, on a connection that was proved to have none open.
     pub async fn begin(&self) -> Result<Transaction> {
         self.self_check.require()?;

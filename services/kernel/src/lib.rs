@@ -5,6 +5,7 @@ pub mod audit_log;
 mod bus;
 pub mod calendar;
 mod call;
+pub mod catalogue;
 mod clock;
 mod context;
 mod db;

@@ -150,7 +150,7 @@ async fn whoever_recomputes_the_log_without_the_key_is_found_at_the_record() {
     let (db, vault) = (Db::connect(&log.url).await.unwrap(), Vault::new(&[7; 32]));
     assert!(Context::open("identity", db.clone(), Clock::system(), vault).await.is_err(), "what it finds is another's");
     let (db, vault) = (Db::connect(&log.url).await.unwrap(), Vault::new(&[7; 32]));
-    let intruder = Context::to_adopt("identity", db, Clock::system(), vault).unwrap().with_service("catalog");
+    let intruder = Context::to_migrate("identity", db, Clock::system(), vault).unwrap().with_service("catalog");
     assert!(intruder.seal_all().await.is_err(), "sealed what bears another's mark");
     log.run("UPDATE event SET mark = NULL").await;
     adopt(&intruder).await.unwrap();
