@@ -1,4 +1,5 @@
 mod connection;
+mod disk;
 mod proved;
 mod readers;
 pub(crate) mod row;
@@ -25,6 +26,8 @@ use sea_orm::{
 };
 
 use self::{
+    connection::{Connection, Line},
+    disk::Disk,
     connection::Connection,
     proved::Proved,
     readers::{SIGN_OF_LIFE, forget_idle, within},
@@ -47,6 +50,7 @@ pub struct Db {
     reader_options: ConnectOptions,
     answer: Duration,
     self_check: Arc<SelfCheck>,
+    disk: Arc<Disk>,
     binding: Arc<OnceLock<Binding>>,
 }
 
@@ -106,6 +110,8 @@ impl Db {
             }
             _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
         };
+        let (self_check, disk, binding) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Db { writers, read, reader_options: reader, answer, self_check, disk, binding })
         Ok(Db { writers, read, reader_options: reader, answer, self_check, binding })
     }
 
@@ -210,9 +216,10 @@ impl Db {
 
     async fn writer(&self) -> Result<Connection, DbErr> {
         let taken = match &self.writers {
-            Writers::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
-            Writers::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+            Writers::Postgres(pool) => pool.acquire().await.map(Line::Postgres),
+            Writers::Sqlite(pool) => pool.acquire().await.map(Line::Sqlite),
         };
+        let taken = taken.map(|line| Connection { line, disk: self.disk.clone() });
         taken.map_err(|error| match error {
             sqlx::Error::PoolTimedOut => DbErr::ConnectionAcquire(sea_orm::ConnAcquireErr::Timeout),
             error => DbErr::Conn(RuntimeErr::SqlxError(error.into())),

@@ -12,6 +12,8 @@ use super::{
 
 /// How soon after healing everything is served again.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// How soon it is told: for ten seconds after a disk was full the exchange says that it is not ready.
+const TOLD: Duration = Duration::from_secs(15);
 /// How long an outage is waited for: a disk that is full is felt only when the log of changes has to grow.
 const FELT: Duration = Duration::from_secs(30);
 
@@ -57,7 +59,7 @@ pub async fn outage(works: &Works, breaks: impl AsyncFnOnce(), heals: impl Async
 /// Whether the exchange comes to say of itself that it is ready, or is not.
 async fn answers(works: &Works, status: u16) -> bool {
     let began = Moment::now();
-    while began.elapsed() < RECOVERY {
+    while began.elapsed() < TOLD {
         if works.door.status("/readyz").await == Some(status) {
             return true;
         }

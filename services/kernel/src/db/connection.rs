@@ -4,6 +4,8 @@
 //! count and the connection part when a future is dropped or the database ends a transaction by itself
 //! (docs/design/connections.md). Here the database is asked, in the very message that begins or ends.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 use sea_orm::{
     DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
@@ -12,12 +14,20 @@ use sea_orm::{
 };
 use sea_query_sqlx::SqlxValues;
 
+use super::disk::Disk;
+
 /// The one message that begins on PostgreSQL: a transaction that had been open before began at another instant.
 const BEGIN_POSTGRES: &str =
     "BEGIN; SELECT statement_timestamp() = transaction_timestamp() AS fresh, transaction_timestamp()::text AS began";
 
 /// A connection that is out of the pool.
-pub(super) enum Connection {
+pub(super) struct Connection {
+    pub line: Line,
+    /// Told of all that goes wrong.
+    pub disk: Arc<Disk>,
+}
+
+pub(super) enum Line {
     Postgres(PoolConnection<Postgres>),
     Sqlite(PoolConnection<Sqlite>),
 }
@@ -30,21 +40,27 @@ pub(super) struct Done {
 
 impl Connection {
     pub fn backend(&self) -> DbBackend {
-        match self {
-            Connection::Postgres(_) => DbBackend::Postgres,
-            Connection::Sqlite(_) => DbBackend::Sqlite,
+        match &self.line {
+            Line::Postgres(_) => DbBackend::Postgres,
+            Line::Sqlite(_) => DbBackend::Sqlite,
         }
     }
 
     /// Begins a transaction and proves that none was open. Returns by what this one is told from any other.
     pub async fn begin(&mut self) -> Result<String, DbErr> {
-        match self {
-            Connection::Postgres(connection) => {
-                begun(&sqlx::raw_sql(BEGIN_POSTGRES).fetch_one(&mut **connection).await.map_err(failed)?)
-            }
+        match &mut self.line {
+            Line::Postgres(connection) => begun(
+                &sqlx::raw_sql(BEGIN_POSTGRES)
+                    .fetch_one(&mut **connection)
+                    .await
+                    .map_err(|error| self.disk.failed(error))?,
+            ),
             // SQLite refuses to begin within a transaction, so that beginning is the proof.
-            Connection::Sqlite(connection) => {
-                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut **connection).await.map_err(failed)?;
+            Line::Sqlite(connection) => {
+                sqlx::raw_sql("BEGIN IMMEDIATE")
+                    .execute(&mut **connection)
+                    .await
+                    .map_err(|error| self.disk.failed(error))?;
                 Ok(String::new())
             }
         }
@@ -52,14 +68,14 @@ impl Connection {
 
     /// Commits the transaction that `begin` named, and fails if it is no longer open or can only be rolled back.
     pub async fn commit(&mut self, began: &str) -> Result<(), DbErr> {
-        match self {
-            Connection::Postgres(connection) => {
+        match &mut self.line {
+            Line::Postgres(connection) => {
                 let commit = sqlx::raw_sql(AssertSqlSafe(commit_postgres(began)));
-                commit.execute(&mut **connection).await.map_err(failed)?;
+                commit.execute(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
             }
             // SQLite refuses to commit outside a transaction.
-            Connection::Sqlite(connection) => {
-                sqlx::raw_sql("COMMIT").execute(&mut **connection).await.map_err(failed)?;
+            Line::Sqlite(connection) => {
+                sqlx::raw_sql("COMMIT").execute(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
             }
         }
         Ok(())
@@ -67,12 +83,13 @@ impl Connection {
 
     /// Commits and begins the next transaction, on PostgreSQL in one message.
     pub async fn commit_and_begin(&mut self, began: &str) -> Result<String, DbErr> {
-        let Connection::Postgres(connection) = self else {
+        let Line::Postgres(connection) = &mut self.line else {
             self.commit(began).await?;
             return self.begin().await;
         };
         let message = AssertSqlSafe(format!("{}; {BEGIN_POSTGRES}", commit_postgres(began)));
-        let told = sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(failed)?;
+        let told =
+            sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
         begun(told.last().ok_or_else(|| DbErr::Custom("a transaction that began said nothing".into()))?)
     }
 
@@ -84,34 +101,34 @@ impl Connection {
     /// Runs SQL text that takes no values: one statement or several.
     pub async fn run(&mut self, sql: &str) -> Result<ExecResult, DbErr> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        match self {
-            Connection::Postgres(connection) => sql.execute(&mut **connection).await.map(ExecResult::from),
-            Connection::Sqlite(connection) => sql.execute(&mut **connection).await.map(ExecResult::from),
+        match &mut self.line {
+            Line::Postgres(connection) => sql.execute(&mut **connection).await.map(ExecResult::from),
+            Line::Sqlite(connection) => sql.execute(&mut **connection).await.map(ExecResult::from),
         }
-        .map_err(failed)
+        .map_err(|error| self.disk.failed(error))
     }
 
     /// Runs one statement to its end.
     pub async fn execute(&mut self, statement: Statement) -> Result<Done, DbErr> {
         let Statement { sql, values, .. } = statement;
         let values = SqlxValues(values.unwrap_or(Values(Vec::new())));
-        match self {
-            Connection::Postgres(connection) => {
+        match &mut self.line {
+            Line::Postgres(connection) => {
                 let answers = (**connection).fetch_many(sqlx::query_with(AssertSqlSafe(sql), values));
-                collect(answers).await
+                collect(answers, &self.disk).await
             }
-            Connection::Sqlite(connection) => {
+            Line::Sqlite(connection) => {
                 let answers = (**connection).fetch_many(sqlx::query_with(AssertSqlSafe(sql), values));
-                collect(answers).await
+                collect(answers, &self.disk).await
             }
         }
     }
 
     /// Has the connection closed, not given back, when it is dropped: the database then ends what is open on it.
     pub fn destroy(&mut self) {
-        match self {
-            Connection::Postgres(connection) => connection.close_on_drop(),
-            Connection::Sqlite(connection) => connection.close_on_drop(),
+        match &mut self.line {
+            Line::Postgres(connection) => connection.close_on_drop(),
+            Line::Sqlite(connection) => connection.close_on_drop(),
         }
     }
 }
@@ -124,29 +141,29 @@ fn commit_postgres(began: &str) -> String {
 
 /// What `BEGIN_POSTGRES` told.
 fn begun(row: &PgRow) -> Result<String, DbErr> {
-    let began: String = row.try_get("began").map_err(failed)?;
-    if row.try_get::<bool, _>("fresh").map_err(failed)? {
+    let untold = |error: sqlx::Error| DbErr::Query(RuntimeErr::SqlxError(error.into()));
+    let began: String = row.try_get("began").map_err(untold)?;
+    if row.try_get::<bool, _>("fresh").map_err(untold)? {
         return Ok(began);
     }
     Err(DbErr::Custom(format!("a transaction of {began} was open on a connection of the pool")))
 }
 
-async fn collect<C, R>(answers: impl futures::Stream<Item = Result<Either<C, R>, sqlx::Error>>) -> Result<Done, DbErr>
+async fn collect<C, R>(
+    answers: impl futures::Stream<Item = Result<Either<C, R>, sqlx::Error>>,
+    disk: &Disk,
+) -> Result<Done, DbErr>
 where
     C: Default + Extend<C> + Into<ExecResult>,
     R: Into<QueryResult>,
 {
     let (mut count, mut rows) = (C::default(), Vec::new());
     let mut answers = std::pin::pin!(answers);
-    while let Some(answer) = answers.try_next().await.map_err(failed)? {
+    while let Some(answer) = answers.try_next().await.map_err(|error| disk.failed(error))? {
         match answer {
             Either::Left(done) => count.extend([done]),
             Either::Right(row) => rows.push(row.into()),
         }
     }
     Ok(Done { count: count.into(), rows })
-}
-
-fn failed(error: sqlx::Error) -> DbErr {
-    DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }

@@ -155,10 +155,12 @@ impl Db {
         Ok(())
     }
 
-    /// Proves that the database writes and keeps: counts a row up, and reads it back through another connection.
+    /// Proves that the database writes and keeps: counts a row up, and reads it back through another connection. Where another
+    /// write has lacked room lately, the small one proves nothing.
     pub async fn prove(&self) -> Result<()> {
         let proof = tokio::time::timeout(BEAT_LIMIT, self.beat());
-        proof.await.map_err(|_| Error::Unavailable("the database takes too long to write".into()))?
+        proof.await.map_err(|_| Error::Unavailable("the database takes too long to write".into()))??;
+        self.disk.require_room()
     }
 
     async fn beat(&self) -> Result<()> {

@@ -232,3 +232,26 @@ async fn what_is_gone_stops_everything() {
         assert!(ground.db.prove().await.is_err());
     }
 }
+
+#[tokio::test]
+async fn a_full_disk_is_told_although_the_heart_beats() {
+    for ground in Ground::all().await {
+        ground.db.prove().await.unwrap();
+        let transaction = ground.db.begin().await.unwrap();
+        let fills = match ground.db.backend() {
+            DbBackend::Postgres => "DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$",
+            _ => {
+                "PRAGMA max_page_count = 20; WITH RECURSIVE number (it) AS (SELECT 1 UNION ALL SELECT it + 1 FROM number)
+                INSERT INTO written SELECT it FROM number"
+            }
+        };
+        transaction.execute_unprepared(fills).await.unwrap_err();
+        drop(transaction);
+        let told = ground.db.prove().await.unwrap_err().to_string();
+        assert!(told.contains("the disk was full 0 seconds ago"), "{told}");
+        ground.write(1).await;
+        assert!(ground.db.prove().await.is_err());
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        ground.db.prove().await.unwrap();
+    }
+}
