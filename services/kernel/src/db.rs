@@ -28,7 +28,6 @@ use sea_orm::{
 use self::{
     connection::{Connection, Line},
     disk::Disk,
-    connection::Connection,
     proved::Proved,
     readers::{SIGN_OF_LIFE, forget_idle, within},
     self_check::SelfCheck,
@@ -101,7 +100,7 @@ impl Db {
         let is_file = url.starts_with("sqlite");
         let answer = if is_file { Duration::ZERO } else { limits.answer };
         let (writer, reader) = if is_file { sqlite(options) } else { postgres(options, limits) };
-        let (self_check, binding) = (Arc::default(), Arc::default());
+        let (self_check, disk, binding) = (Arc::default(), Arc::default(), Arc::default());
         let proved = Proved::by(Arc::clone(&binding));
         let (write, read) = (Database::connect(writer).await?, Readers::connect(reader.clone(), answer, proved).await?);
         let writers = match &write.inner {
@@ -110,9 +109,7 @@ impl Db {
             }
             _ => Writers::Sqlite(write.get_sqlite_connection_pool().clone()),
         };
-        let (self_check, disk, binding) = (Arc::default(), Arc::default(), Arc::default());
         Ok(Db { writers, read, reader_options: reader, answer, self_check, disk, binding })
-        Ok(Db { writers, read, reader_options: reader, answer, self_check, binding })
     }
 
     /// SQLite or PostgreSQL.

@@ -1,8 +1,7 @@
 //! Which events were delivered: those that bear the exchange's mark of it. All others wait, whatever else their rows say.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value, sea_query::Expr,
 };
 use serde_json::json;
 use uuid::Uuid;

@@ -190,7 +190,13 @@ pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Resu
 }
 
 /// Marks a delivered event as published, or frees a failed one for another try at `again`.
-pub(crate) async fn conclude(cx: &Context, event: Uuid, is_delivered: bool, now: Instant, again: Instant) -> Result<()> {
+pub(crate) async fn conclude(
+    cx: &Context,
+    event: Uuid,
+    is_delivered: bool,
+    now: Instant,
+    again: Instant,
+) -> Result<()> {
     let update = row::Entity::update_many().filter(row::Column::Id.eq(event));
     let update = if is_delivered {
         // When it was, a program that knows no marks goes by.

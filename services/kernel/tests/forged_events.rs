@@ -90,7 +90,8 @@ async fn all_of_its_own(url: &str) {
     assert_eq!((cx.backlog(&["identity"]).await.unwrap().0, flaw(&cx).await), (0, None));
     // What has gone out bears a mark that fits no other event, sealed or not.
     say(&cx, true).await;
-    let forged = "UPDATE event SET published_mark = (SELECT published_mark FROM event WHERE published_mark IS NOT NULL LIMIT 1)
+    let forged =
+        "UPDATE event SET published_mark = (SELECT published_mark FROM event WHERE published_mark IS NOT NULL LIMIT 1)
         WHERE published_mark IS NULL AND announce";
     cx.db.run(forged).await.unwrap();
     for _ in 0..2 {
