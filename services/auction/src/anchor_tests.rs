@@ -1,6 +1,6 @@
 //! A lot that somebody put back to before a bid, log, row and mark together: it is found, whether the exchange runs or not.
 
-use kernel::{Db, Vault, audit_log::rows::verify_rows};
+use kernel::{Context, Db, Vault, audit_log::rows::verify_rows};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -53,6 +53,7 @@ async fn is_found(url: Option<String>) {
     let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
     let db = two_bids(&ground, &halls).await;
     let cx = context(&ground.url).await;
+    let cx = Context { db: cx.db.to_look(), ..cx };
     put_back(&db, &[]).await;
     let flaw = audit(&cx).await.unwrap().flaw.unwrap();
     assert!(flaw.contains("missing from its log, and was signed or anchored"), "{flaw}");

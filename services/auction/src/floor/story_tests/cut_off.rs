@@ -2,7 +2,7 @@
 
 use kernel::{Id, Money, audit_page};
 use prost::Message;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, IntoActiveModel, Statement};
 use wire::{
     id::HallDeviceId,
     v1::{
@@ -162,6 +162,13 @@ async fn whatever_is_sent_again_or_in_another_order_is_bid_once(server: Option<S
     assert_eq!(court.bids().await, [(100, Some(1)), (101, Some(2)), (102, Some(1)), (103, Some(2))]);
 }
 
+/// What the exchange itself wrote, had it been cut off there.
+async fn rewrite(court: &Court, sql: &str) {
+    let tx = court.db.begin().await.unwrap();
+    tx.execute_raw(Statement::from_string(court.db.backend(), sql)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 async fn a_crash_between_any_two_steps_loses_and_doubles_nothing(server: Option<String>) {
     let court = Court::on(server, 2, CloseRule::TwoStage).await;
     let hall = court.open().await;
@@ -173,7 +180,7 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing(server: Option<
 
     // The bid was committed, the answer never written beside its line.
     let first = court.enter(&bids[0]).await.encode_to_vec();
-    court.db.run("UPDATE hall_line SET reply = NULL").await.unwrap();
+    rewrite(&court, r#"UPDATE "hall_line" SET "reply" = NULL"#).await;
     assert_eq!(court.enter(&bids[0]).await.encode_to_vec(), first);
     assert_eq!(court.bids().await, [(100, Some(1))]);
 
@@ -202,8 +209,7 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing(server: Option<
     // An upload of which nothing but its lines was written: the watch over all halls brings it to its end.
     terminal.bid(&court, (2, 103), Phone);
     let uploaded = court.upload(&terminal).await;
-    let forget = "UPDATE hall_line SET reply = NULL, outcome = NULL WHERE number = 4";
-    court.db.run(forget).await.unwrap();
+    rewrite(&court, r#"UPDATE "hall_line" SET "reply" = NULL, "outcome" = NULL WHERE number = 4"#).await;
     let mut tries = 0;
     while court.journal(&hall, false).await.len() < 4 {
         tries += 1;
