@@ -60,6 +60,7 @@ mod mandates;
 mod market;
 mod modes;
 mod open_licence;
+mod operators;
 mod organizations;
 mod parties;
 mod permissions;

@@ -202,11 +202,20 @@ async fn adopted(lane: Lane) {
         run(&db, change).await;
         let (verifies, told) = verify(&["verify"]);
         assert!(!verifies && told.contains(named), "{told}");
+        // What it would take in is told, and nothing more is done until somebody agrees.
         let (done, told) = verify(&["adopt"]);
-        assert!(done, "{told}");
+        assert!(
+            !done && told.contains("nothing was taken in") && told.contains(&format!("{}: ", named.trim())),
+            "{told}"
+        );
+        assert!(!verify(&["verify"]).0);
+        let (done, told) = verify(&["adopt", "--yes"]);
+        assert!(done && told.contains("count as they stand"), "{told}");
         let (verifies, told) = verify(&["verify"]);
         assert!(verifies, "{told}");
     }
+    let (done, told) = verify(&["adopt"]);
+    assert!(done && told.contains("nothing is taken in"), "{told}");
     let adopted = texts(&db, "SELECT facts AS it FROM event WHERE kind = 'RowsAdopted'").await;
     assert!(adopted.iter().any(|facts| facts.contains("rule_parameter")), "{adopted:?}");
 }

@@ -44,6 +44,17 @@ pub async fn audit(cx: &Context) -> Result<Audited> {
     Ok(audited)
 }
 
+/// The lots that `adopt` would take.
+pub async fn adoptable(cx: &Context) -> Result<Vec<String>> {
+    let (mut after, mut strange) = (None, Vec::new());
+    loop {
+        let lots = store::page_of_sessions(cx.db.read(), after, CHUNK).await?;
+        let Some(last) = lots.last() else { return Ok(strange) };
+        after = Some(last.id);
+        strange.extend(lots.iter().filter(|lot| !lot.is_ours(&cx.vault)).map(|lot| lot.id.text()));
+    }
+}
+
 /// Takes the lots of an older program, which marks none, as they stand: how many.
 pub async fn adopt(cx: &Context) -> Result<u64> {
     let (mut after, mut adopted) = (None, 0);

@@ -66,7 +66,7 @@ use wire::{
 };
 
 pub use api::Auctions;
-pub use audit::{Audited, adopt, audit};
+pub use audit::{Audited, adopt, adoptable, audit};
 pub use award::next as next_of_award;
 pub use open_lot::open_lot;
 pub use standing::consumer;

@@ -22,6 +22,7 @@ use crate::{
     Result,
     config::Config,
     database::{in_words, require_exchange},
+    private,
     roles::{Role, Roles},
 };
 use manifest::{Dump, FORMAT, Kind, Manifest};
@@ -86,8 +87,8 @@ pub async fn run(config: &Config, Arguments { folder }: &Arguments, mut out: imp
     };
     let name = folder.file_name().ok_or("a backup needs a name")?.to_string_lossy().into_owned();
     let prefix = format!(".{name}.partial-");
-    let partial = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent);
-    let partial = partial.map_err(|error| format!("{}: {error}", parent.display()))?;
+    let partial =
+        private::temporary_folder(&prefix, parent).map_err(|error| format!("{}: {error}", parent.display()))?;
 
     let at = Clock::system().now().to_string();
     let databases = copy_all(config, partial.path()).await?;
@@ -130,6 +131,7 @@ async fn copy_all(config: &Config, folder: &Path) -> Result<Vec<Dump>> {
 async fn copy(config: &Config, folder: &Path, site: &Site, view: Option<PostgresView>) -> Result<Dump> {
     let file = site.file();
     let path = folder.join(&file);
+    private::file(&path)?;
     let (holding, namespace) = match view {
         None => {
             in_words(&site.url, copy_sqlite(&site.url, &path).await).await?;

@@ -115,6 +115,7 @@ impl Config {
 
     fn judged(self) -> Result<Config> {
         self.trusts_sound_providers()?;
+        self.knows_its_databases()?;
         if !(0.0..=1.0).contains(&self.request_log) {
             return Err("request_log is a share from 0 to 1".into());
         }
@@ -133,6 +134,22 @@ impl Config {
             }
         }
         Ok(self)
+    }
+
+    /// Requires a database of a kind that the exchange works with. The URL itself is not told: it may hold a password.
+    fn knows_its_databases(&self) -> Result<()> {
+        let of_services = Role::SERVICES.iter().map(|role| self.own_database(*role));
+        for url in of_services.chain([&self.database_url]).flatten() {
+            let scheme = url.split(':').next().unwrap_or_default();
+            if !url.contains(':') || !["sqlite", "postgres", "postgresql"].contains(&scheme) {
+                let found = if url.contains("://") { format!("{scheme}://") } else { "something else".to_owned() };
+                return Err(format!(
+                    "database_url: the exchange works on sqlite://FILE or postgres://USER@HOST/DATABASE, not on {found}"
+                )
+                .into());
+            }
+        }
+        Ok(())
     }
 
     /// Requires that every provider of sign-ins has a name of its own and, in production, speaks TLS.
@@ -182,7 +199,12 @@ impl Config {
     /// The database of a role.
     #[must_use]
     pub fn database(&self, role: Role) -> String {
-        let own = match role {
+        let embedded = || format!("sqlite://{}", self.data_dir.join("jishi.db").display());
+        self.own_database(role).clone().or_else(|| self.database_url.clone()).unwrap_or_else(embedded)
+    }
+
+    fn own_database(&self, role: Role) -> &Option<String> {
+        match role {
             Role::Gateway => &None,
             Role::Identity => &self.identity_database_url,
             Role::Catalog => &self.catalog_database_url,
@@ -190,9 +212,7 @@ impl Config {
             Role::Ledger => &self.ledger_database_url,
             Role::Contract => &self.contract_database_url,
             Role::Financing => &self.financing_database_url,
-        };
-        let embedded = || format!("sqlite://{}", self.data_dir.join("jishi.db").display());
-        own.clone().or_else(|| self.database_url.clone()).unwrap_or_else(embedded)
+        }
     }
 
     /// How long a writer may stand in the way of others on PostgreSQL.

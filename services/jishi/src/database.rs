@@ -1,6 +1,6 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use kernel::{
     Clock, Context, Db, MasterKey,
@@ -14,6 +14,7 @@ use migrations::Keeping;
 use crate::{
     Result,
     config::Config,
+    private,
     roles::{Role, Roles},
 };
 
@@ -118,7 +119,7 @@ impl Ground {
         let early = Context::to_migrate(service, db.clone(), clock.clone(), vault.clone())?;
         let differences = in_words(&url, migrations::keep(&early, keeping).await).await?;
         if !differences.is_empty() && keeping != Keeping::Adopt {
-            return Err(otherwise(&differences).into());
+            return Err(OtherSchema(differences).into());
         }
         let mut ground = Ground { url, context: early, services: vec![service], adopted_schema: differences };
         match keeping {
@@ -148,11 +149,17 @@ impl Ground {
 }
 
 /// Why a schema is not brought up to date.
-fn otherwise(differences: &[String]) -> String {
-    format!(
-        "the schema is not what the log says of it, and is not brought up to date (docs/operating.md, Upgrade):\n{}",
-        differences.join("\n")
-    )
+#[derive(Debug)]
+pub struct OtherSchema(Vec<String>);
+
+impl std::error::Error for OtherSchema {}
+
+impl fmt::Display for OtherSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why =
+            "the schema is not what the log says of it, and is not brought up to date (docs/operating.md, Upgrade)";
+        write!(f, "{why}:\n{}", self.0.join("\n"))
+    }
 }
 
 /// Brings the databases of all services to the newest schema.
@@ -213,7 +220,9 @@ pub async fn connect(url: &str, config: &Config) -> Result<Db> {
     if is_embedded(url)
         && let Some(folder) = Path::new(sqlite_path(url)).parent()
     {
-        fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        private::folder(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        // Where it cannot be made, SQLite tells why.
+        private::file(Path::new(sqlite_path(url))).ok();
     }
     let opened = async {
         let db = Db::connect_within(url, config.write_limits()).await?;

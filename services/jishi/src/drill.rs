@@ -8,7 +8,7 @@ use wire::v1::{self, drill_client::DrillClient, drill_server::DrillServer};
 
 use gateway::{ClockMove, ClockPosition};
 
-use crate::{Result, config::Config, database::Databases, roles::Roles};
+use crate::{Result, config::Config, database::Databases, private, roles::Roles};
 
 /// The clock of this process, and where its position is kept.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ impl Drill {
             kernel::save_drill_offset(db, offset_millis).await?;
         }
         if self.databases.is_empty() {
-            let kept = self.file.parent().map_or(Ok(()), fs::create_dir_all);
+            let kept = self.file.parent().map_or(Ok(()), private::folder);
             let kept = kept.and_then(|()| fs::write(&self.file, offset_millis.to_string()));
             kept.map_err(|error| Error::Unavailable(format!("{}: {error}", self.file.display())))?;
         }

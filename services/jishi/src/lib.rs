@@ -38,6 +38,7 @@ mod master_key;
 mod measure;
 mod offline;
 mod peers;
+mod private;
 mod proof;
 
 pub use database::migrate;

@@ -43,7 +43,7 @@ enum Verb {
     Verify(jishi::verify::Arguments),
     /// Let rows that an older program wrote, or an administrator by hand, count as they stand: the audit log says so
     /// (docs/operating.md).
-    Adopt,
+    Adopt(jishi::adopt::Arguments),
     /// Print the newest signed head of every service's audit log, to be kept elsewhere (docs/operating.md).
     Heads,
     /// Print the present code of a demo account's second factor, or of any authenticator's secret.
@@ -90,7 +90,7 @@ async fn run(Jishi { config, verb }: Jishi) -> Result<()> {
         Verb::Restore(arguments) => jishi::backup::restore::run(&read()?, &arguments, std::io::stdout()).await,
         Verb::RotateMasterKey => jishi::rotation::run(&read()?, std::io::stdout()).await,
         Verb::Verify(arguments) => jishi::verify::run(read, &arguments, std::io::stdout()).await,
-        Verb::Adopt => jishi::adopt::run(&read()?, std::io::stdout()).await,
+        Verb::Adopt(arguments) => jishi::adopt::run(&read()?, arguments, std::io::stdout()).await,
         Verb::Heads => jishi::heads::run(&read()?, std::io::stdout()).await,
         Verb::Code(arguments) => jishi::code::run(read, arguments).await,
         Verb::Schema => jishi::schema::print(),

@@ -11,7 +11,7 @@ use kernel::{DEVELOPMENT_KEY, MasterKey};
 use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
-use crate::{Result, config::Config, database::sqlite_path, roles::Role};
+use crate::{Result, config::Config, database::sqlite_path, private, roles::Role};
 
 /// Where a developer's key is kept, beside the embedded database.
 const KEPT: &str = "master.key";
@@ -76,7 +76,7 @@ fn kept_key(folder: &Path) -> Result<Zeroizing<[u8; 32]>> {
     let path = folder.join(KEPT);
     if !path.exists() {
         let at = |error: std::io::Error| format!("{}: the master key cannot be kept there: {error}", folder.display());
-        fs::create_dir_all(folder).map_err(at)?;
+        private::folder(folder).map_err(at)?;
         let mut file = NamedTempFile::new_in(folder).map_err(at)?;
         let key = Zeroizing::new(rand::random::<[u8; 32]>());
         writeln!(file, "{}", BASE64_STANDARD.encode(*key)).map_err(at)?;

@@ -6,6 +6,7 @@
 //! hashes; the head over all leaves is signed, so that others can keep it and hold the exchange to it.
 
 pub mod adopt;
+pub mod adoptable;
 mod outdated;
 pub(crate) mod proof;
 pub mod rows;

@@ -5,8 +5,8 @@ use sea_orm::Database;
 
 use super::tables::run;
 
-/// Each with what is named, and its undoing. A view hides nothing here but could: what is read through it is as it was.
-const BOTH: [(&str, &str, &str); 3] = [
+/// Each with what is named, and its undoing.
+const BOTH: [(&str, &str, &str); 2] = [
     (
         "CREATE TABLE strange (id integer)",
         "schema: table strange: no change of the schema made it",
@@ -17,12 +17,13 @@ const BOTH: [(&str, &str, &str); 3] = [
         "schema: index event_undelivered on event: missing",
         "CREATE INDEX event_undelivered ON event (service, claimed_until) WHERE announce AND published_mark IS NULL",
     ),
-    (
-        "ALTER TABLE inbox RENAME TO real_inbox; CREATE VIEW inbox AS SELECT * FROM real_inbox",
-        "schema: ",
-        "DROP VIEW inbox; ALTER TABLE real_inbox RENAME TO inbox",
-    ),
 ];
+/// It hides nothing here but could: what is read through it is as it was. SQLite writes a table's text anew when it is renamed.
+const VIEW: (&str, &str, &str) = (
+    "ALTER TABLE inbox RENAME TO real_inbox; CREATE VIEW inbox AS SELECT * FROM real_inbox",
+    "schema: ",
+    "DROP VIEW inbox; ALTER TABLE real_inbox RENAME TO inbox",
+);
 const TRIGGER_ON_POSTGRES: &str = "CREATE FUNCTION bolt() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
     CREATE TRIGGER bolt BEFORE INSERT ON award FOR EACH ROW EXECUTE FUNCTION bolt()";
 const TRIGGER_ON_SQLITE: &str = "CREATE TRIGGER bolt BEFORE INSERT ON award BEGIN SELECT raise(IGNORE); END";
@@ -42,14 +43,14 @@ async fn named(lane: Lane) {
         _ => (TRIGGER_ON_POSTGRES, "function bolt", "DROP FUNCTION bolt CASCADE"),
     };
     let first = if more.is_empty() { "trigger bolt on award: no change of the schema made it" } else { more };
-    for (change, named, undo) in BOTH.into_iter().chain([(trigger, first, undo)]) {
+    for (change, named, undo) in BOTH.into_iter().chain([(trigger, first, undo), VIEW]) {
         run(&db, change).await;
         let (verifies, told) = verify();
         assert!(!verifies && told.contains(named) && !told.contains("panicked"), "{change}: {told}");
         run(&db, undo).await;
     }
     run(&db, trigger).await;
-    let adopted = exchange.run(&["adopt"]);
+    let adopted = exchange.run(&["adopt", "--yes"]);
     let told = String::from_utf8_lossy(&adopted.stdout).into_owned();
     assert!(adopted.status.success() && told.contains("trigger bolt on award"), "{told}");
     let (verifies, told) = verify();

@@ -12,7 +12,7 @@ use kernel::snapshot::Position;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Result;
+use crate::{Result, private};
 
 /// The form in which this program writes backups, and the only one that it reads.
 pub const FORMAT: u32 = 1;
@@ -110,7 +110,8 @@ impl fmt::Display for Reach {
 impl Manifest {
     /// Writes it into the folder, and to the disk.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let mut file = File::create_new(folder.join(NAME))?;
+        private::file(&folder.join(NAME))?;
+        let mut file = File::options().write(true).open(folder.join(NAME))?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         Ok(file.sync_all()?)

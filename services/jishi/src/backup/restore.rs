@@ -24,6 +24,7 @@ use crate::{
     Result,
     config::Config,
     database::{Databases, in_words, sqlite_path},
+    private,
     roles::Roles,
     verify::{self, Noted},
 };
@@ -193,7 +194,7 @@ async fn load(config: &Config, folder: &Path, site: &Site, dump: &Dump) -> Resul
 fn put(from: &Path, to: &Path, sha256: &str) -> Result<()> {
     let at = |error: std::io::Error| format!("{}: {error}", to.display());
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(at)?;
+    private::folder(folder).map_err(at)?;
     let mut copy = NamedTempFile::new_in(folder).map_err(at)?;
     std::io::copy(&mut File::open(from)?, copy.as_file_mut()).map_err(at)?;
     if weigh(copy.path())?.1 != sha256 {

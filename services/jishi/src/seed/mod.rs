@@ -67,8 +67,10 @@ pub async fn run(config: &Config, arguments: Arguments) -> Result<()> {
 async fn first(identity: &Context, centre: SeedOrganization) -> Result<()> {
     let made = identity::seed(identity, std::slice::from_ref(&centre)).await?;
     let mut out = stdout().lock();
-    for administrator in centre.members.iter().filter(|member| made.contains(&member.login)) {
-        if let Some(authenticator) = &administrator.second_factor {
+    for administrator in &centre.members {
+        if !made.contains(&administrator.login) {
+            writeln!(out, "{} exists already: password and second factor stay as they are", administrator.login)?;
+        } else if let Some(authenticator) = &administrator.second_factor {
             writeln!(out, "{} (told once): {}", administrator.login, authenticator.uri(&administrator.login))?;
         }
     }

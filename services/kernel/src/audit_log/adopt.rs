@@ -45,7 +45,7 @@ pub async fn adopt(cx: &Context) -> Result<Adopted> {
 }
 
 /// Events that wait to be sealed, and bear no mark.
-fn bare() -> Select<event::Entity> {
+pub(super) fn bare() -> Select<event::Entity> {
     event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_null())
 }
 

@@ -8,7 +8,7 @@ use sea_orm::{
 };
 
 use crate::{
-    Error, Result, Vault,
+    Result, Vault,
     db::{row, tables::Table},
     event::WrittenRow,
 };
@@ -81,7 +81,8 @@ pub async fn page(db: &impl ConnectionTrait, table: &Table, after: Vec<u8>, most
     Ok(next.order_by(Column::Key, Order::Asc).limit(most as u64).all(db).await?)
 }
 
-/// The next rows of a table in the order of their keys, each as its key and its mark. `after` goes along.
+/// The next rows of a table in the order of their keys, each as its key and its mark. `after` goes along; behind a row whose
+/// key cannot be read there is nothing more.
 pub async fn rows(
     db: &impl ConnectionTrait,
     vault: &Vault,
@@ -95,7 +96,7 @@ pub async fn rows(
     let sql = format!("SELECT * FROM \"{name}\" {beyond} ORDER BY {key} LIMIT {most}{locked}");
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, std::mem::take(after));
     let rows = db.query_all_raw(query).await?;
-    let rows = rows.iter().map(|found| told(vault, table, found)).collect::<Result<Vec<_>>>()?;
+    let rows: Vec<_> = rows.iter().map(|found| told(vault, table, found)).collect();
     *after = rows.last().and_then(|(key, _)| row::values(table, key)).unwrap_or_default();
     Ok(rows)
 }
@@ -110,21 +111,24 @@ pub async fn marks(
 ) -> Result<HashMap<Vec<u8>, Vec<u8>>> {
     let (mut values, mut places): (Vec<Value>, Vec<String>) = Default::default();
     for key in keys {
-        let key = row::values(table, key).unwrap_or_default();
+        let Some(key) = row::values(table, key) else { continue };
         let place = (1..=key.len()).map(|place| format!("${}", values.len() + place)).collect::<Vec<_>>();
         places.push(format!("({})", place.join(", ")));
         values.extend(key);
     }
+    if places.is_empty() {
+        return Ok(HashMap::new());
+    }
     let (name, key, places) = (table.name, key_list(table), places.join(", "));
     let sql = format!("SELECT * FROM \"{name}\" WHERE ({key}) IN (VALUES {places}){locked}");
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect()
+    Ok(db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect())
 }
 
-/// What cannot be read as the schema has it has no mark.
-fn told(vault: &Vault, table: &Table, found: &QueryResult) -> Result<(Vec<u8>, Vec<u8>)> {
-    let key = row::key(table, found).map_err(|error| Error::Internal(format!("a key of {}: {error}", table.name)))?;
-    Ok((key, row::mark(vault, table, found).map_or(Vec::new(), |mark| mark.to_vec())))
+/// What cannot be read as the schema has it has no mark, or not even a key.
+fn told(vault: &Vault, table: &Table, found: &QueryResult) -> (Vec<u8>, Vec<u8>) {
+    let key = row::key(table, found).unwrap_or_default();
+    (key, row::mark(vault, table, found).map_or(Vec::new(), |mark| mark.to_vec()))
 }
 
 /// The columns of a table's key, as SQL lists them.

@@ -198,6 +198,10 @@ impl Walk<'_> {
             if rows.is_empty() {
                 return Ok(None);
             }
+            if rows.iter().any(|(key, _)| key.is_empty()) {
+                let what = "its key cannot be read: a value is not of its column's type";
+                return Ok(Some(RowFlaw { row: row_words(table, &[]), event: None, what }));
+            }
             let known = proof::of(self.view, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
             let known: HashSet<Vec<u8>> = known.into_iter().map(|proof| proof.key).collect();
             if let Some((strange, _)) = rows.iter().find(|(key, _)| !known.contains(key)) {

@@ -1,0 +1,133 @@
+//! What `adopt` would take in, looked for without taking it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::{adopt::bare, proof};
+use crate::{
+    Db, Result, Vault,
+    db::{
+        row,
+        tables::{BOUND, Table},
+    },
+    event::row as event,
+};
+
+/// Most rows read at once.
+const CHUNK: usize = 500;
+/// So many of a kind are named.
+const NAMED: usize = 20;
+
+/// Records by what is wrong with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adoptable(BTreeMap<(String, &'static str), Kind>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Kind {
+    count: u64,
+    first: Vec<String>,
+}
+
+impl Adoptable {
+    /// Takes one more in.
+    pub fn add(&mut self, table: &str, what: &'static str, key: String) {
+        let kind = self.0.entry((table.to_owned(), what)).or_default();
+        kind.count += 1;
+        if kind.first.len() < NAMED {
+            kind.first.push(key);
+        }
+    }
+
+    /// Whether there is nothing to be taken in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A line for each kind, and for each of its first records.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let told = |((table, what), kind): (&(String, &'static str), &Kind)| {
+            let Kind { count, first } = kind;
+            let mut lines = vec![format!("{table}: {count} {what}")];
+            lines.extend(first.iter().map(|key| format!("  {key}")));
+            if *count > first.len() as u64 {
+                lines.push("  …".to_owned());
+            }
+            lines
+        };
+        self.0.iter().flat_map(told).collect()
+    }
+}
+
+/// All rows and events of a database that are not as the exchange left them.
+pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
+    let view = db.read().view().await?;
+    let mut found = Adoptable::default();
+    events(&view, vault, &mut found).await?;
+    for table in BOUND {
+        present(&view, vault, table, &mut found).await?;
+        gone(&view, vault, table, &mut found).await?;
+    }
+    view.rollback().await?;
+    Ok(found)
+}
+
+async fn events(view: &DatabaseTransaction, vault: &Vault, found: &mut Adoptable) -> Result<()> {
+    for event in bare().all(view).await? {
+        found.add("event", "without the exchange's mark", format!("id={} {}", event.id, event.kind));
+    }
+    let mut after = Uuid::nil();
+    loop {
+        let marked = event::Entity::find().filter(event::Column::PublishedMark.is_not_null());
+        let marked = marked.filter(event::Column::Id.gt(after)).order_by_asc(event::Column::Id);
+        let marked = marked.limit(CHUNK as u64).all(view).await?;
+        let Some(last) = marked.last() else { return Ok(()) };
+        after = last.id;
+        for event in marked.iter().filter(|event| event.is_falsely_delivered(vault)) {
+            let what = "marked as delivered, and not by the exchange: to be delivered";
+            found.add("event", what, format!("id={} {}", event.id, event.kind));
+        }
+    }
+}
+
+async fn present(view: &DatabaseTransaction, vault: &Vault, table: &Table, found: &mut Adoptable) -> Result<()> {
+    let mut after = Vec::new();
+    loop {
+        let rows = proof::rows(view, vault, table, (&mut after, CHUNK), "").await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let is_readable = rows.iter().all(|(key, _)| !key.is_empty());
+        let known = proof::of(view, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
+        let known: HashMap<_, _> = known.into_iter().map(|proof| (proof.key, proof.mark)).collect();
+        for (key, mark) in rows {
+            let what = match known.get(&key) {
+                _ if mark.is_empty() => "with a value that is not of its column's type: to be put right first",
+                None => "inserted: no event tells of it",
+                Some(None) => "deleted by its event, and there again",
+                Some(Some(left)) if *left != mark => "changed",
+                Some(Some(_)) => continue,
+            };
+            found.add(table.name, what, row::words(table, &key));
+        }
+        if !is_readable {
+            return Ok(());
+        }
+    }
+}
+
+async fn gone(view: &DatabaseTransaction, vault: &Vault, table: &Table, found: &mut Adoptable) -> Result<()> {
+    let mut after = Vec::new();
+    loop {
+        let proofs = proof::page(view, table, after, CHUNK).await?;
+        let Some(end) = proofs.last() else { return Ok(()) };
+        after = end.key.clone();
+        let there = proof::marks(view, vault, table, proofs.iter().map(|proof| &proof.key), "").await?;
+        for proof in proofs.iter().filter(|proof| proof.mark.is_some() && !there.contains_key(&proof.key)) {
+            found.add(table.name, "missing", row::words(table, &proof.key));
+        }
+    }
+}
