@@ -1,6 +1,6 @@
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -20,11 +20,15 @@ const QUEUE: usize = 4_096;
 /// Events kept for slow watchers of one lot.
 const FEED: usize = 4_096;
 
+/// Who holds it starts a lot's writer.
+type Turn = tokio::sync::Mutex<()>;
+
 /// The lots that have a writer in this process.
 #[derive(Clone)]
 pub struct Halls {
     cx: Context,
     open: Arc<Mutex<HashMap<BiddingSessionId, Hall>>>,
+    starting: Arc<Mutex<HashMap<BiddingSessionId, Weak<Turn>>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -44,7 +48,7 @@ impl Halls {
     /// No lot yet; `watch_over` opens those that time moves.
     #[must_use]
     pub fn new(cx: Context, tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { cx, open: Arc::default(), tasks, stop }
+        Self { cx, open: Arc::default(), starting: Arc::default(), tasks, stop }
     }
 
     /// The lot's writer, started if it does not run. Nothing if there is no such session.
@@ -56,7 +60,13 @@ impl Halls {
         }
     }
 
+    /// Starts it. Of all who come to a lot at once, one reads it, and the others wait for that one.
     async fn start(&self, id: BiddingSessionId) -> Result<Option<Hall>> {
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
+        if let Some(hall) = self.running(id) {
+            return Ok(Some(hall));
+        }
         if self.stop.is_cancelled() {
             return Err(Error::Unavailable("stopping".into()));
         }
@@ -64,13 +74,7 @@ impl Halls {
         let Some(writer) = Writer::load(self.cx.clone(), id, feed.clone()).await? else { return Ok(None) };
         let (queue, commands) = mpsc::channel(QUEUE);
         let hall = Hall { queue, feed, sides: Arc::new(writer.sides()) };
-        {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(other) = open.get(&id).filter(|other| !other.queue.is_closed()) {
-                return Ok(Some(other.clone()));
-            }
-            open.insert(id, hall.clone());
-        }
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id, hall.clone());
         let (open, stop) = (self.open.clone(), self.stop.clone());
         self.tasks.spawn(async move {
             writer.run(commands, stop).await;
@@ -80,6 +84,14 @@ impl Halls {
             }
         });
         Ok(Some(hall))
+    }
+
+    fn turn(&self, id: BiddingSessionId) -> Arc<Turn> {
+        let mut starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        starting.retain(|_, turn| turn.strong_count() > 0);
+        let turn = starting.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+        starting.insert(id, Arc::downgrade(&turn));
+        turn
     }
 
     fn running(&self, id: BiddingSessionId) -> Option<Hall> {
