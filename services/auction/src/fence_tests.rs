@@ -19,7 +19,7 @@ use crate::{
     lot_command::{Act, LotCommand, Wish},
     store::{
         self,
-        flush::{Beside, Flushed, Round},
+        flush::{Beside, Round},
         log, session,
     },
 };
@@ -164,8 +164,13 @@ async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>
         sea_orm::ConnectionTrait::execute_unprepared(&held, "SELECT pg_sleep(1.2)").await.unwrap();
     }
     let (replies, beside) = (Vec::new(), Beside::default());
-    let round = Round { before: &before, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-    matches!(round.flush(cx, &bidders, (held, || false)).await.unwrap(), Flushed::Done(_))
+    let (before, events, since) = (&before, &events, now);
+    let round = Round { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
+    let is_written = round.flush(cx, &bidders, &held).await.unwrap();
+    if is_written {
+        held.commit().await.unwrap();
+    }
+    is_written
 }
 
 /// R5: what counts is the database's clock when the lot is written, not when the transaction began (trust.md, trap 7).

@@ -6,12 +6,15 @@
 //! order book, never sells one lot twice, and takes no bid from whoever sells the lot, brokers it or runs
 //! the sale, nor through another organization (SM-5).
 
+#[cfg(test)]
+mod ahead_tests;
 mod anchor;
 #[cfg(test)]
 mod anchor_tests;
 mod api;
 mod audit;
 mod award;
+mod begun;
 mod bid;
 mod boxes;
 mod ceremony;
@@ -31,6 +34,8 @@ mod fence_tests;
 mod floor;
 mod foreign;
 mod halls;
+#[cfg(test)]
+mod halls_tests;
 mod keyed;
 mod lot_command;
 mod open_lot;

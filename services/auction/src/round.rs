@@ -1,6 +1,6 @@
 //! A round in the making: commands become events and answers, in memory.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use kernel::{Error, ErrorCode, Id, Idempotency, Instant, Payload, Refusal, Result};
 use prost::Message;
@@ -16,30 +16,58 @@ use crate::{
 };
 
 /// Pure but for its inputs.
-pub struct Decided<'a> {
+pub struct Decided {
     pub lot: Lot,
+    /// By command, in order.
+    pub answers: Vec<Result<Answer>>,
     pub events: Vec<AuctionEvent>,
     pub replies: Vec<(Idempotency, Vec<u8>)>,
     pub beside: Beside,
     pub halted: bool,
-    row: &'a session::Model,
+    /// The instant of the first decisions.
+    pub since: Instant,
+    /// That of the last ones.
+    pub now: Instant,
+    row: Arc<session::Model>,
     known: HashMap<String, Result<Vec<u8>>>,
-    now: Instant,
 }
 
-impl<'a> Decided<'a> {
-    pub fn new(lot: Lot, row: &'a session::Model, known: HashMap<String, Result<Vec<u8>>>, now: Instant) -> Self {
-        let (events, replies, beside) = (Vec::new(), Vec::new(), Beside::default());
-        Self { lot, events, replies, beside, halted: row.halted, row, known, now }
+impl Decided {
+    pub fn new(lot: Lot, row: Arc<session::Model>, now: Instant) -> Self {
+        let (answers, events, replies, beside) = (Vec::new(), Vec::new(), Vec::new(), Beside::default());
+        let (halted, known) = (row.halted, HashMap::new());
+        Self { lot, answers, events, replies, beside, halted, since: now, now, row, known }
     }
 
-    /// What time alone made happen by now.
-    pub fn pass(&mut self) {
+    /// Whether it was decided on this very row.
+    pub fn stands_on(&self, row: &Arc<session::Model>) -> bool {
+        Arc::ptr_eq(&self.row, row)
+    }
+
+    /// Whether there is anything to write.
+    pub fn writes(&self) -> bool {
+        !self.events.is_empty() || !self.replies.is_empty()
+    }
+
+    /// From here on it is `now`: what time alone made happen by then happens.
+    pub fn pass(&mut self, now: Instant) {
+        self.now = self.now.max(now);
         self.events.extend(self.lot.pass(self.now));
     }
 
+    /// Takes note of answers that were stored before.
+    pub fn know(&mut self, known: impl IntoIterator<Item = (String, Result<Vec<u8>>)>) {
+        self.known.extend(known);
+    }
+
+    /// Decides the next command.
+    pub fn take(&mut self, command: &LotCommand, codes: &HashMap<OrganizationId, String>) {
+        let answer = self.answer(command, codes);
+        self.answers.push(answer);
+    }
+
     /// Decides one command, unless it was decided before.
-    pub fn take(&mut self, command: &LotCommand, codes: &HashMap<OrganizationId, String>) -> Result<Answer> {
+    fn answer(&mut self, command: &LotCommand, codes: &HashMap<OrganizationId, String>) -> Result<Answer> {
         if let Some(earlier) = command.keyed.as_ref().and_then(|keyed| self.earlier(keyed)) {
             return earlier.map(|reply| Answer { reply, refused: None });
         }
@@ -53,7 +81,7 @@ impl<'a> Decided<'a> {
         let own = taken.events.iter().find(|event| answers(event, &engine_command)).cloned();
         self.events.extend(taken.events);
         // What the event brings about at once, such as the end after an acceptance, belongs to the same round.
-        self.pass();
+        self.pass(self.now);
         let (reply, code) = match (taken.refusal, own) {
             (Some(refusal), _) => {
                 let code = refusal.error_code();

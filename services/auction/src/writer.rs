@@ -18,24 +18,25 @@ use wire::{
 };
 
 use crate::{
+    begun::Begun,
     engine::Lot,
     lot_command::{Answer, LotCommand},
     round::Decided,
-    store::{
-        self, bidder,
-        flush::{Beside, Flushed, Round},
-        log, session,
-    },
+    store::{self, bidder, flush::Round, log, session},
 };
 
 /// Most commands decided in one round.
 const ROUND: usize = 512;
+/// Up to so many commands, it is decided at once whether anything is written at all.
+const FEW: usize = 8;
 /// How often a round is decided again after losing the fence.
 const ATTEMPTS: usize = 8;
 /// After so many the lot's row is held from the reading to the commit: nobody else moves the lot then.
 const UNHELD: usize = 2;
 /// How often a watched, idle lot is read again for what another replica may have written.
 const REFRESH: Duration = Duration::from_secs(1);
+/// What was decided ahead of a commit that took longer is decided again: it would be written too long after.
+const AHEAD_MILLIS: i64 = 500;
 /// The clock steps back by less when it is anchored anew; what it was further ahead by was an error.
 const STEP_MILLIS: i64 = 500;
 
@@ -50,7 +51,7 @@ pub struct Sides {
 /// One lot's writer while it runs.
 pub struct Writer {
     cx: Context,
-    row: session::Model,
+    row: Arc<session::Model>,
     lot: Lot,
     bidders: Vec<bidder::Model>,
     codes: HashMap<OrganizationId, String>,
@@ -60,18 +61,9 @@ pub struct Writer {
     /// The instant of the last answers.
     told_at: Instant,
     /// The transaction of the next round, if it has begun.
-    begun: Option<Box<Transaction>>,
-}
-
-/// What a round comes to, before anybody is told.
-struct Outcome {
-    answers: Vec<Result<Answer>>,
-    lot: Lot,
-    events: Vec<AuctionEvent>,
-    replies: Vec<(Idempotency, Vec<u8>)>,
-    beside: Beside,
-    halted: bool,
-    now: Instant,
+    begun: Option<Begun>,
+    /// The next round as far as it was decided while the last one was being committed.
+    ahead: Option<Decided>,
 }
 
 impl Writer {
@@ -84,8 +76,9 @@ impl Writer {
         let Some((row, bidders)) = store::load(cx.db.read(), id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         row.require_ours(&cx.vault)?;
-        let lot = row.whole_lot(&cx)?;
-        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale: false, told_at: Instant(0), begun: None }))
+        let (lot, row) = (row.whole_lot(&cx)?, Arc::new(row));
+        let (stale, told_at, begun, ahead) = (false, Instant(0), None, None);
+        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale, told_at, begun, ahead }))
     }
 
     /// Who sells the lot, and who runs the sale.
@@ -96,6 +89,22 @@ impl Writer {
     /// Serves the queue until stopped, or until the lot is closed and nobody asks or watches any more.
     pub async fn run(mut self, mut queue: mpsc::Receiver<LotCommand>, stop: CancellationToken) {
         let mut pending = Vec::with_capacity(ROUND);
+        while !stop.is_cancelled() {
+            if pending.is_empty() && !self.wait(&mut pending, &mut queue, &stop).await {
+                return;
+            }
+            take_waiting(&mut queue, &mut pending);
+            self.round(&mut pending, &mut queue).await;
+        }
+    }
+
+    /// Waits for commands, or until time moves the lot; false if there is nothing left to wait for.
+    async fn wait(
+        &mut self,
+        pending: &mut Vec<LotCommand>,
+        queue: &mut mpsc::Receiver<LotCommand>,
+        stop: &CancellationToken,
+    ) -> bool {
         let clock = self.cx.clock.clone();
         loop {
             let wakes_at = self.lot.wakes_at();
@@ -107,35 +116,29 @@ impl Writer {
             };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                taken = queue.recv_many(&mut pending, ROUND) => {
-                    if taken == 0 {
-                        return;
-                    }
-                }
-                () = due => {}
+                () = stop.cancelled() => return false,
+                taken = queue.recv_many(pending, ROUND) => return taken > 0,
+                () = due => return true,
                 () = tokio::time::sleep(REFRESH) => {
                     if self.lot.is_closed() && self.feed.receiver_count() == 0 && queue.is_empty() {
-                        return;
+                        return false;
                     }
                     if self.feed.receiver_count() > 0 {
                         self.refresh().await;
                     }
-                    continue;
                 }
             }
-            self.round(&mut pending, &queue).await;
         }
     }
 
-    /// Decides, writes and answers everything pending.
-    async fn round(&mut self, pending: &mut Vec<LotCommand>, queue: &mpsc::Receiver<LotCommand>) {
+    /// Decides, writes and answers everything pending. What comes meanwhile is pending then.
+    async fn round(&mut self, pending: &mut Vec<LotCommand>, queue: &mut mpsc::Receiver<LotCommand>) {
         let commands = std::mem::take(pending);
         metrics::histogram!("jishi_auction_round_size").record(u32::try_from(commands.len()).unwrap_or(u32::MAX));
         let began = std::time::Instant::now();
         let mut outcome = Err(Error::Unavailable("the lot kept moving".into()));
         for attempt in 0..ATTEMPTS {
-            outcome = self.attempt(&commands, attempt >= UNHELD, || !queue.is_empty()).await;
+            outcome = self.attempt(&commands, attempt >= UNHELD, (pending, queue)).await;
             match &outcome {
                 Ok(Some(_)) => break,
                 Ok(None) => {
@@ -173,10 +176,10 @@ impl Writer {
     }
 
     /// Now. It does not go back behind what was told: a refusal is true at its time, and nothing happens before it later.
-    fn now(&self) -> Instant {
-        let now = self.cx.clock.now().max(self.lot.state.last_at);
-        let ahead = self.told_at.0 - now.0;
-        if (0..STEP_MILLIS).contains(&ahead) { self.told_at } else { now }
+    fn now(&self, lot: &Lot, told_at: Instant) -> Instant {
+        let now = self.cx.clock.now().max(lot.state.last_at);
+        let ahead = told_at.0 - now.0;
+        if (0..STEP_MILLIS).contains(&ahead) { told_at } else { now }
     }
 
     /// One attempt: answers after the commit, nothing when fenced.
@@ -184,69 +187,77 @@ impl Writer {
         &mut self,
         commands: &[LotCommand],
         hold: bool,
-        waits: impl Fn() -> bool,
+        (pending, queue): (&mut Vec<LotCommand>, &mut mpsc::Receiver<LotCommand>),
     ) -> Result<Option<Vec<Result<Answer>>>> {
-        let (db, begun) = (self.cx.db.clone(), self.begun.take());
-        let begin = async {
-            match begun {
-                Some(tx) => Ok(*tx),
-                None => db.begin().await,
-            }
-        };
-        let (tx, outcome) = if hold {
-            let tx = begin.await?;
+        let db = self.cx.db.clone();
+        let (begun, decided) = if let Some(begun) = self.begun.take() {
+            (Some(begun), self.decide(db.read(), commands).await)
+        } else if hold {
+            let tx = db.begin().await?;
             store::hold(&tx, self.row.id).await?;
-            let outcome = self.decide(&tx, commands).await;
-            (tx, outcome)
-        } else {
+            let decided = self.decide(&tx, commands).await;
+            (Begun::now(tx), decided)
+        } else if self.stale || commands.len() > FEW || commands.iter().any(|command| command.keyed.is_some()) {
             // It begins while the round is decided: one wait for the database less.
-            let (tx, outcome) = tokio::join!(begin, self.decide(db.read(), commands));
-            (tx?, outcome)
+            let (tx, decided) = tokio::join!(db.begin(), self.decide(db.read(), commands));
+            (Begun::now(tx?), decided)
+        } else {
+            // Often nothing is written: all are refused, or time alone has passed.
+            (None, self.decide(db.read(), commands).await)
         };
-        let outcome = match outcome {
-            Ok(Some(outcome)) => outcome,
+        let decided = match decided {
+            Ok(Some(decided)) => decided,
             nothing => {
-                tx.rollback().await?;
+                Begun::leave(begun).await?;
                 return nothing.map(|_| None);
             }
         };
-        if outcome.events.is_empty() && outcome.replies.is_empty() {
-            tx.rollback().await?;
-            self.told_at = outcome.now;
-            return Ok(Some(outcome.answers));
+        if !decided.writes() {
+            match begun {
+                Some(begun) if !queue.is_empty() && begun.is_fresh() => self.begun = Some(begun),
+                begun => Begun::leave(begun).await?,
+            }
+            self.told_at = decided.now;
+            return Ok(Some(decided.answers));
         }
-        self.write(outcome, (tx, waits)).await
+        let tx = match begun {
+            Some(begun) => begun.tx(),
+            None => db.begin().await?,
+        };
+        self.write(decided, tx, (pending, queue)).await
     }
 
     /// Decides on the lot as it is read or remembered; nothing if it is remembered wrongly and nothing would tell.
-    async fn decide(&mut self, db: &impl ConnectionTrait, commands: &[LotCommand]) -> Result<Option<Outcome>> {
+    async fn decide(&mut self, db: &impl ConnectionTrait, commands: &[LotCommand]) -> Result<Option<Decided>> {
+        let ahead = self.ahead.take();
         if self.stale {
             self.reload(db).await?;
         }
-        let now = self.now();
-        let mut decided = Decided::new(self.lot.clone(), &self.row, known(db, commands).await?, now);
-        decided.pass();
-        let answers: Vec<_> = commands.iter().map(|command| decided.take(command, &self.codes)).collect();
-        let Decided { lot, events, replies, beside, halted, .. } = decided;
-        if events.is_empty() && replies.is_empty() {
+        let now = self.now(&self.lot, self.told_at);
+        let ahead = ahead.filter(|ahead| ahead.stands_on(&self.row) && now.0 - ahead.since.0 < AHEAD_MILLIS);
+        let mut decided = ahead.unwrap_or_else(|| Decided::new(self.lot.clone(), self.row.clone(), now));
+        let commands = commands.get(decided.answers.len()..).unwrap_or_default();
+        decided.know(known(db, commands).await?);
+        decided.pass(now);
+        commands.iter().for_each(|command| decided.take(command, &self.codes));
+        if !decided.writes() && !decided.answers.is_empty() {
             // Nothing is written, so nothing is fenced; and yet what is refused must be true, whoever moved the lot.
-            let current = commands.is_empty() || store::version(db, self.row.id).await? == self.row.version;
-            if !current {
-                return Ok(None);
-            }
+            let is_current = store::version(db, self.row.id).await? == self.row.version;
+            return Ok(is_current.then_some(decided));
         }
-        Ok(Some(Outcome { answers, lot, events, replies, beside, halted, now }))
+        Ok(Some(decided))
     }
 
     /// Writes what was decided, and tells the watchers.
     async fn write(
         &mut self,
-        outcome: Outcome,
-        writing: (Transaction, impl Fn() -> bool),
+        decided: Decided,
+        tx: Transaction,
+        (pending, queue): (&mut Vec<LotCommand>, &mut mpsc::Receiver<LotCommand>),
     ) -> Result<Option<Vec<Result<Answer>>>> {
-        let Outcome { answers, lot, events, replies, beside, halted, now } = outcome;
+        let Decided { answers, lot, events, replies, beside, halted, since, now, .. } = decided;
         let tree = log::grow(&self.row.peaks, self.row.seq, &events)?;
-        let mut after = self.row.clone();
+        let mut after = session::Model::clone(&self.row);
         after.put(&lot);
         if lot.secrets != self.lot.secrets {
             after.put_secrets(&self.cx, &lot.secrets)?;
@@ -254,26 +265,66 @@ impl Writer {
         after.peaks = tree.peaks();
         after.halted = halted;
         after.version += 1;
+        let after = Arc::new(after);
         let late = beside.admitted.clone();
-        let round =
-            Round { before: &self.row, after: &after, lot: &lot, tree: &tree, events: &events, replies, beside, now };
-        let Flushed::Done(begun) = round.flush(&self.cx, &self.bidders, writing).await? else { return Ok(None) };
-        self.begun = begun;
+        let (before, events) = (&*self.row, &*events);
+        let round = Round { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
+        let is_plain = round.is_plain();
+        if !round.flush(&self.cx, &self.bidders, &tx).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let goes_on = is_plain && !queue.is_empty();
+        let ahead = async {
+            take_waiting(queue, pending);
+            let is_worth_it = is_plain && !pending.is_empty();
+            is_worth_it.then(|| self.look_ahead(pending, Decided::new(lot.clone(), after.clone(), self.now(&lot, now))))
+        };
+        // What is decided ahead stays here until the commit was answered: otherwise it never was.
+        let (committed, ahead) = tokio::join!(self.commit(tx, goes_on), ahead);
+        self.begun = committed?.and_then(Begun::now);
+        if !is_plain {
+            self.cx.committed.notify_one();
+        }
+        self.ahead = ahead;
         self.row = after;
         self.lot = lot;
         self.told_at = now;
         self.know(late);
-        let session_id = self.row.id.to_string();
-        for event in events {
-            self.publish(AuctionEvent { session_id: session_id.clone(), ..event });
-        }
+        self.tell(events);
         Ok(Some(answers))
+    }
+
+    /// Commits; if another round waits, its transaction may begin with that.
+    async fn commit(&self, tx: Transaction, goes_on: bool) -> Result<Option<Transaction>> {
+        if goes_on {
+            return self.cx.db.commit_and_begin(tx).await;
+        }
+        tx.commit().await.map(|()| None)
+    }
+
+    /// Decides the first of what is pending, on a lot that is not yet committed: as far as the database need not be asked.
+    fn look_ahead(&self, pending: &[LotCommand], mut decided: Decided) -> Decided {
+        decided.pass(decided.since);
+        let known = pending.iter().take_while(|command| command.keyed.is_none());
+        known.for_each(|command| decided.take(command, &self.codes));
+        decided
     }
 
     fn know(&mut self, late: Vec<bidder::Model>) {
         for bidder in late {
             self.codes.insert(bidder.organization_id, bidder.code.clone());
             self.bidders.push(bidder);
+        }
+    }
+
+    fn tell(&self, events: &[AuctionEvent]) {
+        if self.feed.receiver_count() == 0 {
+            return;
+        }
+        let session_id = self.row.id.to_string();
+        for event in events {
+            self.publish(AuctionEvent { session_id: session_id.clone(), ..event.clone() });
         }
     }
 
@@ -300,7 +351,7 @@ impl Writer {
                 self.codes = self.bidders.iter().map(|b| (b.organization_id, b.code.clone())).collect();
             }
         }
-        self.row = row;
+        self.row = Arc::new(row);
         self.stale = false;
         if self.lot.state.seq > before {
             for event in log::events(db, self.row.id, before, 10_000).await? {
@@ -315,6 +366,14 @@ impl Writer {
         if let Err(error) = self.reload(db.read()).await {
             tracing::warn!(session = %self.row.id, %error, "the lot could not be read again");
         }
+    }
+}
+
+/// Takes what waits, as much as one round decides.
+fn take_waiting(queue: &mut mpsc::Receiver<LotCommand>, pending: &mut Vec<LotCommand>) {
+    while pending.len() < ROUND {
+        let Ok(command) = queue.try_recv() else { return };
+        pending.push(command);
     }
 }
 

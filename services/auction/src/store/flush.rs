@@ -31,7 +31,9 @@ pub struct Round<'a> {
     pub replies: Vec<(Idempotency, Vec<u8>)>,
     /// What else belongs into the transaction.
     pub beside: Beside,
-    /// The instant of the decisions.
+    /// The instant of the first decisions, which the fence holds against the database's clock.
+    pub since: Instant,
+    /// The instant of the last ones.
     pub now: Instant,
 }
 
@@ -48,66 +50,47 @@ pub struct Beside {
     pub excluded: Vec<(OrganizationId, String)>,
 }
 
-/// How a write ended.
-pub enum Flushed {
-    /// Durable; with the transaction of the next round, if that has begun.
-    Done(Option<Box<Transaction>>),
-    /// Nothing was written: another writer has moved the lot, took a key, or our clock was off.
-    Fenced,
-}
-
 impl Round<'_> {
-    /// Writes the round and ends the transaction; if another round waits then, its transaction may begin with that. An error
-    /// means that the outcome is unknown.
-    pub async fn flush(
-        self,
-        cx: &Context,
-        bidders: &[bidder::Model],
-        (tx, waits): (Transaction, impl Fn() -> bool),
-    ) -> Result<Flushed> {
+    /// Whether nothing but bids and the like is written: the lot stays in its phase, and nobody comes, goes or is named.
+    pub fn is_plain(&self) -> bool {
         let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
-        let beside = !self.beside.facts.is_empty() || !self.beside.admitted.is_empty();
-        self.vouch(&tx);
-        if !phase && !beside && self.beside.defaulted.is_none() && cx.db.backend() == DbBackend::Postgres {
-            if !self.flush_postgres(cx, &tx).await? {
-                tx.rollback().await?;
-                return Ok(Flushed::Fenced);
-            }
-            if waits() {
-                return Ok(Flushed::Done(cx.db.commit_and_begin(tx).await?.map(Box::new)));
-            }
-            tx.commit().await?;
-            return Ok(Flushed::Done(None));
+        !phase && self.beside.facts.is_empty() && self.beside.admitted.is_empty() && self.beside.defaulted.is_none()
+    }
+
+    /// Writes the round into the transaction; whoever has that commits. False if it is fenced: another writer has moved the
+    /// lot, took a key, or our clock was off. Then the transaction is to be rolled back.
+    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: &Transaction) -> Result<bool> {
+        self.vouch(tx);
+        let is_plain = self.is_plain();
+        if is_plain && cx.db.backend() == DbBackend::Postgres {
+            return self.flush_postgres(cx, tx).await;
         }
-        if !self.fence(&tx, cx).await? {
-            tx.rollback().await?;
-            return Ok(Flushed::Fenced);
+        if !self.fence(tx, cx).await? {
+            return Ok(false);
         }
-        log::insert(&tx, self.after.id, self.events).await?;
-        if !Idempotency::store_all(&tx, self.replies, self.now).await? {
-            tx.rollback().await?;
-            return Ok(Flushed::Fenced);
+        log::insert(tx, self.after.id, self.events).await?;
+        if !Idempotency::store_all(tx, self.replies, self.now).await? {
+            return Ok(false);
         }
         // A lot that passes on stays SOLD, to another bidder: that end is signed too.
+        let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
         if phase || self.beside.defaulted.is_some() {
-            log::sign(&tx, cx, self.after.id, (self.tree, self.now)).await?;
+            log::sign(tx, cx, self.after.id, (self.tree, self.now)).await?;
         }
         for late in &self.beside.admitted {
-            super::insert_bidder(&tx, late.clone()).await?;
+            super::insert_bidder(tx, late.clone()).await?;
         }
         for (organization, person) in &self.beside.excluded {
-            exclusion::confirm(&tx, (self.after.id, *organization), (person, self.now)).await?;
+            exclusion::confirm(tx, (self.after.id, *organization), (person, self.now)).await?;
         }
         for (actor, kind, facts) in self.beside.facts {
-            cx.record_by(&tx, (&actor, self.now), &self.after.id.text(), (kind, facts)).await?;
+            cx.record_by(tx, (&actor, self.now), &self.after.id.text(), (kind, facts)).await?;
         }
         let lot = consequence::Decided { row: self.after, lot: self.lot, bidders };
         for event in self.events {
-            lot.follow(cx, &tx, (event, self.beside.defaulted)).await?;
+            lot.follow(cx, tx, (event, self.beside.defaulted)).await?;
         }
-        tx.commit().await?;
-        cx.committed.notify_one();
-        Ok(Flushed::Done(None))
+        Ok(true)
     }
 
     /// Moves the row from the version we decided on to the next one, or finds that somebody else did.
@@ -128,7 +111,7 @@ impl Round<'_> {
         if cx.db.backend() == DbBackend::Postgres {
             update = update.filter(Expr::cust_with_values(
                 "abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $1 - $2) <= $3",
-                [cx.clock.offset(), self.now.0, CLOCK_BOUND_MILLIS],
+                [cx.clock.offset(), self.since.0, CLOCK_BOUND_MILLIS],
             ));
         }
         Ok(update.exec(tx).await?.rows_affected == 1)
@@ -157,7 +140,7 @@ impl Round<'_> {
             row.peaks.clone().into(),
             row.version.into(),
             cx.clock.offset().into(),
-            self.now.0.into(),
+            self.since.0.into(),
             CLOCK_BOUND_MILLIS.into(),
             self.events.iter().map(|event| event.seq).collect::<Vec<_>>().into(),
             self.events.iter().map(log::record).collect::<Vec<_>>().into(),

@@ -48,6 +48,9 @@ pub mod head {
 
 /// An event as it is kept: its bytes are a leaf of the lot's log. The session is named by the key, and by the heads.
 pub fn record(event: &AuctionEvent) -> Vec<u8> {
+    if event.session_id.is_empty() {
+        return event.encode_to_vec();
+    }
     AuctionEvent { session_id: String::new(), ..event.clone() }.encode_to_vec()
 }
 
