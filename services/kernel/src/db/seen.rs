@@ -79,7 +79,7 @@ impl Seen {
                     continue;
                 }
                 if sight.is_held {
-                    return Err(altered(&row, proof));
+                    return Err(altered(row, proof));
                 }
                 doubtful.0.entry(row.0).or_default().push(row.1.clone());
             }

@@ -160,11 +160,12 @@ fn conflicting(sql: &str, values: &[Value]) -> Option<(String, Vec<Value>)> {
         target.iter().map(|name| columns.iter().position(|column| column == name)).collect::<Option<_>>()?;
     let (mut rows, mut taken) = (Vec::new(), Vec::new());
     for row in values.chunks_exact(columns.len()) {
-        let mut row = places.iter().map(|place| {
-            taken.push(row[*place].clone());
-            format!("${}", taken.len())
-        });
-        rows.push(format!("({})", row.by_ref().collect::<Vec<_>>().join(", ")));
+        let mut numbers = Vec::new();
+        for place in &places {
+            taken.push(row.get(*place)?.clone());
+            numbers.push(format!("${}", taken.len()));
+        }
+        rows.push(format!("({})", numbers.join(", ")));
     }
     let columns = target.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     Some((format!(" WHERE ({columns}) IN (VALUES {})", rows.join(", ")), taken))
