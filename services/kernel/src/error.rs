@@ -245,7 +245,17 @@ impl From<Status> for Error {
 }
 
 /// How the query builder is told that a record was altered.
-pub(crate) const RECORD_ALTERED: &str = "record altered";
+const RECORD_ALTERED: &str = "record altered";
+
+/// An error that goes through the query builder and comes out as what it was.
+pub(crate) fn within_query(error: Error) -> sea_orm::DbErr {
+    use sea_orm::{DbErr, RuntimeErr};
+    match error {
+        Error::Refused(_) => DbErr::Custom(RECORD_ALTERED.to_owned()),
+        Error::Unavailable(why) => DbErr::Conn(RuntimeErr::Internal(why)),
+        fault => DbErr::Custom(fault.to_string()),
+    }
+}
 
 impl From<sea_orm::DbErr> for Error {
     fn from(error: sea_orm::DbErr) -> Error {

@@ -136,7 +136,8 @@ impl Context {
     }
 }
 
-/// Runs a consumer's effect exactly once per event: the inbox row and the effect are one transaction.
+/// Runs a consumer's effect exactly once per event: the inbox row and the effect are one transaction. That there was an effect is
+/// believed only if the exchange wrote the row.
 pub async fn receive<F>(cx: &Context, event: &Event, effect: F) -> Result<()>
 where
     F: for<'a> FnOnce(&'a Transaction) -> futures::future::BoxFuture<'a, Result<()>>,
@@ -153,7 +154,9 @@ where
         cx.committed.notify_one();
         return Ok(());
     }
-    tx.rollback().await
+    tx.rollback().await?;
+    let taken = inbox::Entity::find_by_id((cx.service.to_owned(), event.id)).one(cx.db.read()).await?;
+    taken.map(drop).ok_or_else(|| Error::Unavailable(format!("event {} was taken, and was not", event.id)))
 }
 
 /// For so many seconds an event is claimed by whoever delivers it.

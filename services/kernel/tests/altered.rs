@@ -6,7 +6,8 @@ mod fresh;
 
 use kernel::{Context, ErrorCode, Transaction, audit_log::rows::verify_rows};
 use sea_orm::{
-    ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
+    Statement, TransactionTrait,
     sea_query::{Expr, OnConflict},
 };
 
@@ -175,8 +176,98 @@ async fn nobody_is_served_on_a_changed_row() {
             .await
             .unwrap();
         assert_eq!(read().await.unwrap(), untouched);
+        ground.cx.db.run(&format!("DELETE FROM calendar_day WHERE date = '{date}'")).await.unwrap();
+        assert_eq!(read().await.unwrap_err().code(), ErrorCode::RecordAltered);
     })
     .await;
+}
+
+/// The marks that a row had earlier lie in the events, for whoever reads them: none of them counts but the last one's.
+#[tokio::test]
+async fn an_earlier_mark_brings_no_earlier_row_back() {
+    each_lane(async |ground| {
+        let cx = &ground.cx;
+        let date = &ground.days[0].date;
+        let now = "WHERE tbl = 'calendar_day' AND mark IN (SELECT mark FROM later)";
+        cx.db.run("CREATE TABLE early AS SELECT * FROM row_proof WHERE tbl = 'calendar_day'").await.unwrap();
+        ground.step(&STEPS[0]).await.unwrap();
+        let later = "CREATE TABLE later AS SELECT mark FROM row_proof AS it WHERE tbl = 'calendar_day'
+            AND NOT EXISTS (SELECT 1 FROM early WHERE early.key = it.key AND early.mark = it.mark)";
+        cx.db.run(later).await.unwrap();
+        let name = &ground.days[0].name;
+        let put_back = format!("UPDATE calendar_day SET name = '{name}' WHERE date = '{date}'");
+        // The mark alone.
+        let mark =
+            format!("UPDATE row_proof SET mark = (SELECT mark FROM early WHERE early.key = row_proof.key) {now}");
+        cx.db.run(&format!("{put_back}; {mark}")).await.unwrap();
+        assert_eq!(ground.step(&STEPS[0]).await, Err(ErrorCode::RecordAltered));
+        assert!(ground.flaw().await.is_some());
+        // All that the index said then: the exchange cannot tell, and whoever verifies can, from then on.
+        let all = "DELETE FROM row_proof WHERE tbl = 'calendar_day'; INSERT INTO row_proof SELECT * FROM early";
+        cx.db.run(all).await.unwrap();
+        for _ in 0..3 {
+            assert!(ground.flaw().await.is_some());
+            ground.step(&STEPS[0]).await.unwrap();
+        }
+        let flaw = ground.flaw().await.unwrap();
+        assert_eq!(flaw, format!("calendar_day date={date} put back before this event, which wrote it again"));
+    })
+    .await;
+}
+
+/// Nor does the exchange make anew what somebody took away.
+#[tokio::test]
+async fn a_row_that_was_taken_away_is_not_written_over() {
+    each_lane(async |ground| {
+        let date = &ground.days[0].date;
+        ground.cx.db.run(&format!("DELETE FROM calendar_day WHERE date = '{date}'")).await.unwrap();
+        // The one that asks for it by its key.
+        assert_eq!(ground.step(&STEPS[4]).await, Err(ErrorCode::RecordAltered));
+        let told = ground.step(&STEPS[2]).await.unwrap_err();
+        assert!([ErrorCode::RecordAltered, ErrorCode::Unavailable].contains(&told), "{told:?}");
+        assert_eq!(ground.flaw().await, Some(format!("calendar_day date={date} missing")));
+    })
+    .await;
+}
+
+/// A forgery that is put in while the exchange waits for the row is not met unread.
+#[tokio::test]
+async fn a_row_that_was_exchanged_under_the_statement_is_not_made_good() {
+    let Some(url) = fresh::postgres().await else { return };
+    let ground = Ground::on(&url).await;
+    let date = &ground.days[0].date;
+    let forger = sea_orm::Database::connect(&url).await.unwrap();
+    let forgery = forger.begin().await.unwrap();
+    let exchanged = format!(
+        "DELETE FROM calendar_day WHERE date = '{date}';
+        INSERT INTO calendar_day (date, kind, name, source) VALUES ('{date}', 'HOLIDAY', '伪', '')"
+    );
+    forgery.execute_unprepared(&exchanged).await.unwrap();
+    let writes = async {
+        let tx = ground.cx.db.begin().await.unwrap();
+        let rename = day::Entity::update_many().col_expr(day::Column::Name, Expr::value("三"));
+        rename.filter(day::Column::Date.eq(date)).exec(&tx).await?;
+        tx.commit().await
+    };
+    let waits = "SELECT 1 AS it FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%calendar_day%'";
+    let commits = async {
+        while ground
+            .cx
+            .db
+            .read()
+            .query_one_raw(Statement::from_string(DbBackend::Postgres, waits))
+            .await
+            .unwrap()
+            .is_none()
+        {
+            tokio::task::yield_now().await;
+        }
+        forgery.commit().await.unwrap();
+    };
+    let (told, ()): (kernel::Result<()>, ()) = tokio::join!(writes, commits);
+    assert_eq!(told.unwrap_err().code(), ErrorCode::Unavailable);
+    assert_eq!(ground.step(&STEPS[0]).await, Err(ErrorCode::RecordAltered));
+    assert_eq!(ground.flaw().await, Some(format!("calendar_day date={date} changed")));
 }
 
 /// On PostgreSQL somebody else may write a row between another's look at it and the look at the index.

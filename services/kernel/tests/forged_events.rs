@@ -4,13 +4,17 @@
 
 mod fresh;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use kernel::{
-    Announcement, Context, Delivery, Event, Result,
+    Announcement, Context, Delivery, ErrorCode, Event, Result,
     audit_log::verify::verify,
     delivered::{free, take_in},
 };
+use sea_orm::DbBackend;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -132,4 +136,36 @@ async fn on_postgres() {
     only_its_own(&url, "gen_random_uuid()").await;
     all_of_its_own(&fresh::postgres().await.unwrap()).await;
     earlier_ones(&fresh::postgres().await.unwrap()).await;
+}
+
+/// That it took an event, a consumer believes only by what the exchange wrote.
+#[tokio::test]
+async fn a_forged_receipt_of_an_event_keeps_no_effect_away() {
+    let folder = tempfile::tempdir().unwrap();
+    for url in [Some(fresh::sqlite(folder.path())), fresh::postgres().await].into_iter().flatten() {
+        let cx = fresh::exchange(&url).await;
+        let id = kernel::fresh_uuid();
+        let [service, kind, subject, actor, facts] = ["auction", "Told", "", "exchange", "{}"].map(str::to_owned);
+        let event = Event { id, service, kind, subject, actor, at: cx.clock.now(), facts };
+        let effects = AtomicU32::new(0);
+        let receive = async || {
+            let effects = &effects;
+            kernel::receive(&cx, &event, |_| {
+                effects.fetch_add(1, Relaxed);
+                Box::pin(async { Ok(()) })
+            })
+            .await
+        };
+        let id = match cx.db.backend() {
+            DbBackend::Postgres => format!("'{id}'"),
+            _ => format!("X'{}'", id.simple()),
+        };
+        cx.db.run(&format!("INSERT INTO inbox (consumer, event_id) VALUES ('identity', {id})")).await.unwrap();
+        assert_eq!(receive().await.unwrap_err().code(), ErrorCode::RecordAltered);
+        cx.db.run(&format!("DELETE FROM inbox WHERE event_id = {id}")).await.unwrap();
+        for _ in 0..2 {
+            receive().await.unwrap();
+        }
+        assert_eq!(effects.load(Relaxed), 1);
+    }
 }

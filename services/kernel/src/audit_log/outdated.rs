@@ -56,6 +56,10 @@ impl Context {
         let ours = events.into_iter().filter(|event| event.is_ours(&self.vault));
         let told = ours.map(|event| Ok((event.id, event.written_rows()?))).collect::<Result<Vec<_>>>()?;
         let index = proof::of_written(self.db.read(), told.iter().flat_map(|(_, rows)| rows)).await?;
+        // Nothing is deleted on the word of an index that somebody wrote.
+        if proof::untold(self.db.read(), &self.vault, index.values()).await?.is_some() {
+            return Ok(Vec::new());
+        }
         let is_told_later = |row: &WrittenRow| {
             let proof = index.get(&(row.table.clone(), row.key.clone()));
             proof.is_some_and(|proof| proof.version > row.version)

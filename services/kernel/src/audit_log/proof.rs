@@ -1,16 +1,17 @@
 //! The index of bound rows: how often each was written, what it then held, and which event tells of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
     Value,
 };
+use uuid::Uuid;
 
 use crate::{
     Result, Vault,
     db::{row, tables::Table},
-    event::WrittenRow,
+    event::{WrittenRow, row as event},
 };
 
 /// Most keys in one query.
@@ -60,6 +61,30 @@ pub async fn of_rows(
         index.extend(found.into_iter().map(|proof| ((proof.tbl.clone(), proof.key.clone()), proof)));
     }
     Ok(index)
+}
+
+/// The first of these entries of which its event does not tell in just these words: whoever can write to the database has all
+/// earlier marks before them.
+pub async fn untold<'a>(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    entries: impl Iterator<Item = &'a Model>,
+) -> Result<Option<&'a Model>> {
+    let entries: Vec<&Model> = entries.collect();
+    let ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.event_id).collect();
+    let mut told = HashSet::new();
+    for ids in ids.into_iter().collect::<Vec<_>>().chunks(MOST) {
+        let events = event::Entity::find().filter(event::Column::Id.is_in(ids.to_vec())).all(db).await?;
+        for event in events.into_iter().filter(|event| event.is_ours(vault)) {
+            let rows = event.written_rows()?.into_iter();
+            told.extend(rows.map(|row| (event.id, row.table, row.key, row.version, row.mark)));
+        }
+    }
+    let is_told = |entry: &Model| {
+        let Model { tbl, key, version, mark, event_id } = entry.clone();
+        told.contains(&(event_id, tbl, key, version, mark))
+    };
+    Ok(entries.into_iter().find(|entry| !is_told(entry)))
 }
 
 /// PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table; over a list of keys it may go

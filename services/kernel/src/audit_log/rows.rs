@@ -2,7 +2,10 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
@@ -82,7 +85,7 @@ impl Walk<'_> {
     /// Every row that an event tells of stands in the index, as this event or a later one left it; and the index knows of
     /// no other.
     async fn events(&self) -> Result<Option<RowFlaw>> {
-        let (mut after, mut last) = (None, 0);
+        let (mut after, mut last, mut writings) = (None, 0, Writings::default());
         loop {
             let mut events = event::Entity::find().filter(event::Column::Rows.is_not_null());
             if let Some(id) = after {
@@ -98,6 +101,7 @@ impl Walk<'_> {
                     let row = rows.first().map_or_else(|| "its rows".to_owned(), named);
                     return Ok(flaw(row, event.id, "told of by an event that the exchange did not write"));
                 }
+                writings.note(&rows);
                 told.extend(rows.into_iter().map(|row| (event.id, row)));
             }
             for told in told.chunks(CHUNK) {
@@ -107,10 +111,36 @@ impl Walk<'_> {
                 }
             }
         }
+        if let Some(twice) = writings.twice() {
+            return self.told_twice(twice).await;
+        }
         if proof::Entity::find().count(self.view).await? == last {
             return Ok(None);
         }
         self.never_told().await
+    }
+
+    /// The row of which two events tell that they wrote it for the same time: in between, somebody had put it back, the index
+    /// with it.
+    async fn told_twice(&self, writing: u64) -> Result<Option<RowFlaw>> {
+        let (mut after, mut is_second) = (Uuid::nil(), false);
+        loop {
+            let told = event::Entity::find().filter(event::Column::Rows.is_not_null());
+            let told = told.filter(event::Column::Id.gt(after)).order_by(event::Column::Id, Order::Asc).limit(EVENTS);
+            let events = told.all(self.view).await?;
+            let Some(end) = events.last() else {
+                return Ok(flaw("a row".to_owned(), Uuid::nil(), "put back before its last event"));
+            };
+            after = end.id;
+            for event in events {
+                for row in event.written_rows()?.into_iter().filter(|row| Writings::of(row) == writing) {
+                    if is_second {
+                        return Ok(flaw(named(&row), event.id, "put back before this event, which wrote it again"));
+                    }
+                    is_second = true;
+                }
+            }
+        }
     }
 
     /// Of how many of these rows their events are the last word; or the first that the index does not confirm.
@@ -209,6 +239,27 @@ impl Walk<'_> {
                 return Ok(Some(RowFlaw { row: row_words(table, strange), event: None, what }));
             }
         }
+    }
+}
+
+/// Which row was written for which time, a number for each: eight bytes, since there are many.
+#[derive(Default)]
+struct Writings(Vec<u64>);
+
+impl Writings {
+    fn note(&mut self, rows: &[WrittenRow]) {
+        self.0.extend(rows.iter().map(Writings::of));
+    }
+
+    fn of(row: &WrittenRow) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&row.table, &row.key, row.version).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    fn twice(mut self) -> Option<u64> {
+        self.0.sort_unstable();
+        self.0.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first().copied())?)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use moka::sync::Cache;
-use sea_orm::{DbErr, QueryResult, RuntimeErr};
+use sea_orm::{DbErr, QueryResult};
 
 use super::{
     readers::Readers,
@@ -15,7 +15,7 @@ use super::{
     statement::Read,
     written::Binding,
 };
-use crate::{Error, Result, error::RECORD_ALTERED};
+use crate::{Result, error::within_query};
 
 /// For so long what a row was proved to hold is not asked for again: whoever puts it back to what it held a moment ago gains no
 /// more time than that.
@@ -36,23 +36,28 @@ impl Proved {
         Proved { binding, lately: Cache::builder().max_capacity(MOST).time_to_live(STANDS).build() }
     }
 
-    /// Requires that rows are as the exchange left them.
-    pub async fn require(&self, readers: &Readers, read: Read, rows: &[QueryResult]) -> Result<(), DbErr> {
-        self.check(readers, read, rows).await.map_err(|error| match error {
-            Error::Refused(_) => DbErr::Custom(RECORD_ALTERED.to_owned()),
-            fault => DbErr::Conn(RuntimeErr::Internal(fault.to_string())),
-        })
+    /// Requires that rows are as the exchange left them, or that there is none with the key that was asked for.
+    pub async fn require(
+        &self,
+        readers: &Readers,
+        read: (Read, Option<Vec<u8>>),
+        rows: &[QueryResult],
+    ) -> Result<(), DbErr> {
+        self.check(readers, read, rows).await.map_err(within_query)
     }
 
-    async fn check(&self, readers: &Readers, read: Read, rows: &[QueryResult]) -> Result<()> {
+    async fn check(&self, readers: &Readers, (read, key): (Read, Option<Vec<u8>>), rows: &[QueryResult]) -> Result<()> {
         let Some(binding) = self.binding.get() else { return Ok(()) };
         let mut seen = Seen::default();
         for found in rows {
             seen.take(&binding.vault, read, found)?;
         }
+        if let Some(key) = key.filter(|_| rows.is_empty()) {
+            seen.note_missing(read, key);
+        }
         let seen = seen.without(|row, mark| self.lately.get(row).is_some_and(|proved| proved == mark));
         let marks: Vec<_> = seen.marks().collect();
-        let doubtful = seen.doubtful(readers).await?;
+        let doubtful = seen.doubtful(readers, &binding.vault).await?;
         if doubtful.is_empty() {
             marks.into_iter().for_each(|(row, mark)| self.lately.insert(row, mark));
             return Ok(());

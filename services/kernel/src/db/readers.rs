@@ -148,16 +148,16 @@ impl ConnectionTrait for Readers {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let read = Read::of(&statement.sql);
+        let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
         let row = self.answered(self.pool.query_one_raw(statement)).await?;
-        if let (Some(read), Some(row)) = (read, &row) {
-            self.proved.require(self, read, slice::from_ref(row)).await?;
+        if let Some(read) = read {
+            self.proved.require(self, read, row.as_ref().map_or(&[], slice::from_ref)).await?;
         }
         Ok(row)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let read = Read::of(&statement.sql);
+        let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
         let rows = self.answered(self.pool.query_all_raw(statement)).await?;
         if let Some(read) = read {
             self.proved.require(self, read, &rows).await?;

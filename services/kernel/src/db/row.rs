@@ -44,6 +44,16 @@ pub(crate) fn mark(vault: &Vault, table: &Table, row: &QueryResult) -> Result<Ha
     Ok(vault.mark(&[b"row", table.name.as_bytes(), &parts]))
 }
 
+/// The key of which a query names these values, by their columns.
+pub(crate) fn key_of(table: &Table, wanted: &[(&str, &Value)]) -> Option<Vec<u8>> {
+    let mut key = Vec::new();
+    for column in table.key_columns() {
+        let (_, value) = wanted.iter().find(|(name, _)| *name == column.name)?;
+        Cell::of(value)?.put(&mut key);
+    }
+    Some(key)
+}
+
 /// The values of a key, for a query.
 pub(crate) fn values(table: &Table, key: &[u8]) -> Option<Vec<Value>> {
     let mut rest = key;
@@ -90,6 +100,19 @@ impl Cell {
             Kind::Bool => row.try_get::<Option<bool>>("", name)?.map(Cell::Bool),
         };
         Ok(cell.unwrap_or(Cell::Null))
+    }
+
+    /// What a query compares with.
+    fn of(value: &Value) -> Option<Cell> {
+        Some(match value {
+            Value::Uuid(Some(value)) => Cell::Uuid(*value),
+            Value::Bytes(Some(value)) => Cell::Bytes(value.clone()),
+            Value::String(Some(value)) => Cell::Text(value.clone()),
+            Value::BigInt(Some(value)) => Cell::Number(*value),
+            Value::Int(Some(value)) => Cell::Number((*value).into()),
+            Value::Bool(Some(value)) => Cell::Bool(*value),
+            _ => return None,
+        })
     }
 
     /// Whether it is the value that the schema writes like this.

@@ -12,6 +12,9 @@ use crate::{Error, ErrorCode, Refusal, Result, Vault, audit_log::proof};
 /// Most rows looked up at once.
 const CHUNK: usize = 500;
 
+/// A transaction lasts no longer, clocks that differ included.
+const MEANWHILE_SECONDS: u64 = 60;
+
 /// A bound row's table and key.
 pub(super) type RowKey = (&'static str, Vec<u8>);
 
@@ -23,8 +26,18 @@ pub(super) struct Seen(BTreeMap<RowKey, Sight>);
 struct Sight {
     /// Of what it held; empty where that cannot be read as the schema has it. None if it is only known that it was not there.
     mark: Option<Vec<u8>>,
-    /// Nobody else could write it from then on.
-    is_held: bool,
+    since: Hold,
+}
+
+/// From when on nobody else could write a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    /// It is not held.
+    Never,
+    /// From when it was read.
+    Read,
+    /// From when it was written, unread.
+    Write,
 }
 
 impl Seen {
@@ -32,26 +45,34 @@ impl Seen {
     pub fn take(&mut self, vault: &Vault, read: Read, found: &QueryResult) -> Result<(), DbErr> {
         let row = (read.table.name, row::key(read.table, found)?);
         let mark = row::mark(vault, read.table, found).map_or(Vec::new(), |mark| mark.to_vec());
-        self.note(row, Some(mark), read.holds);
+        self.note(row, Some(mark), if read.holds { Hold::Read } else { Hold::Never });
         Ok(())
+    }
+
+    /// Notes that none has the key that was asked for.
+    pub fn note_missing(&mut self, read: Read, key: Vec<u8>) {
+        self.note((read.table.name, key), None, Hold::Never);
     }
 
     /// Notes that a row was inserted, so that none with its key was there.
     pub fn note_absent(&mut self, row: RowKey) {
-        self.note(row, None, true);
+        self.note(row, None, Hold::Read);
     }
 
-    /// A row that the transaction has come to hold by writing it: what it was before is not known, if nobody held it then.
-    pub fn note_written(&mut self, row: &RowKey) {
-        if self.0.get(row).is_some_and(|sight| !sight.is_held) {
-            self.0.remove(row);
-        }
+    /// Notes that a row was inserted or written over, and that none with its key had been there to be read.
+    pub fn note_upserted(&mut self, row: RowKey) {
+        self.note(row, None, Hold::Write);
     }
 
-    fn note(&mut self, row: RowKey, mark: Option<Vec<u8>>, is_held: bool) {
+    /// Whether the row was held when it was read.
+    pub fn holds(&self, row: &RowKey) -> bool {
+        self.0.get(row).is_some_and(|sight| sight.since == Hold::Read)
+    }
+
+    fn note(&mut self, row: RowKey, mark: Option<Vec<u8>>, since: Hold) {
         let earlier = self.0.get(&row);
-        if earlier.is_none_or(|earlier| is_held && !earlier.is_held) {
-            self.0.insert(row, Sight { mark, is_held });
+        if earlier.is_none_or(|earlier| earlier.since == Hold::Never && since != Hold::Never) {
+            self.0.insert(row, Sight { mark, since });
         }
     }
 
@@ -67,21 +88,25 @@ impl Seen {
     }
 
     /// The rows of which the index says otherwise; refused if one of them was held when it was read.
-    pub async fn doubtful(self, db: &impl ConnectionTrait) -> Result<Doubtful> {
+    pub async fn doubtful(self, db: &impl ConnectionTrait, vault: &Vault) -> Result<Doubtful> {
         let rows: Vec<_> = self.0.into_iter().collect();
         let mut doubtful = Doubtful::default();
         for rows in rows.chunks(CHUNK) {
             let named = rows.iter().map(|((table, key), _)| ((*table).to_owned(), key.clone())).collect();
             let index = proof::of_rows(db, named).await?;
+            require_told(db, vault, index.values()).await?;
             for (row, sight) in rows {
                 let proof = index.get(&(row.0.to_owned(), row.1.clone()));
                 if proof.and_then(|proof| proof.mark.as_ref()) == sight.mark.as_ref() {
                     continue;
                 }
-                if sight.is_held {
-                    return Err(altered(row, proof));
+                match sight.since {
+                    Hold::Write if proof.is_some_and(|proof| is_recent(proof.event_id)) => {
+                        return Err(written_meanwhile(row.0));
+                    }
+                    Hold::Read | Hold::Write => return Err(altered(row.0, &row.1, proof)),
+                    Hold::Never => doubtful.0.entry(row.0).or_default().push(row.1.clone()),
                 }
-                doubtful.0.entry(row.0).or_default().push(row.1.clone());
             }
         }
         Ok(doubtful)
@@ -104,11 +129,12 @@ impl Doubtful {
             for keys in keys.chunks(CHUNK) {
                 let marks = proof::marks(db, vault, table, keys, locked).await?;
                 let index = proof::of(db, name, keys.iter().cloned()).await?;
+                require_told(db, vault, index.iter()).await?;
                 let index: BTreeMap<_, _> = index.into_iter().map(|proof| (proof.key.clone(), proof)).collect();
                 for key in keys {
                     let proof = index.get(key);
                     if proof.and_then(|proof| proof.mark.as_ref()) != marks.get(key) {
-                        return Err(altered(&(name, key.clone()), proof));
+                        return Err(altered(name, key, proof));
                     }
                 }
             }
@@ -117,9 +143,30 @@ impl Doubtful {
     }
 }
 
-fn altered((name, key): &RowKey, proof: Option<&proof::Model>) -> Error {
-    let words = Table::named(name).map(|table| row::words(table, key)).unwrap_or_default();
-    record_altered(&format!("{name} {words}"), proof.map(|proof| proof.event_id))
+/// Whether the event may be of a transaction that was under way together with one that is.
+fn is_recent(event: Uuid) -> bool {
+    let now = Uuid::now_v7().get_timestamp().map_or(0, |now| now.to_unix().0);
+    event.get_timestamp().is_some_and(|at| at.to_unix().0.abs_diff(now) < MEANWHILE_SECONDS)
+}
+
+async fn require_told<'a>(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    entries: impl Iterator<Item = &'a proof::Model>,
+) -> Result<()> {
+    let untold = proof::untold(db, vault, entries).await?;
+    untold.map_or(Ok(()), |entry| Err(altered(&entry.tbl, &entry.key, Some(entry))))
+}
+
+/// The statement met a row that was not there when it was asked for: another transaction wrote it in between, or somebody
+/// else did. Whoever tries again reads it first.
+pub(super) fn written_meanwhile(table: &str) -> Error {
+    Error::Unavailable(format!("a row of {table} was written meanwhile"))
+}
+
+fn altered(table: &str, key: &[u8], proof: Option<&proof::Model>) -> Error {
+    let words = Table::named(table).map(|table| row::words(table, key)).unwrap_or_default();
+    record_altered(&format!("{table} {words}"), proof.map(|proof| proof.event_id))
 }
 
 /// Has the operator told of a record that is not as the exchange left it, with the event that left it; the caller is refused.

@@ -2,7 +2,7 @@
 
 use sea_orm::{DbBackend, DbErr, Statement, Value, sea_query::Values};
 
-use super::tables::Table;
+use super::{row, tables::Table};
 
 /// A statement that writes bound rows.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,22 @@ impl Read {
             return None;
         }
         Some(Read { table, holds: rest.contains(" FOR UPDATE") })
+    }
+
+    /// The key that it asks for, if it names a whole one and nothing else: if no row has it, the index must say so too.
+    pub fn key(&self, statement: &Statement) -> Option<Vec<u8>> {
+        let condition = &statement.sql[outside(&statement.sql, " WHERE ")? + " WHERE ".len()..];
+        let end = [" LIMIT ", " FOR "].iter().filter_map(|next| outside(condition, next)).min();
+        let values = statement.values.as_ref()?.0.iter();
+        let columns = condition[..end.unwrap_or(condition.len())].split(" AND ").map(|part| {
+            let (name, place) = part.split_once("\" = ")?;
+            let is_place = place == "?" || place.strip_prefix('$').is_some_and(|number| number.parse::<u16>().is_ok());
+            let name = name.strip_prefix(&format!("\"{}\".\"", self.table.name))?;
+            is_place.then_some(name)
+        });
+        let columns = columns.collect::<Option<Vec<_>>>()?;
+        let wanted: Vec<_> = columns.into_iter().zip(values).collect();
+        if wanted.len() == self.table.key.len() { row::key_of(self.table, &wanted) } else { None }
     }
 }
 
@@ -231,6 +247,25 @@ mod tests {
         let found = r#"SELECT * FROM "membership" WHERE ("person_id", "organization_id") IN (VALUES ($1, $2), ($3, $4)) FOR NO KEY UPDATE"#;
         let values = [2, 3, 5, 6].map(Value::from).to_vec();
         assert_eq!(before(upsert, vec![1, 2, 3, 4, 5, 6]), Some((found.to_owned(), values)));
+    }
+
+    #[test]
+    fn a_key_is_one_only_as_a_whole() {
+        let key = |condition: &str, values: Vec<i32>| {
+            let columns = ["person_id", "organization_id", "roles"].map(|name| format!(r#""membership"."{name}""#));
+            let sql = format!(r#"SELECT {} FROM "membership" WHERE {condition}"#, columns.join(", "));
+            let read = Read::of(&sql).unwrap();
+            read.key(&Statement::from_sql_and_values(DbBackend::Postgres, sql, values.into_iter().map(Value::from)))
+        };
+        let whole = r#""membership"."person_id" = $1 AND "membership"."organization_id" = $2"#;
+        assert!(key(&format!("{whole} LIMIT $3 FOR UPDATE"), vec![1, 2, 1]).is_some());
+        assert_ne!(key(whole, vec![1, 2]), key(whole, vec![2, 1]));
+        for other in
+            [r#""membership"."person_id" = $1"#, r#""membership"."person_id" = $1 AND "membership"."roles" = $2"#]
+        {
+            assert_eq!(key(other, vec![1, 2]), None);
+        }
+        assert_eq!(key(&format!(r#"{whole} AND "membership"."roles" = $3"#), vec![1, 2, 3]), None);
     }
 
     #[test]

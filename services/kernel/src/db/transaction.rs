@@ -14,7 +14,7 @@ use super::{
     statement::{Read, Write, telling_rows},
     written::{Binding, Written, settle},
 };
-use crate::{Result, event};
+use crate::{Result, error::within_query, event};
 
 /// A write transaction: the only way to write. Whoever drops it, at whatever await, leaves nothing behind: a connection
 /// goes back to the pool only when the database has answered that the transaction is over; any other is closed.
@@ -159,12 +159,15 @@ impl Transaction {
         };
         let mut written = self.written.lock().await;
         let Some(write) = Write::of(&statement.sql) else {
-            let read = Read::of(&statement.sql);
+            let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
             let done = lease.execute(statement).await?;
-            if let Some(mut read) = read {
+            if let Some((mut read, key)) = read {
                 // On SQLite there is no other writer.
                 read.holds |= self.backend == DbBackend::Sqlite;
                 written.find(&binding.vault, read, &done.rows)?;
+                if let Some(key) = key.filter(|_| done.rows.is_empty()) {
+                    written.miss(read, key);
+                }
             }
             return Ok(done);
         };
@@ -173,7 +176,7 @@ impl Transaction {
         }
         statement.sql = telling_rows(&statement.sql);
         let done = lease.execute(statement).await?;
-        written.take(&binding.vault, write, &done.rows)?;
+        written.take(&binding.vault, write, &done.rows).map_err(within_query)?;
         Ok(done)
     }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Transaction, row,
-    seen::{RowKey, Seen},
+    seen::{RowKey, Seen, written_meanwhile},
     statement::{Kind, Read, Write},
 };
 use crate::{
@@ -52,14 +52,24 @@ impl Written {
         Ok(())
     }
 
+    /// Notes that a row was asked for by its key, and is not there.
+    pub fn miss(&mut self, read: Read, key: Vec<u8>) {
+        if !self.rows.contains_key(&(read.table.name, key.clone())) {
+            self.seen.note_missing(read, key);
+        }
+    }
+
     /// Takes in rows that were written.
-    pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<(), DbErr> {
+    pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<()> {
         for left in rows {
             let row = (write.table.name, row::key(write.table, left)?);
-            if write.kind == Kind::Insert && !self.rows.contains_key(&row) {
-                self.seen.note_absent(row.clone());
+            let is_known = self.rows.contains_key(&row) || self.seen.holds(&row);
+            match write.kind {
+                Kind::Insert if !self.rows.contains_key(&row) => self.seen.note_absent(row.clone()),
+                Kind::Upsert if !is_known => self.seen.note_upserted(row.clone()),
+                Kind::Update | Kind::Delete if !is_known => return Err(written_meanwhile(row.0)),
+                _ => {}
             }
-            self.seen.note_written(&row);
             let is_gone = write.kind == Kind::Delete;
             let mark = if is_gone { None } else { Some(row::mark(vault, write.table, left)?.to_vec()) };
             self.rows.insert(row, mark);
@@ -81,7 +91,7 @@ impl Written {
 pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<Vec<Uuid>> {
     let Some(binding) = binding else { return Ok(Vec::new()) };
     let Written { mut events, rows, seen } = written;
-    let doubtful = seen.doubtful(tx).await?;
+    let doubtful = seen.doubtful(tx, &binding.vault).await?;
     // On SQLite nobody else writes meanwhile.
     let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR SHARE" } else { "" };
     doubtful.settle(tx, &binding.vault, locked).await?;

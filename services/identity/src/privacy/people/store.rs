@@ -1,6 +1,8 @@
 //! People at rest: login and name are sealed by a key of the person's own, and a login is found by its HMAC. Once the
 //! key is destroyed there is no person any more, only an id.
 
+use std::collections::HashMap;
+
 use kernel::{DataKey, Error, Id, Instant, Result, Vault};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::OnConflict};
 use wire::id::PersonId;
@@ -19,8 +21,6 @@ pub mod row {
         pub name: Vec<u8>,
         pub password_hash: String,
         pub created_at: kernel::Instant,
-        #[sea_orm(has_one)]
-        pub key: HasOne<super::key::Entity>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -35,8 +35,6 @@ pub mod key {
         #[sea_orm(primary_key, auto_increment = false)]
         pub person_id: wire::id::PersonId,
         pub wrapped_key: Vec<u8>,
-        #[sea_orm(belongs_to, from = "person_id", to = "id")]
-        pub person: BelongsTo<super::row::Entity>,
     }
     impl ActiveModelBehavior for ActiveModel {}
 }
@@ -83,15 +81,21 @@ pub async fn person(db: &impl ConnectionTrait, vault: &Vault, id: PersonId) -> R
 
 /// Those of the people who are there and not erased.
 pub async fn people(db: &impl ConnectionTrait, vault: &Vault, ids: Vec<PersonId>) -> Result<Vec<Person>> {
-    let select = row::Entity::find().filter(row::Column::Id.is_in(ids)).find_also_related(key::Entity);
-    let rows = select.all(db).await?.into_iter();
-    rows.filter_map(|(row, key)| Some(opened(vault, row, key?))).collect()
+    let rows = row::Entity::find().filter(row::Column::Id.is_in(ids)).all(db).await?;
+    with_keys(db, vault, rows).await
 }
 
 pub async fn person_by_login(db: &impl ConnectionTrait, vault: &Vault, login: &str) -> Result<Option<Person>> {
-    let select = row::Entity::find().filter(row::Column::LoginIndex.eq(login_index(vault, login)));
-    let Some((row, Some(key))) = select.find_also_related(key::Entity).one(db).await? else { return Ok(None) };
-    opened(vault, row, key).map(Some)
+    let rows = row::Entity::find().filter(row::Column::LoginIndex.eq(login_index(vault, login))).all(db).await?;
+    Ok(with_keys(db, vault, rows).await?.pop())
+}
+
+/// The rows whose keys are not destroyed, opened. No join: what is read in full is held against the index of rows (P-5).
+async fn with_keys(db: &impl ConnectionTrait, vault: &Vault, rows: Vec<row::Model>) -> Result<Vec<Person>> {
+    let keys = key::Entity::find().filter(key::Column::PersonId.is_in(rows.iter().map(|row| row.id)));
+    let mut keys: HashMap<_, _> = keys.all(db).await?.into_iter().map(|key| (key.person_id, key)).collect();
+    let keyed = rows.into_iter().filter_map(|row| keys.remove(&row.id).map(|key| opened(vault, row, key)));
+    keyed.collect()
 }
 
 /// The key of the person's texts, unless destroyed.
