@@ -232,6 +232,17 @@ impl Jishi {
     /// SIGSTOP: it keeps its memory, its connections and its locks, and does nothing.
     pub fn freeze(&self) {
         self.signal("-STOP");
+        // It is on its way until each thread has stopped.
+        while self.states().is_some_and(|mut states| states.any(|state| "RSD".contains(state))) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// What each of its threads does, where the system tells.
+    fn states(&self) -> Option<impl Iterator<Item = char>> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?.flatten();
+        let told = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+        Some(told.filter_map(|told| told.rsplit_once(") ")?.1.chars().next()))
     }
 
     /// SIGCONT: it goes on in the middle of whatever it did.
