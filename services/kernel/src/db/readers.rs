@@ -4,7 +4,6 @@
 use std::{
     io::{self, ErrorKind},
     pin::pin,
-    slice,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -151,7 +150,7 @@ impl ConnectionTrait for Readers {
         let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
         let row = self.answered(self.pool.query_one_raw(statement)).await?;
         if let Some(read) = read {
-            self.proved.require(self, read, row.as_ref().map_or(&[], slice::from_ref)).await?;
+            self.proved.require(self, read, row.as_slice()).await?;
         }
         Ok(row)
     }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 use uuid::Uuid;
 
 use super::{row, statement::Read, tables::Table};
-use crate::{Error, ErrorCode, Refusal, Result, Vault, audit_log::proof};
+use crate::{Error, ErrorCode, Refusal, Result, Vault, audit_log::proof, fresh_uuid};
 
 /// Most rows looked up at once.
 const CHUNK: usize = 500;
@@ -145,7 +145,7 @@ impl Doubtful {
 
 /// Whether the event may be of a transaction that was under way together with one that is.
 fn is_recent(event: Uuid) -> bool {
-    let now = Uuid::now_v7().get_timestamp().map_or(0, |now| now.to_unix().0);
+    let now = fresh_uuid().get_timestamp().map_or(0, |now| now.to_unix().0);
     event.get_timestamp().is_some_and(|at| at.to_unix().0.abs_diff(now) < MEANWHILE_SECONDS)
 }
 
