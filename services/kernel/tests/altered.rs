@@ -285,3 +285,21 @@ async fn a_row_that_the_exchange_changed_meanwhile_is_no_forgery() {
     reader.commit().await.unwrap();
     assert_eq!(ground.flaw().await, None);
 }
+
+/// Those who write the same row for the first time take turns, and none is refused.
+#[tokio::test]
+async fn upserts_of_one_row_take_turns() {
+    each_lane(async |ground| {
+        let made = |name: &'static str| async move {
+            let over = OnConflict::column(day::Column::Date).update_column(day::Column::Name).to_owned();
+            let day = day::Model { date: "2199-01-01".into(), name: name.into(), ..ground.days[0].clone() };
+            let tx = ground.cx.db.begin().await.unwrap();
+            day::Entity::insert(day.into_active_model()).on_conflict(over).exec_without_returning(&tx).await.unwrap();
+            tx.commit().await.map_err(|error| error.code())
+        };
+        let told = futures::future::join_all((0..8).map(|_| made("除夕"))).await;
+        assert_eq!(told, [Ok(()); 8]);
+        assert_eq!(ground.flaw().await, None);
+    })
+    .await;
+}

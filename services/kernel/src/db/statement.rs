@@ -1,5 +1,10 @@
 //! What a statement does with bound rows, read from its text as the query builder writes it.
 
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
 use sea_orm::{DbBackend, DbErr, Statement, Value, sea_query::Values};
 
 use super::{row, tables::Table};
@@ -52,6 +57,26 @@ impl Write {
             }
         }
         Some(Write { table, kind })
+    }
+
+    /// On PostgreSQL, what lets upserts of the same rows take turns: else one could meet, unread, what another one had just
+    /// made. None if it is no upsert, or there is one writer.
+    pub fn turn(&self, statement: &Statement) -> Option<Statement> {
+        if self.kind != Kind::Upsert || statement.db_backend != DbBackend::Postgres {
+            return None;
+        }
+        let values = statement.values.as_ref().map_or(&[][..], |values| values.0.as_slice());
+        let (condition, wanted) = conflicting(told_before(&statement.sql), values)?;
+        let width = condition.split_once(" IN ").map_or(1, |(columns, _)| columns.split(", ").count());
+        let number = |row: &[Value]| {
+            let mut hasher = DefaultHasher::new();
+            (self.table.name, format!("{row:?}")).hash(&mut hasher);
+            i64::from_ne_bytes(hasher.finish().to_ne_bytes())
+        };
+        let numbers: BTreeSet<i64> = wanted.chunks(width).map(number).collect();
+        let locks = "SELECT pg_advisory_xact_lock(it) FROM unnest($1::bigint[]) AS it";
+        let numbers: Value = numbers.into_iter().collect::<Vec<_>>().into();
+        Some(Statement::from_sql_and_values(DbBackend::Postgres, locks, [numbers]))
     }
 
     /// The query for the rows that it is about to write over, which holds them; none if there can be none.

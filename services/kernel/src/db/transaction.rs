@@ -171,6 +171,9 @@ impl Transaction {
             }
             return Ok(done);
         };
+        if let Some(turn) = write.turn(&statement) {
+            lease.execute(turn).await?;
+        }
         if let Some((read, before)) = write.rows_before(&statement)? {
             written.find(&binding.vault, read, &lease.execute(before).await?.rows)?;
         }
