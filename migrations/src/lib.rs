@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kernel::{
     Context, Db, Error, Result, Transaction,
-    catalogue::{Catalogue, record, recorded},
+    catalogue::{record, recorded},
 };
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 
@@ -86,7 +86,7 @@ pub async fn keep(cx: &Context, keeping: Keeping) -> Result<Vec<String>> {
     let (pending, last) = (pending(&tx).await?, recorded(&tx, &cx.vault).await?);
     let adopts = keeping == Keeping::Adopt;
     let differences = match &last {
-        Some(last) if adopts || !pending.is_empty() => last.objects.differences(&Catalogue::shown(&tx).await?),
+        Some(last) if adopts || !pending.is_empty() => last.differences(&tx).await?,
         _ => Vec::new(),
     };
     let is_first = last.is_none() && keeping != Keeping::Look;

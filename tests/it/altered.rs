@@ -7,10 +7,11 @@ use jishi::demo::{
     client::Operation,
     person::{Person, fresh_key},
 };
-use kernel::{Db, Money};
+use kernel::Money;
 use serde_json::{Value, json};
 
 use super::{
+    erasure::change,
     market::{DEPOSIT, Market, made},
     refusal::{no, refused},
 };
@@ -25,22 +26,16 @@ struct Forged<'a> {
 
 impl Forged<'_> {
     async fn by<'a>(exchange: &'a Exchange, forge: &str, undo: &str) -> Forged<'a> {
-        run(exchange, forge).await;
+        change(exchange, forge).await;
         Forged { exchange, undo: undo.to_owned() }
     }
 
     /// The mutation is refused while the forgery stands, and done once it is undone.
     async fn keeps_from(self, person: &Person, (verb, object): (&str, &str), input: Value) -> Value {
         refused(person, verb, input.clone(), no("RECORD_ALTERED", "").by("P-5")).await;
-        run(self.exchange, &self.undo).await;
+        change(self.exchange, &self.undo).await;
         made(person, verb, object, input).await
     }
-}
-
-async fn run(exchange: &Exchange, sql: &str) {
-    let db = Db::connect(&exchange.database_url).await.unwrap();
-    db.run(sql).await.unwrap();
-    db.close().await.unwrap();
 }
 
 async fn nothing_is_built_on_a_forgery(mut exchange: Exchange) {
@@ -79,12 +74,12 @@ async fn nothing_is_built_on_a_forgery(mut exchange: Exchange) {
     );
     forged.await.keeps_from(&buyer.person, ("signContract", "contract"), sign).await;
 
-    run(&exchange, "UPDATE membership SET roles = roles || ' CASHIER'").await;
+    change(&exchange, "UPDATE membership SET roles = roles || ' CASHIER'").await;
     buyer.person.sign_in().await.unwrap();
     let operation = Operation { query: "{ viewer { id } }".into(), variables: json!({}), key: None };
     let answer = buyer.person.call(operation).await.unwrap().answer;
     assert_eq!(answer.pointer("/errors/0/extensions/code"), Some(&json!("RECORD_ALTERED")), "{answer}");
-    run(&exchange, "UPDATE membership SET roles = substr(roles, 1, length(roles) - 8)").await;
+    change(&exchange, "UPDATE membership SET roles = substr(roles, 1, length(roles) - 8)").await;
     buyer.person.glance("{ viewer { id } }", json!({})).await.unwrap();
 
     assert!(exchange.stop().iter().all(|code| *code == Some(0)));

@@ -84,7 +84,8 @@ fn of_me(told: Option<(&str, &str, &str)>) -> Value {
     })
 }
 
-async fn change(exchange: &Exchange, sql: &str) {
+/// As whoever can write to the database does it.
+pub async fn change(exchange: &Exchange, sql: &str) {
     let db = Db::connect(&exchange.database_url).await.unwrap();
     db.run(sql).await.unwrap();
     db.close().await.unwrap();

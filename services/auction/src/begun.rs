@@ -13,8 +13,8 @@ pub struct Begun {
 
 impl Begun {
     /// It has begun just now.
-    pub fn now(tx: Transaction) -> Option<Begun> {
-        Some(Begun { tx: Box::new(tx), since: Instant::now() })
+    pub fn now(tx: Transaction) -> Begun {
+        Begun { tx: Box::new(tx), since: Instant::now() }
     }
 
     /// Whether it may wait for another round.

@@ -196,11 +196,11 @@ impl Writer {
             let tx = db.begin().await?;
             store::hold(&tx, self.row.id).await?;
             let decided = self.decide(&tx, commands).await;
-            (Begun::now(tx), decided)
+            (Some(Begun::now(tx)), decided)
         } else if self.stale || commands.len() > FEW || commands.iter().any(|command| command.keyed.is_some()) {
             // It begins while the round is decided: one wait for the database less.
             let (tx, decided) = tokio::join!(db.begin(), self.decide(db.read(), commands));
-            (Begun::now(tx?), decided)
+            (Some(Begun::now(tx?)), decided)
         } else {
             // Often nothing is written: all are refused, or time alone has passed.
             (None, self.decide(db.read(), commands).await)
@@ -282,7 +282,7 @@ impl Writer {
         };
         // What is decided ahead stays here until the commit was answered: otherwise it never was.
         let (committed, ahead) = tokio::join!(self.commit(tx, goes_on), ahead);
-        self.begun = committed?.and_then(Begun::now);
+        self.begun = committed?.map(Begun::now);
         if !is_plain {
             self.cx.committed.notify_one();
         }

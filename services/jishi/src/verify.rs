@@ -16,7 +16,7 @@ use kernel::{
         rows::{RowFlaw, Rows, verify_rows},
         verify::{Flaw, Known, Verdict, verify},
     },
-    catalogue::{Catalogue, recorded},
+    catalogue::recorded,
 };
 
 use wire::id::AuditRecordId;
@@ -142,9 +142,9 @@ async fn verify_schema(Context { db, vault, .. }: &Context, mut out: impl Write)
         writeln!(out, "the log does not say yet what the schema is")?;
         return Ok(None);
     };
-    let differences = recorded.objects.differences(&Catalogue::shown(db.read()).await?);
+    let differences = recorded.differences(db.read()).await?;
     let Some(first) = differences.first() else {
-        writeln!(out, "{} objects of the schema are as the log says", recorded.objects.count())?;
+        writeln!(out, "{} objects of the schema are as the log says", recorded.count())?;
         return Ok(None);
     };
     let others = if differences.len() > 1 { format!(", and {} more", differences.len() - 1) } else { String::new() };

@@ -20,11 +20,11 @@ const SQLITE: &str =
 
 /// Each object of a schema, such as `table award`, with a short hash of its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Catalogue(BTreeMap<String, String>);
+struct Catalogue(BTreeMap<String, String>);
 
 impl Catalogue {
     /// As the database shows it.
-    pub async fn shown(db: &impl ConnectionTrait) -> Result<Catalogue> {
+    async fn shown(db: &impl ConnectionTrait) -> Result<Catalogue> {
         let backend = db.get_database_backend();
         let query = if backend == DbBackend::Postgres { include_str!("catalogue/postgres.sql") } else { SQLITE };
         let mut objects = BTreeMap::new();
@@ -35,24 +35,6 @@ impl Catalogue {
         }
         Ok(Catalogue(objects))
     }
-
-    /// How many objects there are.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Each object that is another one in what is shown.
-    #[must_use]
-    pub fn differences(&self, shown: &Catalogue) -> Vec<String> {
-        let present = shown.0.iter().filter_map(|(object, hash)| match self.0.get(object) {
-            None => Some(format!("{object}: no change of the schema made it")),
-            Some(recorded) if recorded != hash => Some(format!("{object}: changed")),
-            Some(_) => None,
-        });
-        let gone = self.0.keys().filter(|object| !shown.0.contains_key(*object));
-        present.chain(gone.map(|object| format!("{object}: missing"))).collect()
-    }
 }
 
 /// What the log says of the schema.
@@ -60,8 +42,27 @@ impl Catalogue {
 pub struct Recorded {
     /// How often it was said: the highest number counts, since clocks may differ.
     number: u64,
-    /// The objects.
-    pub objects: Catalogue,
+    objects: Catalogue,
+}
+
+impl Recorded {
+    /// Of how many objects.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.objects.0.len()
+    }
+
+    /// Each object that the database shows to be another one.
+    pub async fn differences(&self, db: &impl ConnectionTrait) -> Result<Vec<String>> {
+        let (said, shown) = (&self.objects.0, Catalogue::shown(db).await?.0);
+        let present = shown.iter().filter_map(|(object, hash)| match said.get(object) {
+            None => Some(format!("{object}: no change of the schema made it")),
+            Some(recorded) if recorded != hash => Some(format!("{object}: changed")),
+            Some(_) => None,
+        });
+        let gone = said.keys().filter(|object| !shown.contains_key(*object));
+        Ok(present.chain(gone.map(|object| format!("{object}: missing"))).collect())
+    }
 }
 
 /// Whether anything was said, as far as that can be told without the key.

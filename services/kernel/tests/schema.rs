@@ -4,16 +4,13 @@
 
 mod fresh;
 
-use kernel::{
-    Context,
-    catalogue::{Catalogue, recorded},
-};
+use kernel::{Context, catalogue::recorded};
 use migrations::{Keeping, applied, keep};
 
 async fn differences(cx: &Context) -> Vec<String> {
     let recorded = recorded(cx.db.read(), &cx.vault).await.unwrap().unwrap();
-    assert!(recorded.objects.count() > 100, "{recorded:?}");
-    recorded.objects.differences(&Catalogue::shown(cx.db.read()).await.unwrap())
+    assert!(recorded.count() > 100, "{recorded:?}");
+    recorded.differences(cx.db.read()).await.unwrap()
 }
 
 /// Each with what is named, and its undoing.

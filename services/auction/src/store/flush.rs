@@ -53,16 +53,22 @@ pub struct Beside {
 impl Round<'_> {
     /// Whether nothing but bids and the like is written: the lot stays in its phase, and nobody comes, goes or is named.
     pub fn is_plain(&self) -> bool {
-        let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
-        !phase && self.beside.facts.is_empty() && self.beside.admitted.is_empty() && self.beside.defaulted.is_none()
+        !self.ends_phase()
+            && self.beside.facts.is_empty()
+            && self.beside.admitted.is_empty()
+            && self.beside.defaulted.is_none()
+    }
+
+    fn ends_phase(&self) -> bool {
+        self.before.status != self.after.status || self.before.halted != self.after.halted
     }
 
     /// Writes the round into the transaction; whoever has that commits. False if it is fenced: another writer has moved the
     /// lot, took a key, or our clock was off. Then the transaction is to be rolled back.
     pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: &Transaction) -> Result<bool> {
         self.vouch(tx);
-        let is_plain = self.is_plain();
-        if is_plain && cx.db.backend() == DbBackend::Postgres {
+        let ends_phase = self.ends_phase();
+        if self.is_plain() && cx.db.backend() == DbBackend::Postgres {
             return self.flush_postgres(cx, tx).await;
         }
         if !self.fence(tx, cx).await? {
@@ -73,8 +79,7 @@ impl Round<'_> {
             return Ok(false);
         }
         // A lot that passes on stays SOLD, to another bidder: that end is signed too.
-        let phase = self.before.status != self.after.status || self.before.halted != self.after.halted;
-        if phase || self.beside.defaulted.is_some() {
+        if ends_phase || self.beside.defaulted.is_some() {
             log::sign(tx, cx, self.after.id, (self.tree, self.now)).await?;
         }
         for late in &self.beside.admitted {

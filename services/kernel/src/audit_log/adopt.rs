@@ -1,8 +1,6 @@
 //! Takes rows as they stand into the log: those of an older program, which binds none, and those that an administrator
 //! wrote by hand. The log says that it was done, and of which rows.
 
-use std::collections::HashMap;
-
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::Expr,
 };
@@ -83,8 +81,7 @@ async fn present(cx: &Context, table: &'static Table) -> Result<u64> {
             let named = row::words(table, key);
             return Err(Error::Internal(format!("{} {named}: a value is not of its column's type", table.name)));
         }
-        let known = proof::of(&tx, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
-        let known: HashMap<_, _> = known.into_iter().map(|proof| (proof.key, proof.mark)).collect();
+        let known = proof::known(&tx, table, &rows).await?;
         let strange = rows.into_iter().map(|(key, mark)| (key, Some(mark)));
         let strange: Vec<_> = strange.filter(|(key, mark)| known.get(key) != Some(mark)).collect();
         adopted += strange.len() as u64;
@@ -94,21 +91,14 @@ async fn present(cx: &Context, table: &'static Table) -> Result<u64> {
 
 /// Rows that the index knows of, and that are gone.
 async fn gone(cx: &Context, table: &'static Table) -> Result<u64> {
-    let (mut after, mut adopted) = (Vec::new(), 0);
-    loop {
+    let (mut after, mut adopted) = (Some(Vec::new()), 0);
+    while after.is_some() {
         let tx = cx.db.begin().await?;
-        let proofs = proof::page(&tx, table, after, BATCH).await?;
-        let Some(end) = proofs.last() else {
-            tx.rollback().await?;
-            return Ok(adopted);
-        };
-        after = end.key.clone();
-        let there = proof::marks(&tx, &cx.vault, table, proofs.iter().map(|proof| &proof.key), "").await?;
-        let gone = proofs.iter().filter(|proof| proof.mark.is_some() && !there.contains_key(&proof.key));
-        let gone: Vec<_> = gone.map(|proof| (proof.key.clone(), None)).collect();
+        let gone = proof::missing(&tx, &cx.vault, table, (&mut after, BATCH)).await?;
         adopted += gone.len() as u64;
-        take(cx, tx, table, gone).await?;
+        take(cx, tx, table, gone.into_iter().map(|key| (key, None)).collect()).await?;
     }
+    Ok(adopted)
 }
 
 async fn take(

@@ -1,6 +1,6 @@
 //! What `adopt` would take in, looked for without taking it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
@@ -101,8 +101,7 @@ async fn present(view: &DatabaseTransaction, vault: &Vault, table: &Table, found
             return Ok(());
         }
         let is_readable = rows.iter().all(|(key, _)| !key.is_empty());
-        let known = proof::of(view, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
-        let known: HashMap<_, _> = known.into_iter().map(|proof| (proof.key, proof.mark)).collect();
+        let known = proof::known(view, table, &rows).await?;
         for (key, mark) in rows {
             let what = match known.get(&key) {
                 _ if mark.is_empty() => "with a value that is not of its column's type: to be put right first",
@@ -120,14 +119,11 @@ async fn present(view: &DatabaseTransaction, vault: &Vault, table: &Table, found
 }
 
 async fn gone(view: &DatabaseTransaction, vault: &Vault, table: &Table, found: &mut Adoptable) -> Result<()> {
-    let mut after = Vec::new();
-    loop {
-        let proofs = proof::page(view, table, after, CHUNK).await?;
-        let Some(end) = proofs.last() else { return Ok(()) };
-        after = end.key.clone();
-        let there = proof::marks(view, vault, table, proofs.iter().map(|proof| &proof.key), "").await?;
-        for proof in proofs.iter().filter(|proof| proof.mark.is_some() && !there.contains_key(&proof.key)) {
-            found.add(table.name, "missing", row::words(table, &proof.key));
+    let mut after = Some(Vec::new());
+    while after.is_some() {
+        for key in proof::missing(view, vault, table, (&mut after, CHUNK)).await? {
+            found.add(table.name, "missing", row::words(table, &key));
         }
     }
+    Ok(())
 }

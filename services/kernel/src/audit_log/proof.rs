@@ -41,6 +41,31 @@ pub async fn of(db: &impl ConnectionTrait, table: &str, keys: impl IntoIterator<
     named(db, keys.into_iter().map(|key| (table.to_owned(), key)).collect()).await
 }
 
+/// The marks by which it knows rows of a table; none for those that are gone.
+pub async fn known(
+    db: &impl ConnectionTrait,
+    table: &Table,
+    rows: &[(Vec<u8>, Vec<u8>)],
+) -> Result<HashMap<Vec<u8>, Option<Vec<u8>>>> {
+    let known = of(db, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
+    Ok(known.into_iter().map(|proof| (proof.key, proof.mark)).collect())
+}
+
+/// The next entries of a table of which the rows are not there, by their keys. `after` goes along, and is none at the end.
+pub async fn missing(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    table: &Table,
+    (after, most): (&mut Option<Vec<u8>>, usize),
+) -> Result<Vec<Vec<u8>>> {
+    let entries = page(db, table, after.take().unwrap_or_default(), most).await?;
+    let Some(end) = entries.last() else { return Ok(Vec::new()) };
+    *after = Some(end.key.clone());
+    let there = marks(db, vault, table, entries.iter().map(|entry| &entry.key), "").await?;
+    let missing = entries.into_iter().filter(|entry| entry.mark.is_some() && !there.contains_key(&entry.key));
+    Ok(missing.map(|entry| entry.key).collect())
+}
+
 /// What it says of the rows that events tell of, by table and key.
 pub async fn of_written(
     db: &impl ConnectionTrait,

@@ -87,11 +87,7 @@ impl Walk<'_> {
     async fn events(&self) -> Result<Option<RowFlaw>> {
         let (mut after, mut last, mut writings) = (None, 0, Writings::default());
         loop {
-            let mut events = event::Entity::find().filter(event::Column::Rows.is_not_null());
-            if let Some(id) = after {
-                events = events.filter(event::Column::Id.gt(id));
-            }
-            let events = events.order_by(event::Column::Id, Order::Asc).limit(EVENTS).all(self.view).await?;
+            let events = self.telling(after).await?;
             let Some(end) = events.last() else { break };
             after = Some(end.id);
             let mut told = Vec::new();
@@ -120,18 +116,25 @@ impl Walk<'_> {
         self.never_told().await
     }
 
+    /// The next events that tell of rows.
+    async fn telling(&self, after: Option<Uuid>) -> Result<Vec<event::Model>> {
+        let mut told = event::Entity::find().filter(event::Column::Rows.is_not_null());
+        if let Some(id) = after {
+            told = told.filter(event::Column::Id.gt(id));
+        }
+        Ok(told.order_by(event::Column::Id, Order::Asc).limit(EVENTS).all(self.view).await?)
+    }
+
     /// The row of which two events tell that they wrote it for the same time: in between, somebody had put it back, the index
     /// with it.
     async fn told_twice(&self, writing: u64) -> Result<Option<RowFlaw>> {
-        let (mut after, mut is_second) = (Uuid::nil(), false);
+        let (mut after, mut is_second) = (None, false);
         loop {
-            let told = event::Entity::find().filter(event::Column::Rows.is_not_null());
-            let told = told.filter(event::Column::Id.gt(after)).order_by(event::Column::Id, Order::Asc).limit(EVENTS);
-            let events = told.all(self.view).await?;
+            let events = self.telling(after).await?;
             let Some(end) = events.last() else {
                 return Ok(flaw("a row".to_owned(), Uuid::nil(), "put back before its last event"));
             };
-            after = end.id;
+            after = Some(end.id);
             for event in events {
                 for row in event.written_rows()?.into_iter().filter(|row| Writings::of(row) == writing) {
                     if is_second {

@@ -11,6 +11,7 @@ use sea_orm::{DbErr, QueryResult};
 
 use super::{
     readers::Readers,
+    row,
     seen::{RowKey, Seen},
     statement::Read,
     written::Binding,
@@ -50,7 +51,7 @@ impl Proved {
         let Some(binding) = self.binding.get() else { return Ok(()) };
         let mut seen = Seen::default();
         for found in rows {
-            seen.take(&binding.vault, read, found)?;
+            seen.take(&binding.vault, read, row::key(read.table, found)?, found);
         }
         if let Some(key) = key.filter(|_| rows.is_empty()) {
             seen.note_missing(read, key);

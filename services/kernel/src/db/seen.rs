@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult};
+use sea_orm::{ConnectionTrait, QueryResult};
 use uuid::Uuid;
 
 use super::{row, statement::Read, tables::Table};
@@ -42,11 +42,9 @@ enum Hold {
 
 impl Seen {
     /// Takes a row in; if it was seen before, what was held counts, else what was seen first.
-    pub fn take(&mut self, vault: &Vault, read: Read, found: &QueryResult) -> Result<(), DbErr> {
-        let row = (read.table.name, row::key(read.table, found)?);
+    pub fn take(&mut self, vault: &Vault, read: Read, key: Vec<u8>, found: &QueryResult) {
         let mark = row::mark(vault, read.table, found).map_or(Vec::new(), |mark| mark.to_vec());
-        self.note(row, Some(mark), if read.holds { Hold::Read } else { Hold::Never });
-        Ok(())
+        self.note((read.table.name, key), Some(mark), if read.holds { Hold::Read } else { Hold::Never });
     }
 
     /// Notes that none has the key that was asked for.

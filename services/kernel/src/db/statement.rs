@@ -35,6 +35,16 @@ pub(super) struct Read {
     pub holds: bool,
 }
 
+/// What is asked before a statement writes.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// Lets upserts of the same rows take turns on PostgreSQL: else one could meet, unread, what another one had just made.
+    pub turn: Option<Statement>,
+    pub read: Read,
+    /// The query for the rows, which holds them.
+    pub rows: Statement,
+}
+
 impl Write {
     /// None if it leaves all bound rows as they are.
     pub fn of(sql: &str) -> Option<Write> {
@@ -59,33 +69,14 @@ impl Write {
         Some(Write { table, kind })
     }
 
-    /// On PostgreSQL, what lets upserts of the same rows take turns: else one could meet, unread, what another one had just
-    /// made. None if it is no upsert, or there is one writer.
-    pub fn turn(&self, statement: &Statement) -> Option<Statement> {
-        if self.kind != Kind::Upsert || statement.db_backend != DbBackend::Postgres {
-            return None;
-        }
-        let values = statement.values.as_ref().map_or(&[][..], |values| values.0.as_slice());
-        let (condition, wanted) = conflicting(told_before(&statement.sql), values)?;
-        let width = condition.split_once(" IN ").map_or(1, |(columns, _)| columns.split(", ").count());
-        let number = |row: &[Value]| {
-            let mut hasher = DefaultHasher::new();
-            (self.table.name, format!("{row:?}")).hash(&mut hasher);
-            i64::from_ne_bytes(hasher.finish().to_ne_bytes())
-        };
-        let numbers: BTreeSet<i64> = wanted.chunks(width).map(number).collect();
-        let locks = "SELECT pg_advisory_xact_lock(it) FROM unnest($1::bigint[]) AS it";
-        let numbers: Value = numbers.into_iter().collect::<Vec<_>>().into();
-        Some(Statement::from_sql_and_values(DbBackend::Postgres, locks, [numbers]))
-    }
-
-    /// The query for the rows that it is about to write over, which holds them; none if there can be none.
-    pub fn rows_before(&self, statement: &Statement) -> Result<Option<(Read, Statement)>, DbErr> {
+    /// What is asked before it about the rows that it is about to write over; nothing if there can be none.
+    pub fn before(&self, statement: &Statement) -> Result<Option<Before>, DbErr> {
         let sql = told_before(&statement.sql);
         let values = statement.values.as_ref().map_or(&[][..], |values| values.0.as_slice());
+        let conflict = if self.kind == Kind::Upsert { Conflict::of(sql, values) } else { None };
         let condition = match (self.kind, outside(sql, " WHERE ")) {
             (Kind::Insert, _) => return Ok(None),
-            (Kind::Upsert, _) => conflicting(sql, values),
+            (Kind::Upsert, _) => conflict.as_ref().map(Conflict::condition),
             (_, Some(at)) => {
                 renumbered(&sql[..at], values, 0).and_then(|(_, passed)| renumbered(&sql[at..], values, passed.len()))
             }
@@ -100,8 +91,10 @@ impl Write {
             _ => "",
         };
         let sql = format!("SELECT * FROM \"{}\"{condition}{holds}", self.table.name);
-        let found = Statement { sql, values: Some(Values(values)), db_backend: statement.db_backend };
-        Ok(Some((Read { table: self.table, holds: true }, found)))
+        let rows = Statement { sql, values: Some(Values(values)), db_backend: statement.db_backend };
+        let conflict = conflict.filter(|_| statement.db_backend == DbBackend::Postgres);
+        let turn = conflict.map(|conflict| conflict.turn(self.table.name));
+        Ok(Some(Before { turn, read: Read { table: self.table, holds: true }, rows }))
     }
 }
 
@@ -190,26 +183,50 @@ fn renumbered(part: &str, values: &[Value], passed: usize) -> Option<(String, Ve
     Some((text, taken))
 }
 
-/// The condition that finds the rows which an upsert meets: those with its values in the columns of the conflict.
-fn conflicting(sql: &str, values: &[Value]) -> Option<(String, Vec<Value>)> {
-    let names = |list: &str| list.split(", ").map(|name| name.trim_matches('"').to_owned()).collect::<Vec<_>>();
-    let (columns, rest) = sql.split_once(" (")?.1.split_once(") VALUES ")?;
-    let (rows, _) = rest.split_once(" ON CONFLICT ")?;
-    let (columns, (_, values)) = (names(columns), renumbered(rows, values, 0)?);
-    let target = names(sql.split_once(" ON CONFLICT (")?.1.split_once(')')?.0);
-    let places: Vec<usize> =
-        target.iter().map(|name| columns.iter().position(|column| column == name)).collect::<Option<_>>()?;
-    let (mut rows, mut taken) = (Vec::new(), Vec::new());
-    for row in values.chunks_exact(columns.len()) {
-        let mut numbers = Vec::new();
-        for place in &places {
-            taken.push(row.get(*place)?.clone());
-            numbers.push(format!("${}", taken.len()));
-        }
-        rows.push(format!("({})", numbers.join(", ")));
+/// The rows that an upsert meets: those with its values in the columns of the conflict.
+struct Conflict {
+    columns: Vec<String>,
+    rows: Vec<Vec<Value>>,
+}
+
+impl Conflict {
+    fn of(sql: &str, values: &[Value]) -> Option<Conflict> {
+        let names = |list: &str| list.split(", ").map(|name| name.trim_matches('"').to_owned()).collect::<Vec<_>>();
+        let (all, rest) = sql.split_once(" (")?.1.split_once(") VALUES ")?;
+        let (rows, _) = rest.split_once(" ON CONFLICT ")?;
+        let (all, (_, values)) = (names(all), renumbered(rows, values, 0)?);
+        let columns = names(sql.split_once(" ON CONFLICT (")?.1.split_once(')')?.0);
+        let places: Option<Vec<usize>> =
+            columns.iter().map(|name| all.iter().position(|column| column == name)).collect();
+        let places = places?;
+        let wanted = |row: &[Value]| places.iter().map(|place| row.get(*place).cloned()).collect();
+        let rows = values.chunks_exact(all.len()).map(wanted).collect::<Option<_>>()?;
+        Some(Conflict { columns, rows })
     }
-    let columns = target.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    Some((format!(" WHERE ({columns}) IN (VALUES {})", rows.join(", ")), taken))
+
+    fn condition(&self) -> (String, Vec<Value>) {
+        let width = self.columns.len();
+        let places = (0..self.rows.len()).map(|row| {
+            let places = (1..=width).map(|place| format!("${}", row * width + place)).collect::<Vec<_>>();
+            format!("({})", places.join(", "))
+        });
+        let places = places.collect::<Vec<_>>().join(", ");
+        let columns = self.columns.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        (format!(" WHERE ({columns}) IN (VALUES {places})"), self.rows.concat())
+    }
+
+    fn turn(&self, table: &str) -> Statement {
+        let number = |row: &Vec<Value>| {
+            let mut hasher = DefaultHasher::new();
+            (table, format!("{row:?}")).hash(&mut hasher);
+            i64::from_ne_bytes(hasher.finish().to_ne_bytes())
+        };
+        // In one order for all, so that no two wait for each other.
+        let numbers: BTreeSet<i64> = self.rows.iter().map(number).collect();
+        let numbers: Value = numbers.into_iter().collect::<Vec<_>>().into();
+        let locks = "SELECT pg_advisory_xact_lock(it) FROM unnest($1::bigint[]) AS it";
+        Statement::from_sql_and_values(DbBackend::Postgres, locks, [numbers])
+    }
 }
 
 #[cfg(test)]
@@ -219,8 +236,8 @@ mod tests {
     fn before(sql: &str, values: Vec<i32>) -> Option<(String, Vec<Value>)> {
         let values = values.into_iter().map(Value::from);
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
-        let (_, before) = Write::of(sql)?.rows_before(&statement).unwrap()?;
-        Some((before.sql, before.values?.0))
+        let rows = Write::of(sql)?.before(&statement).unwrap()?.rows;
+        Some((rows.sql, rows.values?.0))
     }
 
     #[test]
@@ -261,7 +278,7 @@ mod tests {
     fn values_without_numbers_are_counted() {
         let sql = r#"UPDATE "account" SET "held" = ? WHERE "id" = ? AND "x" = '?'"#;
         let statement = Statement::from_sql_and_values(DbBackend::Sqlite, sql, [1.into(), 2.into()]);
-        let (_, before) = Write::of(sql).unwrap().rows_before(&statement).unwrap().unwrap();
+        let before = Write::of(sql).unwrap().before(&statement).unwrap().unwrap().rows;
         assert_eq!(before.sql, r#"SELECT * FROM "account" WHERE "id" = ? AND "x" = '?'"#);
         assert_eq!(before.values, Some(Values(vec![2.into()])));
     }

@@ -11,7 +11,7 @@ use super::{
     connection::{Connection, Done},
     readers::within,
     self_check::{Acknowledged, SelfCheck},
-    statement::{Read, Write, telling_rows},
+    statement::{Before, Read, Write, telling_rows},
     written::{Binding, Written, settle},
 };
 use crate::{Result, error::within_query, event};
@@ -171,11 +171,11 @@ impl Transaction {
             }
             return Ok(done);
         };
-        if let Some(turn) = write.turn(&statement) {
-            lease.execute(turn).await?;
-        }
-        if let Some((read, before)) = write.rows_before(&statement)? {
-            written.find(&binding.vault, read, &lease.execute(before).await?.rows)?;
+        if let Some(Before { turn, read, rows }) = write.before(&statement)? {
+            if let Some(turn) = turn {
+                lease.execute(turn).await?;
+            }
+            written.find(&binding.vault, read, &lease.execute(rows).await?.rows)?;
         }
         statement.sql = telling_rows(&statement.sql);
         let done = lease.execute(statement).await?;

@@ -45,8 +45,9 @@ impl Written {
     /// Takes in rows that were read; what the transaction itself wrote says nothing of others.
     pub fn find(&mut self, vault: &Vault, read: Read, rows: &[QueryResult]) -> Result<(), DbErr> {
         for found in rows {
-            if !self.rows.contains_key(&(read.table.name, row::key(read.table, found)?)) {
-                self.seen.take(vault, read, found)?;
+            let (name, key) = (read.table.name, row::key(read.table, found)?);
+            if !self.rows.contains_key(&(name, key.clone())) {
+                self.seen.take(vault, read, key, found);
             }
         }
         Ok(())
@@ -63,12 +64,11 @@ impl Written {
     pub fn take(&mut self, vault: &Vault, write: Write, rows: &[QueryResult]) -> Result<()> {
         for left in rows {
             let row = (write.table.name, row::key(write.table, left)?);
-            let is_known = self.rows.contains_key(&row) || self.seen.holds(&row);
             match write.kind {
-                Kind::Insert if !self.rows.contains_key(&row) => self.seen.note_absent(row.clone()),
-                Kind::Upsert if !is_known => self.seen.note_upserted(row.clone()),
-                Kind::Update | Kind::Delete if !is_known => return Err(written_meanwhile(row.0)),
-                _ => {}
+                _ if self.rows.contains_key(&row) || self.seen.holds(&row) => {}
+                Kind::Insert => self.seen.note_absent(row.clone()),
+                Kind::Upsert => self.seen.note_upserted(row.clone()),
+                Kind::Update | Kind::Delete => return Err(written_meanwhile(row.0)),
             }
             let is_gone = write.kind == Kind::Delete;
             let mark = if is_gone { None } else { Some(row::mark(vault, write.table, left)?.to_vec()) };
