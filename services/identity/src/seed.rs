@@ -16,8 +16,8 @@ use crate::{
     codes, member, name, organization, password, person, registration, second_factor, session,
     store::{
         self, centre,
-        member::{Earlier, put_member},
-        organization::{Model, organization_by_usci},
+        member::{Earlier, members_of, put_member},
+        organization::{Model, holders, organization_by_usci},
     },
     usci,
 };
@@ -65,6 +65,9 @@ pub struct SeedPerson {
 /// Seeding hands no roles to strangers: a code held by an applicant or by another kind of organization is refused, and
 /// so is a login that somebody else took first. Tells the logins of the people who are new.
 pub async fn seed(cx: &Context, seed: &[SeedOrganization]) -> Result<HashSet<String>> {
+    if is_in_place(cx, seed).await? {
+        return Ok(HashSet::new());
+    }
     let people = seed.iter().flat_map(|wanted| wanted.members.iter().map(move |member| row(cx, wanted, member)));
     let rows = try_join_all(people).await?;
     let call = session::begin(&cx.with_service("identity"), Actor::exchange()).await?;
@@ -84,6 +87,26 @@ pub async fn seed(cx: &Context, seed: &[SeedOrganization]) -> Result<HashSet<Str
     }
     session::commit(call).await?;
     Ok(added)
+}
+
+/// Whether every organization is there and every person a member of it.
+async fn is_in_place(cx: &Context, seed: &[SeedOrganization]) -> Result<bool> {
+    let db = cx.db.read();
+    let codes: Result<_> = seed.iter().map(|wanted| usci::usci(&wanted.usci, "usci")).collect();
+    let members = seed.iter().flat_map(|wanted| &wanted.members);
+    let logins: Result<_> = members.map(|member| person::login(&member.login, "login")).collect();
+    let people = store::holders_of_logins(db, &cx.vault, logins?).await?;
+    let holders = holders(db, codes?).await?;
+    let members = members_of(db, holders.iter().map(|holder| holder.id)).await?;
+    let members: HashSet<_> = members.into_iter().map(|member| (member.organization_id, member.person_id)).collect();
+    let is_member = |holder: &Model, member: &SeedPerson| {
+        let login = person::login(&member.login, "login").ok();
+        login.and_then(|login| people.get(&login)).is_some_and(|person| members.contains(&(holder.id, *person)))
+    };
+    Ok(seed.iter().all(|wanted| {
+        let holder = holders.iter().find(|holder| holder.usci == wanted.usci && holder.kind == wanted.kind);
+        holder.is_some_and(|holder| wanted.members.iter().all(|member| is_member(holder, member)))
+    }))
 }
 
 /// A person to insert, the password hashed, with the authenticator to start with.

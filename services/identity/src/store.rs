@@ -13,7 +13,7 @@ pub use self::{
     member::places,
     organization::{lock_organization, may_see, organizations},
 };
-pub use crate::privacy::people::{Person, insert_person, person, person_by_login};
+pub use crate::privacy::people::{Person, holders_of_logins, insert_person, person, person_by_login};
 
 /// A person as that person sees it, in the given places.
 pub fn person_in(row: Person, places: Vec<ActingFor>) -> v1::Person {

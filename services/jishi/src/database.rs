@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use kernel::{
-    Clock, Context, Db, MasterKey,
+    Clock, Context, Db, ErrorCode, MasterKey,
     audit_log::adopt::{self, Adopted},
     catalogue, delivered,
     snapshot::place_in_postgres,
@@ -17,6 +17,10 @@ use crate::{
     private,
     roles::{Role, Roles},
 };
+
+/// Why there is no start without a calendar and rules that can be relied on.
+const ALTERED: &str = "the calendar or the rules are not as the exchange left them, and nothing can be reckoned without \
+    them; a log line with ALTERED names the row (docs/operating.md, Logs, metrics, alarms)";
 
 /// The databases of this process.
 pub struct Databases(Vec<Ground>);
@@ -134,7 +138,10 @@ impl Ground {
         if adopt::is_unbound(&db).await? {
             ground.adopt().await?;
         }
-        ground.context = Context::open(service, db, clock, vault).await?;
+        ground.context = match Context::open(service, db, clock, vault).await {
+            Err(error) if error.code() == ErrorCode::RecordAltered => return Err(ALTERED.into()),
+            opened => opened?,
+        };
         delivered::take_in(&ground.context).await?;
         Ok(ground)
     }

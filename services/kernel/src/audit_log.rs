@@ -11,6 +11,7 @@ mod outdated;
 pub(crate) mod proof;
 pub mod rows;
 pub mod signed_head;
+mod told;
 pub mod verify;
 
 use std::time::Duration;

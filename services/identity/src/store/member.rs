@@ -99,6 +99,14 @@ pub async fn roles_of(
     Ok(found.map(|member| member.roles()))
 }
 
+/// Who is a member of which of these organizations.
+pub async fn members_of(
+    db: &impl ConnectionTrait,
+    organizations: impl IntoIterator<Item = OrganizationId>,
+) -> Result<Vec<Model>> {
+    Ok(Entity::find().filter(Column::OrganizationId.is_in(organizations)).all(db).await?)
+}
+
 pub async fn remove_member(tx: &impl ConnectionTrait, person: PersonId, organization: OrganizationId) -> Result<()> {
     Entity::delete_by_id((person, organization)).exec(tx).await?;
     Ok(())
@@ -112,7 +120,7 @@ pub async fn remove_everywhere(tx: &impl ConnectionTrait, person: PersonId) -> R
 
 /// The people who administer the organization.
 pub async fn administrators(tx: &impl ConnectionTrait, organization: OrganizationId) -> Result<Vec<PersonId>> {
-    let members = Entity::find().filter(Column::OrganizationId.eq(organization)).all(tx).await?;
+    let members = members_of(tx, [organization]).await?;
     let administers = |member: &&Model| member.roles().contains(&Role::Administrator);
     Ok(members.iter().filter(administers).map(|member| member.person_id).collect())
 }

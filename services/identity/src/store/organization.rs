@@ -88,8 +88,13 @@ pub async fn hold_organization(tx: &Transaction, id: OrganizationId) -> Result<O
 
 /// The organization that holds the code.
 pub async fn organization_by_usci(db: &impl ConnectionTrait, usci: &str) -> Result<Option<Model>> {
-    let holder = Condition::all().add(Column::Usci.eq(usci)).add(Column::Status.is_in(HOLDING));
-    Ok(Entity::find().filter(holder).one(db).await?)
+    Ok(holders(db, vec![usci.to_owned()]).await?.pop())
+}
+
+/// The organizations that hold these codes.
+pub async fn holders(db: &impl ConnectionTrait, codes: Vec<String>) -> Result<Vec<Model>> {
+    let holder = Condition::all().add(Column::Usci.is_in(codes)).add(Column::Status.is_in(HOLDING));
+    Ok(Entity::find().filter(holder).all(db).await?)
 }
 
 /// Where an organization stands from now on, and why.

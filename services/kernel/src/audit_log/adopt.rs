@@ -1,12 +1,18 @@
 //! Takes rows as they stand into the log: those of an older program, which binds none, and those that an administrator
 //! wrote by hand. The log says that it was done, and of which rows.
 
+use std::collections::BTreeSet;
+
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, Select, sea_query::Expr,
 };
 use serde_json::json;
 
-use super::proof;
+use super::{
+    adoptable::{Mistold, mistold},
+    proof,
+    told::{ADOPTED, last_versions},
+};
 use crate::{
     Context, Db, Error, Result, Transaction,
     db::{
@@ -35,7 +41,7 @@ pub async fn is_unbound(db: &Db) -> Result<bool> {
 
 /// Takes all bound tables in as they stand, while others write.
 pub async fn adopt(cx: &Context) -> Result<Adopted> {
-    let mut adopted = Adopted { events: events(cx).await?, ..Adopted::default() };
+    let mut adopted = Adopted { events: events(cx).await?, rows: told_otherwise(cx).await? };
     for table in BOUND {
         adopted.rows += present(cx, table).await? + gone(cx, table).await?;
     }
@@ -66,20 +72,44 @@ async fn events(cx: &Context) -> Result<u64> {
     }
 }
 
+/// Rows of which the index says what no event does, or did so when they were written again.
+async fn told_otherwise(cx: &Context) -> Result<u64> {
+    let view = cx.db.read().view().await?;
+    let rows = mistold(&view, &cx.vault).await?;
+    let untold = rows.iter().filter(|(_, mistold)| **mistold == Mistold::Untold).map(|(row, _)| row.clone());
+    let untold: BTreeSet<_> = untold.collect();
+    let last = last_versions(&view, &cx.vault, &untold).await?;
+    view.rollback().await?;
+    for table in BOUND {
+        let rows: Vec<_> = rows.keys().filter(|(name, _)| name == table.name).collect();
+        for rows in rows.chunks(BATCH) {
+            let tx = cx.db.begin().await?;
+            let marks = proof::marks(&tx, &cx.vault, table, rows.iter().map(|(_, key)| key), locked(&tx)).await?;
+            for row in rows.iter().filter(|row| untold.contains(row)) {
+                // Counted on from where the events are, so that no two tell of the same time.
+                proof::set_version(&tx, row, last.get(row).copied().unwrap_or_default()).await?;
+            }
+            let present = rows.iter().map(|(_, key)| (key.clone(), marks.get(key).cloned()));
+            take(cx, tx, table, present.collect()).await?;
+        }
+    }
+    Ok(rows.len() as u64)
+}
+
+/// On PostgreSQL a row stays as it is until it is taken in; on SQLite there is no other writer.
+fn locked(tx: &Transaction) -> &'static str {
+    if tx.get_database_backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" }
+}
+
 /// Rows of which the index knows nothing, or something else.
 async fn present(cx: &Context, table: &'static Table) -> Result<u64> {
     let (mut after, mut adopted) = (Vec::new(), 0);
     loop {
         let tx = cx.db.begin().await?;
-        let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR UPDATE" } else { "" };
-        let rows = proof::rows(&tx, &cx.vault, table, (&mut after, BATCH), locked).await?;
+        let rows = proof::rows(&tx, &cx.vault, table, (&mut after, BATCH), locked(&tx)).await?;
         if rows.is_empty() {
             tx.rollback().await?;
             return Ok(adopted);
-        }
-        if let Some((key, _)) = rows.iter().find(|(_, mark)| mark.is_empty()) {
-            let named = row::words(table, key);
-            return Err(Error::Internal(format!("{} {named}: a value is not of its column's type", table.name)));
         }
         let known = proof::known(&tx, table, &rows).await?;
         let strange = rows.into_iter().map(|(key, mark)| (key, Some(mark)));
@@ -110,6 +140,10 @@ async fn take(
     if rows.is_empty() {
         return tx.rollback().await;
     }
+    if let Some((key, _)) = rows.iter().find(|(_, mark)| mark.as_ref().is_some_and(Vec::is_empty)) {
+        let named = row::named(table.name, key);
+        return Err(Error::Internal(format!("{named}: a value is not of its column's type")));
+    }
     let count = rows.len();
     for (key, mark) in rows {
         tx.tell_of(table.name, key, mark).await;
@@ -118,6 +152,6 @@ async fn take(
 }
 
 async fn commit(cx: &Context, tx: Transaction, (table, count): (&str, usize)) -> Result<()> {
-    cx.record(&tx, cx.clock.now(), "", ("RowsAdopted", json!({ "table": table, "rows": count }))).await?;
+    cx.record(&tx, cx.clock.now(), "", (ADOPTED, json!({ "table": table, "rows": count }))).await?;
     tx.commit().await
 }

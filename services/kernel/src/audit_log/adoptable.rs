@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use sea_orm::{ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::{adopt::bare, proof};
+use super::{
+    adopt::bare,
+    proof,
+    told::{self, RowName},
+};
 use crate::{
     Db, Result, Vault,
     db::{
@@ -62,11 +66,50 @@ impl Adoptable {
     }
 }
 
+/// How the index came to say what the log does not bear out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistold {
+    /// Its entry is not as an event tells of it.
+    Untold,
+    /// Two events tell that they wrote the row for the same time.
+    PutBack,
+}
+
+impl Mistold {
+    fn words(self) -> &'static str {
+        match self {
+            Mistold::Untold => "in the index of rows, and no event tells of it",
+            Mistold::PutBack => "put back, and written again since",
+        }
+    }
+}
+
+/// The rows of which the index is not to be believed, or was not when they were written again.
+pub(super) async fn mistold(db: &impl ConnectionTrait, vault: &Vault) -> Result<BTreeMap<RowName, Mistold>> {
+    let put_back = told::put_back(db, vault).await?;
+    let mut found: BTreeMap<_, _> = put_back.into_keys().map(|row| (row, Mistold::PutBack)).collect();
+    for table in BOUND {
+        let mut after = Vec::new();
+        loop {
+            let entries = proof::page(db, table, after, CHUNK).await?;
+            let Some(end) = entries.last() else { break };
+            after = end.key.clone();
+            let untold = proof::untold(db, vault, entries.iter()).await?.into_iter();
+            found.extend(untold.map(|entry| ((entry.tbl.clone(), entry.key.clone()), Mistold::Untold)));
+        }
+    }
+    Ok(found)
+}
+
 /// All rows and events of a database that are not as the exchange left them.
 pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
     let view = db.read().view().await?;
     let mut found = Adoptable::default();
     events(&view, vault, &mut found).await?;
+    for ((table, key), mistold) in mistold(&view, vault).await? {
+        let words = Table::named(&table).map(|table| row::words(table, &key)).unwrap_or_default();
+        found.add(&table, mistold.words(), words);
+    }
     for table in BOUND {
         present(&view, vault, table, &mut found).await?;
         gone(&view, vault, table, &mut found).await?;

@@ -57,7 +57,7 @@ impl Context {
         let told = ours.map(|event| Ok((event.id, event.written_rows()?))).collect::<Result<Vec<_>>>()?;
         let index = proof::of_written(self.db.read(), told.iter().flat_map(|(_, rows)| rows)).await?;
         // Nothing is deleted on the word of an index that somebody wrote.
-        if proof::untold(self.db.read(), &self.vault, index.values()).await?.is_some() {
+        if !proof::untold(self.db.read(), &self.vault, index.values()).await?.is_empty() {
             return Ok(Vec::new());
         }
         let is_told_later = |row: &WrittenRow| {

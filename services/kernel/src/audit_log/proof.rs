@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
-    Value,
+    Value, sea_query::Expr,
 };
 use uuid::Uuid;
 
 use crate::{
-    Result, Vault,
+    Result, Transaction, Vault,
     db::{row, tables::Table},
     event::{WrittenRow, row as event},
 };
@@ -88,13 +88,13 @@ pub async fn of_rows(
     Ok(index)
 }
 
-/// The first of these entries of which its event does not tell in just these words: whoever can write to the database has all
+/// Those of these entries of which their event does not tell in just these words: whoever can write to the database has all
 /// earlier marks before them.
 pub async fn untold<'a>(
     db: &impl ConnectionTrait,
     vault: &Vault,
     entries: impl Iterator<Item = &'a Model>,
-) -> Result<Option<&'a Model>> {
+) -> Result<Vec<&'a Model>> {
     let entries: Vec<&Model> = entries.collect();
     let ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.event_id).collect();
     let mut told = HashSet::new();
@@ -109,7 +109,14 @@ pub async fn untold<'a>(
         let Model { tbl, key, version, mark, event_id } = entry.clone();
         told.contains(&(event_id, tbl, key, version, mark))
     };
-    Ok(entries.into_iter().find(|entry| !is_told(entry)))
+    Ok(entries.into_iter().filter(|entry| !is_told(entry)).collect())
+}
+
+/// How often it counts a row as written.
+pub async fn set_version(tx: &Transaction, (table, key): &(String, Vec<u8>), version: i64) -> Result<()> {
+    let update = Entity::update_many().col_expr(Column::Version, Expr::value(version));
+    update.filter(Column::Tbl.eq(table)).filter(Column::Key.eq(key.as_slice())).exec(tx).await?;
+    Ok(())
 }
 
 /// PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table; over a list of keys it may go

@@ -2,18 +2,15 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::{HashMap, HashSet};
 
-use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, Order, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Statement,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Statement};
 use uuid::Uuid;
 
-use super::proof;
+use super::{
+    proof,
+    told::{self, Writings},
+};
 use crate::{
     Db, Result, Vault,
     db::{
@@ -25,8 +22,6 @@ use crate::{
 
 /// Most rows read at once.
 const CHUNK: usize = 500;
-/// Most events read at once: each may tell of a thousand rows.
-const EVENTS: u64 = 200;
 
 /// What the rows of a database are found to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,14 +82,16 @@ impl Walk<'_> {
     async fn events(&self) -> Result<Option<RowFlaw>> {
         let (mut after, mut last, mut writings) = (None, 0, Writings::default());
         loop {
-            let events = self.telling(after).await?;
-            let Some(end) = events.last() else { break };
-            after = Some(end.id);
+            let events = told::next(self.view, &mut after).await?;
+            if events.is_empty() {
+                break;
+            }
             let mut told = Vec::new();
             for event in events {
                 let rows = event.written_rows()?;
                 if !event.is_ours(self.vault) {
-                    let row = rows.first().map_or_else(|| "its rows".to_owned(), named);
+                    let row =
+                        rows.first().map_or_else(|| "its rows".to_owned(), |row| row::named(&row.table, &row.key));
                     return Ok(flaw(row, event.id, "told of by an event that the exchange did not write"));
                 }
                 writings.note(&rows);
@@ -107,43 +104,14 @@ impl Walk<'_> {
                 }
             }
         }
-        if let Some(twice) = writings.twice() {
-            return self.told_twice(twice).await;
+        if let Some(((table, key), event)) = writings.put_back(self.view, self.vault).await?.pop_first() {
+            let row = row::named(&table, &key);
+            return Ok(flaw(row, event, "put back before this event, which wrote it again"));
         }
         if proof::Entity::find().count(self.view).await? == last {
             return Ok(None);
         }
         self.never_told().await
-    }
-
-    /// The next events that tell of rows.
-    async fn telling(&self, after: Option<Uuid>) -> Result<Vec<event::Model>> {
-        let mut told = event::Entity::find().filter(event::Column::Rows.is_not_null());
-        if let Some(id) = after {
-            told = told.filter(event::Column::Id.gt(id));
-        }
-        Ok(told.order_by(event::Column::Id, Order::Asc).limit(EVENTS).all(self.view).await?)
-    }
-
-    /// The row of which two events tell that they wrote it for the same time: in between, somebody had put it back, the index
-    /// with it.
-    async fn told_twice(&self, writing: u64) -> Result<Option<RowFlaw>> {
-        let (mut after, mut is_second) = (None, false);
-        loop {
-            let events = self.telling(after).await?;
-            let Some(end) = events.last() else {
-                return Ok(flaw("a row".to_owned(), Uuid::nil(), "put back before its last event"));
-            };
-            after = Some(end.id);
-            for event in events {
-                for row in event.written_rows()?.into_iter().filter(|row| Writings::of(row) == writing) {
-                    if is_second {
-                        return Ok(flaw(named(&row), event.id, "put back before this event, which wrote it again"));
-                    }
-                    is_second = true;
-                }
-            }
-        }
     }
 
     /// Of how many of these rows their events are the last word; or the first that the index does not confirm.
@@ -162,7 +130,7 @@ impl Walk<'_> {
                 }
                 Some(_) => "not what the index of rows says",
             };
-            return Ok(Err(RowFlaw { row: named(row), event: Some(event), what }));
+            return Ok(Err(RowFlaw { row: row::named(&row.table, &row.key), event: Some(event), what }));
         }
         Ok(Ok(last))
     }
@@ -184,7 +152,7 @@ impl Walk<'_> {
                     );
                 }
                 for proof in proofs {
-                    let row = row_words(table, &proof.key);
+                    let row = row::named(table.name, &proof.key);
                     if told.get(&(proof.event_id, proof.tbl, proof.key)) != Some(&proof.version) {
                         return Ok(flaw(row, proof.event_id, "in the index of rows, and no event tells of it"));
                     }
@@ -213,7 +181,7 @@ impl Walk<'_> {
                     (None, Some(_)) => "missing",
                     (Some(_), None) => "deleted by its event, and there again",
                 };
-                return Ok(flaw(row_words(table, &proof.key), proof.event_id, what));
+                return Ok(flaw(row::named(table.name, &proof.key), proof.event_id, what));
             }
         }
         self.count += found;
@@ -233,45 +201,16 @@ impl Walk<'_> {
             }
             if rows.iter().any(|(key, _)| key.is_empty()) {
                 let what = "its key cannot be read: a value is not of its column's type";
-                return Ok(Some(RowFlaw { row: row_words(table, &[]), event: None, what }));
+                return Ok(Some(RowFlaw { row: row::named(table.name, &[]), event: None, what }));
             }
             let known = proof::of(self.view, table.name, rows.iter().map(|(key, _)| key.clone())).await?;
             let known: HashSet<Vec<u8>> = known.into_iter().map(|proof| proof.key).collect();
             if let Some((strange, _)) = rows.iter().find(|(key, _)| !known.contains(key)) {
                 let what = "inserted: no event tells of it";
-                return Ok(Some(RowFlaw { row: row_words(table, strange), event: None, what }));
+                return Ok(Some(RowFlaw { row: row::named(table.name, strange), event: None, what }));
             }
         }
     }
-}
-
-/// Which row was written for which time, a number for each: eight bytes, since there are many.
-#[derive(Default)]
-struct Writings(Vec<u64>);
-
-impl Writings {
-    fn note(&mut self, rows: &[WrittenRow]) {
-        self.0.extend(rows.iter().map(Writings::of));
-    }
-
-    fn of(row: &WrittenRow) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (&row.table, &row.key, row.version).hash(&mut hasher);
-        hasher.finish()
-    }
-
-    fn twice(mut self) -> Option<u64> {
-        self.0.sort_unstable();
-        self.0.windows(2).find_map(|pair| (pair.first() == pair.last()).then(|| pair.first().copied())?)
-    }
-}
-
-fn named(row: &WrittenRow) -> String {
-    Table::named(&row.table).map_or_else(|| row.table.clone(), |table| row_words(table, &row.key))
-}
-
-fn row_words(table: &Table, key: &[u8]) -> String {
-    format!("{} {}", table.name, row::words(table, key))
 }
 
 fn flaw(row: String, event: Uuid, what: &'static str) -> Option<RowFlaw> {

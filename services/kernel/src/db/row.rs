@@ -71,6 +71,11 @@ pub(crate) fn words(table: &Table, key: &[u8]) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
+/// The same with the name of the table, such as `transfer id=0198…`.
+pub(crate) fn named(table: &str, key: &[u8]) -> String {
+    Table::named(table).map_or_else(|| table.to_owned(), |bound| format!("{table} {}", words(bound, key)))
+}
+
 /// SQLite stores a value of any type in any column, and the driver reads some as if they were of the column's. To a query they
 /// are others: a row of which the key to another is text in place of bytes is found by nobody.
 fn is_stored_as(column: &Column, row: &QueryResult) -> bool {

@@ -153,7 +153,7 @@ async fn require_told<'a>(
     entries: impl Iterator<Item = &'a proof::Model>,
 ) -> Result<()> {
     let untold = proof::untold(db, vault, entries).await?;
-    untold.map_or(Ok(()), |entry| Err(altered(&entry.tbl, &entry.key, Some(entry))))
+    untold.first().map_or(Ok(()), |entry| Err(altered(&entry.tbl, &entry.key, Some(entry))))
 }
 
 /// The statement met a row that was not there when it was asked for: another transaction wrote it in between, or somebody
@@ -163,8 +163,7 @@ pub(super) fn written_meanwhile(table: &str) -> Error {
 }
 
 fn altered(table: &str, key: &[u8], proof: Option<&proof::Model>) -> Error {
-    let words = Table::named(table).map(|table| row::words(table, key)).unwrap_or_default();
-    record_altered(&format!("{table} {words}"), proof.map(|proof| proof.event_id))
+    record_altered(&row::named(table, key), proof.map(|proof| proof.event_id))
 }
 
 /// Has the operator told of a record that is not as the exchange left it, with the event that left it; the caller is refused.

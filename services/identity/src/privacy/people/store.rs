@@ -90,6 +90,18 @@ pub async fn person_by_login(db: &impl ConnectionTrait, vault: &Vault, login: &s
     Ok(with_keys(db, vault, rows).await?.pop())
 }
 
+/// Who has which of these logins.
+pub async fn holders_of_logins(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    logins: Vec<String>,
+) -> Result<HashMap<String, PersonId>> {
+    let logins: HashMap<_, _> = logins.into_iter().map(|login| (login_index(vault, &login), login)).collect();
+    let found = row::Entity::find().filter(row::Column::LoginIndex.is_in(logins.keys().cloned())).all(db).await?;
+    let held = found.into_iter().filter_map(|row| Some((logins.get(row.login_index.as_ref()?)?.clone(), row.id)));
+    Ok(held.collect())
+}
+
 /// The rows whose keys are not destroyed, opened. No join: what is read in full is held against the index of rows (P-5).
 async fn with_keys(db: &impl ConnectionTrait, vault: &Vault, rows: Vec<row::Model>) -> Result<Vec<Person>> {
     let keys = key::Entity::find().filter(key::Column::PersonId.is_in(rows.iter().map(|row| row.id)));
