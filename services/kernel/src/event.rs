@@ -56,6 +56,9 @@ pub(crate) struct WrittenRow {
     /// Of what it holds; none once it is deleted.
     #[prost(bytes = "vec", optional, tag = "4")]
     pub mark: Option<Vec<u8>>,
+    /// Of what it held before; none if it was not there.
+    #[prost(bytes = "vec", optional, tag = "5")]
+    pub before: Option<Vec<u8>>,
 }
 
 impl row::Model {

@@ -162,10 +162,25 @@ where
 /// For so many seconds an event is claimed by whoever delivers it.
 const CLAIM: i64 = 30;
 
-/// Claims events of the given services that wait to be delivered; a longer claim than ours is nobody's. Rows are claimed by status, never by
+/// Claims events of the given services that wait to be delivered. What the exchange did not write is passed over.
+pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Result<Vec<Event>> {
+    loop {
+        let claimed = claim_next(cx, services, now).await?;
+        let (ours, strange): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|row| row.is_ours(&cx.vault));
+        if let Some(first) = strange.first() {
+            let (event, kind, count) = (first.id, &first.kind, strange.len());
+            tracing::error!(%event, kind, count, "not delivered: the exchange did not write this event");
+        }
+        if strange.is_empty() || !ours.is_empty() {
+            return Ok(ours.into_iter().map(Event::from).collect());
+        }
+    }
+}
+
+/// The next ones; a longer claim than ours is nobody's. Rows are claimed by status, never by
 /// position: identifiers do not follow commit order (trust.md, trap 5). Only what the exchange wrote is acted on; what bears
 /// no mark is an older program's, which delivers it, or waits to be adopted.
-pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Result<Vec<Event>> {
+async fn claim_next(cx: &Context, services: &[&str], now: Instant) -> Result<Vec<row::Model>> {
     let tx = cx.db.begin().await?;
     let is_claimed = row::Column::ClaimedUntil.between(now.0, now.plus_seconds(CLAIM).0);
     let rows = delivered::waiting()
@@ -185,11 +200,7 @@ pub(crate) async fn claim(cx: &Context, services: &[&str], now: Instant) -> Resu
             .await?;
     }
     tx.commit().await?;
-    let (ours, strange): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_ours(&cx.vault));
-    for event in strange {
-        tracing::error!(event = %event.id, kind = event.kind, "not delivered: the exchange did not write this event");
-    }
-    Ok(ours.into_iter().map(Event::from).collect())
+    Ok(rows)
 }
 
 /// Marks a delivered event as published, or frees a failed one for another try at `again`.

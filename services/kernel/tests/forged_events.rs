@@ -53,13 +53,18 @@ async fn only_its_own(url: &str, id: &str) {
         for mark in ["mark", "NULL"] {
             let columns = "service, subject, actor, at, facts, announce, claimed_until, published_at, sealed, rows";
             let forged = format!(
-                "INSERT INTO event (id, kind, mark, {columns}) SELECT {id}, 'Forged', {mark}, {columns} FROM event
-                WHERE kind = 'Said' LIMIT 1"
+                "INSERT INTO event (id, kind, mark, {columns}) SELECT {id}, 'Forged', {mark}, {columns}
+                FROM (SELECT * FROM event WHERE kind = 'Said' LIMIT 1) AS said, (SELECT date FROM calendar_day LIMIT 300) AS day"
             );
             cx.db.run(&forged).await.unwrap();
         }
     }
     assert_eq!(heard(&cx).await, ["Said", "Said"]);
+    // Nor do they keep its own from the log.
+    cx.seal_all().await.unwrap();
+    let log = verify(&cx.db, &cx.vault, "identity", &[]).await.unwrap();
+    assert_eq!(log.waiting, 4 * 300);
+    assert_eq!(log.flaw.unwrap().what, "inserted or changed: the exchange did not write it");
 }
 
 /// What is delivered up to the last thing said.
@@ -125,7 +130,7 @@ async fn earlier_ones(url: &str) {
 async fn on_sqlite() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let [one, two, three] = folders.each_ref().map(|folder| fresh::sqlite(folder.path()));
-    only_its_own(&one, "randomblob(16)").await;
+    only_its_own(&one, "unhex('0000000000004000' || hex(randomblob(8)))").await;
     all_of_its_own(&two).await;
     earlier_ones(&three).await;
 }
@@ -133,7 +138,7 @@ async fn on_sqlite() {
 #[tokio::test]
 async fn on_postgres() {
     let Some(url) = fresh::postgres().await else { return };
-    only_its_own(&url, "gen_random_uuid()").await;
+    only_its_own(&url, "('00000000-0000-4000-8000-' || substr(md5(random()::text), 1, 12))::uuid").await;
     all_of_its_own(&fresh::postgres().await.unwrap()).await;
     earlier_ones(&fresh::postgres().await.unwrap()).await;
 }

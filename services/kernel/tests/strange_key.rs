@@ -35,7 +35,7 @@ async fn are_counted(url: &str) {
     cx.db.run("DELETE FROM rule_parameter").await.unwrap();
     let lines = adoptable(&cx.db, &cx.vault).await.unwrap().lines();
     let kinds: Vec<&String> = lines.iter().filter(|line| !line.starts_with(' ')).collect();
-    assert!(kinds.len() == 2 && kinds[0].ends_with(" inserted: no event tells of it"), "{kinds:?}");
+    assert!(kinds.len() == 2 && kinds[0].ends_with(" in the index of rows not as its last event tells"), "{kinds:?}");
     assert!(kinds[1].starts_with("rule_parameter: ") && kinds[1].ends_with(" missing"), "{kinds:?}");
     assert_eq!(lines.iter().filter(|line| line.starts_with("  date=2")).count(), 20, "{lines:?}");
     assert!(lines.iter().any(|line| line == "  …"));

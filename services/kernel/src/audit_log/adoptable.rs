@@ -69,7 +69,7 @@ impl Adoptable {
 /// How the index came to say what the log does not bear out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistold {
-    /// Its entry is not as an event tells of it.
+    /// Its entry is not as the last event tells of it, or gone.
     Untold,
     /// Two events tell that they wrote the row for the same time.
     PutBack,
@@ -78,7 +78,7 @@ pub(super) enum Mistold {
 impl Mistold {
     fn words(self) -> &'static str {
         match self {
-            Mistold::Untold => "in the index of rows, and no event tells of it",
+            Mistold::Untold => "in the index of rows not as its last event tells",
             Mistold::PutBack => "put back, and written again since",
         }
     }
@@ -86,8 +86,9 @@ impl Mistold {
 
 /// The rows of which the index is not to be believed, or was not when they were written again.
 pub(super) async fn mistold(db: &impl ConnectionTrait, vault: &Vault) -> Result<BTreeMap<RowName, Mistold>> {
-    let put_back = told::put_back(db, vault).await?;
-    let mut found: BTreeMap<_, _> = put_back.into_keys().map(|row| (row, Mistold::PutBack)).collect();
+    let put_back = told::put_back(db, vault).await?.into_keys().map(|row| (row, Mistold::PutBack));
+    let behind = told::behind(db).await?.into_iter().map(|row| (row, Mistold::Untold));
+    let mut found: BTreeMap<_, _> = behind.chain(put_back).collect();
     for table in BOUND {
         let mut after = Vec::new();
         loop {
@@ -106,12 +107,14 @@ pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
     let view = db.read().view().await?;
     let mut found = Adoptable::default();
     events(&view, vault, &mut found).await?;
-    for ((table, key), mistold) in mistold(&view, vault).await? {
-        let words = Table::named(&table).map(|table| row::words(table, &key)).unwrap_or_default();
-        found.add(&table, mistold.words(), words);
+    let mistold = mistold(&view, vault).await?;
+    for ((table, key), mistold) in &mistold {
+        let words = Table::named(table).map(|table| row::words(table, key)).unwrap_or_default();
+        found.add(table, mistold.words(), words);
     }
     for table in BOUND {
-        present(&view, vault, table, &mut found).await?;
+        let is_named = |key: &Vec<u8>| mistold.contains_key(&(table.name.to_owned(), key.clone()));
+        present(&view, vault, table, (&mut found, is_named)).await?;
         gone(&view, vault, table, &mut found).await?;
     }
     view.rollback().await?;
@@ -119,8 +122,15 @@ pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
 }
 
 async fn events(view: &DatabaseTransaction, vault: &Vault, found: &mut Adoptable) -> Result<()> {
-    for event in bare().all(view).await? {
-        found.add("event", "without the exchange's mark", format!("id={} {}", event.id, event.kind));
+    let mut after = Uuid::nil();
+    loop {
+        let next = bare().filter(event::Column::Id.gt(after)).order_by_asc(event::Column::Id);
+        let next = next.limit(CHUNK as u64).all(view).await?;
+        let Some(last) = next.last() else { break };
+        after = last.id;
+        for event in next {
+            found.add("event", "without the exchange's mark", format!("id={} {}", event.id, event.kind));
+        }
     }
     let mut after = Uuid::nil();
     loop {
@@ -136,7 +146,12 @@ async fn events(view: &DatabaseTransaction, vault: &Vault, found: &mut Adoptable
     }
 }
 
-async fn present(view: &DatabaseTransaction, vault: &Vault, table: &Table, found: &mut Adoptable) -> Result<()> {
+async fn present(
+    view: &DatabaseTransaction,
+    vault: &Vault,
+    table: &Table,
+    (found, is_named): (&mut Adoptable, impl Fn(&Vec<u8>) -> bool),
+) -> Result<()> {
     let mut after = Vec::new();
     loop {
         let rows = proof::rows(view, vault, table, (&mut after, CHUNK), "").await?;
@@ -148,6 +163,7 @@ async fn present(view: &DatabaseTransaction, vault: &Vault, table: &Table, found
         for (key, mark) in rows {
             let what = match known.get(&key) {
                 _ if mark.is_empty() => "with a value that is not of its column's type: to be put right first",
+                None if is_named(&key) => continue,
                 None => "inserted: no event tells of it",
                 Some(None) => "deleted by its event, and there again",
                 Some(Some(left)) if *left != mark => "changed",

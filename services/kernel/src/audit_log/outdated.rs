@@ -5,9 +5,10 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrde
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{leaf, proof};
+use super::{leaf, proof, told};
 use crate::{
-    Context, Instant, Result, Vault,
+    Context, Error, Instant, Result, Vault,
+    db::row,
     event::{ROWS_WRITTEN, WrittenRow, row as event},
     merkle::Hash,
 };
@@ -29,7 +30,7 @@ impl leaf::Model {
 impl Context {
     /// Deletes the outdated ones of the events recorded before `limit`: how many.
     pub async fn delete_outdated(&self, limit: Instant, stop: &CancellationToken) -> Result<u64> {
-        let (mut after, mut deleted) = (Uuid::nil(), 0);
+        let (mut after, mut deleted, mut is_first) = (Uuid::nil(), 0, true);
         while !stop.is_cancelled() {
             let events = event::Entity::find()
                 .filter(event::Column::Rows.is_not_null())
@@ -43,6 +44,12 @@ impl Context {
                 .await?;
             let Some(last) = events.last() else { break };
             after = last.id;
+            // Only these events show that somebody had put a row back: then they are kept.
+            if std::mem::take(&mut is_first)
+                && let Some(((table, key), event)) = told::put_back(self.db.read(), &self.vault).await?.pop_first()
+            {
+                return Err(Error::Internal(format!("{} was put back before event {event}", row::named(&table, &key))));
+            }
             let outdated = self.outdated(events).await?;
             if !outdated.is_empty() {
                 deleted += self.delete(outdated).await?;

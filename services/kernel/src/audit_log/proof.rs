@@ -1,16 +1,19 @@
 //! The index of bound rows: how often each was written, what it then held, and which event tells of it.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
-    Value, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, Statement, Value, sea_query::OnConflict,
 };
 use uuid::Uuid;
 
 use crate::{
     Result, Transaction, Vault,
-    db::{row, tables::Table},
+    db::{
+        row,
+        tables::{BOUND, Table},
+    },
     event::{WrittenRow, row as event},
 };
 
@@ -88,35 +91,54 @@ pub async fn of_rows(
     Ok(index)
 }
 
-/// Those of these entries of which their event does not tell in just these words: whoever can write to the database has all
-/// earlier marks before them.
-pub async fn untold<'a>(
+/// What their events tell of these entries' rows, by table and key; nothing where an event does not tell of its entry in just
+/// these words: whoever can write to the database has all earlier marks before them.
+pub async fn told<'a>(
     db: &impl ConnectionTrait,
     vault: &Vault,
-    entries: impl Iterator<Item = &'a Model>,
-) -> Result<Vec<&'a Model>> {
-    let entries: Vec<&Model> = entries.collect();
-    let ids: BTreeSet<Uuid> = entries.iter().map(|entry| entry.event_id).collect();
-    let mut told = HashSet::new();
+    entries: impl IntoIterator<Item = &'a Model>,
+) -> Result<HashMap<(String, Vec<u8>), WrittenRow>> {
+    let entries: HashMap<_, _> = entries.into_iter().map(|entry| ((&*entry.tbl, &*entry.key), entry)).collect();
+    let ids: BTreeSet<Uuid> = entries.values().map(|entry| entry.event_id).collect();
+    let mut told = HashMap::new();
     for ids in ids.into_iter().collect::<Vec<_>>().chunks(MOST) {
         let events = event::Entity::find().filter(event::Column::Id.is_in(ids.to_vec())).all(db).await?;
         for event in events.into_iter().filter(|event| event.is_ours(vault)) {
-            let rows = event.written_rows()?.into_iter();
-            told.extend(rows.map(|row| (event.id, row.table, row.key, row.version, row.mark)));
+            let is_told = |row: &WrittenRow| {
+                entries.get(&(&*row.table, &*row.key)).is_some_and(|entry| {
+                    (entry.event_id, entry.version, &entry.mark) == (event.id, row.version, &row.mark)
+                })
+            };
+            let rows = event.written_rows()?.into_iter().filter(is_told);
+            told.extend(rows.map(|row| ((row.table.clone(), row.key.clone()), row)));
         }
     }
-    let is_told = |entry: &Model| {
-        let Model { tbl, key, version, mark, event_id } = entry.clone();
-        told.contains(&(event_id, tbl, key, version, mark))
-    };
+    Ok(told)
+}
+
+/// Those of these entries of which their events do not tell.
+pub async fn untold<'a>(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    entries: impl IntoIterator<Item = &'a Model> + Clone,
+) -> Result<Vec<&'a Model>> {
+    let told = told(db, vault, entries.clone()).await?;
+    let is_told = |entry: &&Model| told.contains_key(&(entry.tbl.clone(), entry.key.clone()));
     Ok(entries.into_iter().filter(|entry| !is_told(entry)).collect())
 }
 
-/// How often it counts a row as written.
+/// Has it count a row as written so often; what else it says of it is nothing yet.
 pub async fn set_version(tx: &Transaction, (table, key): &(String, Vec<u8>), version: i64) -> Result<()> {
-    let update = Entity::update_many().col_expr(Column::Version, Expr::value(version));
-    update.filter(Column::Tbl.eq(table)).filter(Column::Key.eq(key.as_slice())).exec(tx).await?;
+    let entry = Model { tbl: table.clone(), key: key.clone(), version, mark: None, event_id: Uuid::nil() };
+    let over = OnConflict::columns([Column::Tbl, Column::Key]).update_column(Column::Version).to_owned();
+    Entity::insert(entry.into_active_model()).on_conflict(over).exec_without_returning(tx).await?;
     Ok(())
+}
+
+/// Deletes its entries of tables that are not bound.
+pub async fn delete_unbound(tx: &Transaction) -> Result<u64> {
+    let bound = BOUND.iter().map(|table| table.name);
+    Ok(Entity::delete_many().filter(Column::Tbl.is_not_in(bound)).exec(tx).await?.rows_affected)
 }
 
 /// PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table; over a list of keys it may go
@@ -153,7 +175,7 @@ pub async fn rows(
     let sql = format!("SELECT * FROM \"{name}\" {beyond} ORDER BY {key} LIMIT {most}{locked}");
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, std::mem::take(after));
     let rows = db.query_all_raw(query).await?;
-    let rows: Vec<_> = rows.iter().map(|found| told(vault, table, found)).collect();
+    let rows: Vec<_> = rows.iter().map(|found| shown(vault, table, found)).collect();
     *after = rows.last().and_then(|(key, _)| row::values(table, key)).unwrap_or_default();
     Ok(rows)
 }
@@ -179,11 +201,11 @@ pub async fn marks(
     let (name, key, places) = (table.name, key_list(table), places.join(", "));
     let sql = format!("SELECT * FROM \"{name}\" WHERE ({key}) IN (VALUES {places}){locked}");
     let query = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.query_all_raw(query).await?.iter().map(|found| told(vault, table, found)).collect())
+    Ok(db.query_all_raw(query).await?.iter().map(|found| shown(vault, table, found)).collect())
 }
 
 /// What cannot be read as the schema has it has no mark, or not even a key.
-fn told(vault: &Vault, table: &Table, found: &QueryResult) -> (Vec<u8>, Vec<u8>) {
+fn shown(vault: &Vault, table: &Table, found: &QueryResult) -> (Vec<u8>, Vec<u8>) {
     let key = row::key(table, found).unwrap_or_default();
     (key, row::mark(vault, table, found).map_or(Vec::new(), |mark| mark.to_vec()))
 }

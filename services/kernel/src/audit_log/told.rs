@@ -8,6 +8,7 @@ use std::{
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::proof;
 use crate::{
     Result, Vault,
     event::{WrittenRow, row as event},
@@ -15,6 +16,8 @@ use crate::{
 
 /// Most events read at once: each may tell of a thousand rows.
 const EVENTS: u64 = 200;
+/// Most rows looked up at once.
+const ROWS: usize = 500;
 /// The event of rows that count as they stand, whatever became of them before.
 pub(super) const ADOPTED: &str = "RowsAdopted";
 
@@ -50,6 +53,32 @@ pub(super) async fn last_versions(
                 if rows.contains(&name) {
                     let version = last.entry(name).or_insert(row.version);
                     *version = row.version.max(*version);
+                }
+            }
+        }
+    }
+}
+
+/// The rows that the index does not have as the last event tells of them.
+pub(super) async fn behind(db: &impl ConnectionTrait) -> Result<BTreeSet<RowName>> {
+    let (mut after, mut behind) = (None, BTreeSet::new());
+    loop {
+        let events = next(db, &mut after).await?;
+        if events.is_empty() {
+            return Ok(behind);
+        }
+        for event in events {
+            let rows = event.written_rows()?;
+            for rows in rows.chunks(ROWS) {
+                let index = proof::of_written(db, rows).await?;
+                for row in rows {
+                    let name = (row.table.clone(), row.key.clone());
+                    let is_later = index.get(&name).is_some_and(|entry| {
+                        entry.version > row.version || entry.version == row.version && entry.event_id == event.id
+                    });
+                    if !is_later {
+                        behind.insert(name);
+                    }
                 }
             }
         }

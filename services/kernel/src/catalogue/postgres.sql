@@ -31,10 +31,12 @@ SELECT 'constraint ' || conname || ' on ' || relname, concat_ws(
 FROM pg_constraint it JOIN relation ON relation.oid = conrelid WHERE contype <> 'n'
 UNION ALL
 SELECT 'trigger ' || tgname || ' on ' || relname, concat_ws('|', pg_get_triggerdef(it.oid, true), tgenabled::text)
-FROM pg_trigger it JOIN relation ON relation.oid = tgrelid WHERE NOT tgisinternal
+FROM pg_trigger it JOIN relation ON relation.oid = tgrelid
+    JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE NOT (tgisinternal AND proname LIKE 'RI@_FKey@_%' ESCAPE '@' AND pronamespace = 'pg_catalog'::regnamespace)
 UNION ALL
 SELECT 'rule ' || rulename || ' on ' || relname, concat_ws('|', pg_get_ruledef(it.oid, true), ev_enabled::text)
-FROM pg_rewrite it JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN'
+FROM pg_rewrite it JOIN relation ON relation.oid = ev_class WHERE rulename <> '_RETURN' OR relkind NOT IN ('v', 'm')
 UNION ALL
 SELECT 'policy ' || polname || ' on ' || relname,
     concat_ws('|', polcmd::text, polpermissive, polroles::text, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))

@@ -87,10 +87,14 @@ impl Connection {
             self.commit(began).await?;
             return self.begin().await;
         };
-        let message = AssertSqlSafe(format!("{}; {BEGIN_POSTGRES}", commit_postgres(began)));
+        // A transaction begins at the instant of its message: what the first one tells of that names the second one, without another
+        // look between the disk and the answer.
+        let look = format!("SELECT 1 / ({})::int, statement_timestamp()::text AS began", is_open(began));
+        let message = AssertSqlSafe(format!("{look}; COMMIT; BEGIN"));
         let told =
             sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
-        begun(told.last().ok_or_else(|| DbErr::Custom("a transaction that began said nothing".into()))?)
+        let told = told.first().ok_or_else(|| DbErr::Custom("a transaction that began said nothing".into()))?;
+        told.try_get("began").map_err(untold)
     }
 
     /// Rolls back. On SQLite it is an error if nothing is open: the database then rolled back by itself.
@@ -136,12 +140,19 @@ impl Connection {
 /// A bare COMMIT is answered without an error where nothing is open and where all is rolled back. The division fails there,
 /// and nothing after it in the message is carried out.
 fn commit_postgres(began: &str) -> String {
-    format!("SELECT 1 / (transaction_timestamp() = '{began}'::timestamptz)::int; COMMIT")
+    format!("SELECT 1 / ({})::int; COMMIT", is_open(began))
+}
+
+fn is_open(began: &str) -> String {
+    format!("transaction_timestamp() = '{began}'::timestamptz")
+}
+
+fn untold(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 /// What `BEGIN_POSTGRES` told.
 fn begun(row: &PgRow) -> Result<String, DbErr> {
-    let untold = |error: sqlx::Error| DbErr::Query(RuntimeErr::SqlxError(error.into()));
     let began: String = row.try_get("began").map_err(untold)?;
     if row.try_get::<bool, _>("fresh").map_err(untold)? {
         return Ok(began);

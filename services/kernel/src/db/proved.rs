@@ -7,12 +7,11 @@ use std::{
 };
 
 use moka::sync::Cache;
-use sea_orm::{DbErr, QueryResult};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult};
 
 use super::{
-    readers::Readers,
     row,
-    seen::{RowKey, Seen},
+    seen::{Checked, RowKey, Seen},
     statement::Read,
     written::Binding,
 };
@@ -37,34 +36,53 @@ impl Proved {
         Proved { binding, lately: Cache::builder().max_capacity(MOST).time_to_live(STANDS).build() }
     }
 
-    /// Requires that rows are as the exchange left them, or that there is none with the key that was asked for.
+    /// Whether rows are as the exchange left them, or whether there is none with the key that was asked for. If not, they may
+    /// have been written between the two looks.
+    pub async fn are_proved(
+        &self,
+        db: &impl ConnectionTrait,
+        (read, key): (Read, Option<Vec<u8>>),
+        rows: &[QueryResult],
+    ) -> Result<bool, DbErr> {
+        let Some(checked) = self.check(db, (read, key), rows).await.map_err(within_query)? else { return Ok(true) };
+        Ok(!checked.is_doubtful())
+    }
+
+    /// Requires it of rows and index as of one instant.
     pub async fn require(
         &self,
-        readers: &Readers,
+        view: &impl ConnectionTrait,
         read: (Read, Option<Vec<u8>>),
         rows: &[QueryResult],
     ) -> Result<(), DbErr> {
-        self.check(readers, read, rows).await.map_err(within_query)
+        let (Some(checked), Some(binding)) =
+            (self.check(view, read, rows).await.map_err(within_query)?, self.binding.get())
+        else {
+            return Ok(());
+        };
+        checked.require_undoubted(view, &binding.vault, "").await.map_err(within_query)
     }
 
-    async fn check(&self, readers: &Readers, (read, key): (Read, Option<Vec<u8>>), rows: &[QueryResult]) -> Result<()> {
-        let Some(binding) = self.binding.get() else { return Ok(()) };
+    async fn check(
+        &self,
+        db: &impl ConnectionTrait,
+        (read, key): (Read, Option<Vec<u8>>),
+        rows: &[QueryResult],
+    ) -> Result<Option<Checked>> {
+        let Some(binding) = self.binding.get() else { return Ok(None) };
         let mut seen = Seen::default();
         for found in rows {
-            seen.take(&binding.vault, read, row::key(read.table, found)?, found);
+            seen.take(&binding.vault, Read { holds: false, ..read }, row::key(read.table, found)?, found);
         }
         if let Some(key) = key.filter(|_| rows.is_empty()) {
             seen.note_missing(read, key);
         }
         let seen = seen.without(|row, mark| self.lately.get(row).is_some_and(|proved| proved == mark));
         let marks: Vec<_> = seen.marks().collect();
-        let doubtful = seen.doubtful(readers, &binding.vault).await?;
-        if doubtful.is_empty() {
+        let checked = seen.check(db, &binding.vault).await?;
+        if !checked.is_doubtful() {
             marks.into_iter().for_each(|(row, mark)| self.lately.insert(row, mark));
-            return Ok(());
         }
-        let view = readers.view().await?;
-        doubtful.settle(&view, &binding.vault, "").await?;
-        Ok(view.rollback().await?)
+        Ok(Some(checked))
     }
 }

@@ -147,20 +147,29 @@ impl ConnectionTrait for Readers {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
-        let row = self.answered(self.pool.query_one_raw(statement)).await?;
-        if let Some(read) = read {
-            self.proved.require(self, read, row.as_slice()).await?;
+        if Read::of(&statement.sql).is_some() {
+            return Ok(self.query_all_raw(statement).await?.into_iter().next());
         }
-        Ok(row)
+        self.answered(self.pool.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let read = Read::of(&statement.sql).map(|read| (read, read.key(&statement)));
-        let rows = self.answered(self.pool.query_all_raw(statement)).await?;
-        if let Some(read) = read {
-            self.proved.require(self, read, &rows).await?;
+        let Some(read) = Read::of(&statement.sql) else {
+            return self.answered(self.pool.query_all_raw(statement)).await;
+        };
+        let asked = (read, read.key(&statement));
+        let rows = self.answered(self.pool.query_all_raw(statement.clone())).await?;
+        if self.proved.are_proved(self, asked.clone(), &rows).await? {
+            return Ok(rows);
         }
-        Ok(rows)
+        // Read once more, where rows and index are of one instant: what was read before is nobody's.
+        self.answered(async {
+            let view = self.view().await?;
+            let rows = view.query_all_raw(statement).await?;
+            self.proved.require(&view, asked, &rows).await?;
+            view.rollback().await?;
+            Ok(rows)
+        })
+        .await
     }
 }

@@ -26,8 +26,10 @@ const ONE_IN: u64 = 16;
 const PERIOD: Duration = Duration::from_secs(1);
 /// So long after its commit an event is looked for in the audit log.
 const SEALED_AFTER: Duration = Duration::from_secs(3);
-/// Most that wait to be looked for; beyond that they are passed over.
+/// Most records that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
+/// Most events that do: more than are written while the sealer is seconds behind.
+const MOST_EVENTS: usize = 100_000;
 /// Most events looked for at once.
 const CHUNK: usize = 500;
 /// The longest that it is looked for; what is not found in time by a database that says nothing is passed over.
@@ -75,7 +77,7 @@ impl SelfCheck {
             sample.extend(record);
         }
         let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
-        if unsealed.len() < MOST {
+        if unsealed.len() < MOST_EVENTS {
             unsealed.extend(recorded.iter().map(|event| (Instant::now(), *event)));
         }
     }

@@ -132,9 +132,16 @@ impl Read {
     }
 }
 
+/// Whether an upsert inserted a row or met one: PostgreSQL locks the one that it meets.
+pub(super) const IS_INSERTED: &str = "is_inserted";
+
 /// The same statement, telling all of each row that it wrote.
-pub(super) fn telling_rows(sql: &str) -> String {
-    format!("{} RETURNING *", told_before(sql))
+pub(super) fn telling_rows(statement: &Statement, kind: Kind) -> String {
+    let sql = told_before(&statement.sql);
+    if kind == Kind::Upsert && statement.db_backend == DbBackend::Postgres {
+        return format!("{sql} RETURNING *, xmax = 0 AS {IS_INSERTED}");
+    }
+    format!("{sql} RETURNING *")
 }
 
 fn told_before(sql: &str) -> &str {
@@ -256,9 +263,11 @@ mod tests {
 
     #[test]
     fn rows_are_told_in_full() {
-        let told = telling_rows(r#"UPDATE "account" SET "held" = $1 RETURNING "id", "held""#);
-        assert_eq!(told, r#"UPDATE "account" SET "held" = $1 RETURNING *"#);
-        assert_eq!(telling_rows("DELETE"), "DELETE RETURNING *");
+        let told = |sql: &str, kind| telling_rows(&Statement::from_string(DbBackend::Postgres, sql), kind);
+        let update = told(r#"UPDATE "account" SET "held" = $1 RETURNING "id", "held""#, Kind::Update);
+        assert_eq!(update, r#"UPDATE "account" SET "held" = $1 RETURNING *"#);
+        assert_eq!(told("DELETE", Kind::Delete), "DELETE RETURNING *");
+        assert_eq!(told("INSERT", Kind::Upsert), "INSERT RETURNING *, xmax = 0 AS is_inserted");
     }
 
     #[test]

@@ -177,7 +177,7 @@ impl Transaction {
             }
             written.find(&binding.vault, read, &lease.execute(rows).await?.rows)?;
         }
-        statement.sql = telling_rows(&statement.sql);
+        statement.sql = telling_rows(&statement, write.kind);
         let done = lease.execute(statement).await?;
         written.take(&binding.vault, write, &done.rows).map_err(within_query)?;
         Ok(done)

@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     Transaction, row,
-    seen::{RowKey, Seen, written_meanwhile},
-    statement::{Kind, Read, Write},
+    seen::{Checked, RowKey, Seen, record_altered, written_meanwhile},
+    statement::{IS_INSERTED, Kind, Read, Write},
 };
 use crate::{
     Clock, Result, Vault,
+    audit_log::proof,
     event::{self, Rows, WrittenRow},
 };
 
@@ -67,8 +68,9 @@ impl Written {
             match write.kind {
                 _ if self.rows.contains_key(&row) || self.seen.holds(&row) => {}
                 Kind::Insert => self.seen.note_absent(row.clone()),
-                Kind::Upsert => self.seen.note_upserted(row.clone()),
-                Kind::Update | Kind::Delete => return Err(written_meanwhile(row.0)),
+                // On SQLite there is no other writer.
+                Kind::Upsert if left.try_get("", IS_INSERTED).unwrap_or(true) => self.seen.note_absent(row.clone()),
+                Kind::Upsert | Kind::Update | Kind::Delete => return Err(written_meanwhile(row.0)),
             }
             let is_gone = write.kind == Kind::Delete;
             let mark = if is_gone { None } else { Some(row::mark(vault, write.table, left)?.to_vec()) };
@@ -91,10 +93,10 @@ impl Written {
 pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<Vec<Uuid>> {
     let Some(binding) = binding else { return Ok(Vec::new()) };
     let Written { mut events, rows, seen } = written;
-    let doubtful = seen.doubtful(tx, &binding.vault).await?;
+    let checked = seen.check(tx, &binding.vault).await?;
     // On SQLite nobody else writes meanwhile.
     let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR SHARE" } else { "" };
-    doubtful.settle(tx, &binding.vault, locked).await?;
+    checked.require_undoubted(tx, &binding.vault, locked).await?;
     if events.is_empty() && rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -103,7 +105,7 @@ pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written:
             Some(event) => event,
             None => event::row::Model::rows_written(binding.service, binding.clock.now()),
         };
-        last.rows = Some(Rows { rows: index(tx, rows, last.id).await? }.encode_to_vec());
+        last.rows = Some(Rows { rows: index(tx, (rows, &checked), last.id).await? }.encode_to_vec());
         events.push(last);
     }
     for event in &mut events {
@@ -115,29 +117,36 @@ pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written:
     Ok(ids)
 }
 
-/// Notes in the index which event tells of the rows, and how often each was written.
-async fn index(tx: &Transaction, rows: BoundRows, event: Uuid) -> Result<Vec<WrittenRow>> {
-    let rows: Vec<_> = rows.into_iter().collect();
-    let mut told = Vec::with_capacity(rows.len());
-    for rows in rows.chunks(MOST) {
+/// Notes in the index which event tells of the rows, and how often each was written: once more than when it was checked.
+async fn index(tx: &Transaction, (rows, checked): (BoundRows, &Checked), event: Uuid) -> Result<Vec<WrittenRow>> {
+    let unseen = rows.keys().filter(|row| checked.entry(row).is_none());
+    let unseen = proof::of_rows(tx, unseen.map(|(table, key)| ((*table).to_owned(), key.clone())).collect()).await?;
+    let told = rows.into_iter().map(|(row, mark)| {
+        let (table, key) = (row.0.to_owned(), row.1.clone());
+        let (version, before) = checked.entry(&row).cloned().unwrap_or_else(|| {
+            unseen.get(&(table.clone(), key.clone())).map_or((0, None), |entry| (entry.version, entry.mark.clone()))
+        });
+        WrittenRow { table, key, version: version + 1, mark, before }
+    });
+    let told: Vec<_> = told.collect();
+    for rows in told.chunks(MOST) {
         let mut values: Vec<Value> = vec![event.into()];
         let mut places = Vec::with_capacity(rows.len());
-        for ((table, key), mark) in rows {
+        for WrittenRow { table, key, version, mark, .. } in rows {
             let at = values.len() + 1;
-            places.push(format!("(${at}, ${}, 1, ${}, $1)", at + 1, at + 2));
-            values.extend([(*table).into(), key.clone().into(), mark.clone().into()]);
+            places.push(format!("(${at}, ${}, ${}, ${}, $1)", at + 1, at + 2, at + 3));
+            values.extend([table.clone().into(), key.clone().into(), (*version).into(), mark.clone().into()]);
         }
         let sql = format!(
             "INSERT INTO row_proof (tbl, key, version, mark, event_id) VALUES {}
             ON CONFLICT (tbl, key) DO UPDATE
-            SET version = row_proof.version + 1, mark = excluded.mark, event_id = excluded.event_id
-            RETURNING tbl, key, version, mark",
+            SET version = excluded.version, mark = excluded.mark, event_id = excluded.event_id
+            WHERE row_proof.version = excluded.version - 1",
             places.join(", ")
         );
         let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
-        for row in tx.query_all_raw(statement).await? {
-            let (table, key) = (row.try_get("", "tbl")?, row.try_get("", "key")?);
-            told.push(WrittenRow { table, key, version: row.try_get("", "version")?, mark: row.try_get("", "mark")? });
+        if tx.execute_raw(statement).await?.rows_affected() != rows.len() as u64 {
+            return Err(record_altered("the index of rows, while an event told of them", Some(event)));
         }
     }
     Ok(told)
