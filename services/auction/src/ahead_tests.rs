@@ -82,7 +82,7 @@ async fn while_it_is_committed(then: &str) -> Option<(Told, Vec<Told>, Vec<i64>)
     tasks.close();
     tasks.wait().await;
     let events = log::events(cx.db.read(), ground.id, 0, 1_000).await.unwrap();
-    let (row, _) = store::load(cx.db.read(), ground.id).await.unwrap().unwrap();
+    let (row, _) = store::load(cx.db.read(), &cx.vault, ground.id).await.unwrap().unwrap();
     let lot = engine::replay(row.terms().unwrap(), &events).unwrap_or_else(|flaw| panic!("{flaw:?} breaks the rules"));
     assert_eq!(row.lot().unwrap(), lot, "the row is what the log says");
     cx.db.begin().await.unwrap().rollback().await.unwrap();

@@ -211,7 +211,7 @@ impl Auction for Auctions {
     ) -> Result<Response<v1::BiddingSessions>, Status> {
         let (_, wanted) = query(request);
         let (ids, listings) = (parse_all(&wanted.ids), parse_all::<ListingId>(&wanted.listing_ids));
-        let rows = store::sessions(self.cx.db.read(), ids, listings).await?;
+        let rows = store::sessions(self.cx.db.read(), &self.cx.vault, ids, listings).await?;
         let now = self.cx.clock.now();
         let items = rows.iter().map(|row| row.shown(now)).collect::<Result<_>>()?;
         Ok(Response::new(v1::BiddingSessions { items }))

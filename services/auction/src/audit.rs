@@ -74,7 +74,7 @@ pub async fn adopt(cx: &Context) -> Result<u64> {
 /// What is wrong with one lot. It is read again if a round wrote it meanwhile.
 async fn flaw(cx: &Context, id: BiddingSessionId) -> Result<Option<String>> {
     loop {
-        let Some(before) = store::load(cx.db.read(), id).await?.map(|(row, _)| row) else {
+        let Some(before) = store::found(cx.db.read(), id).await? else {
             return Ok(Some("is missing".into()));
         };
         let found = walk(cx, &before).await?;

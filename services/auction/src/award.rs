@@ -54,7 +54,7 @@ pub async fn quote_as_sole_bidder(
     permit(&call.actor, policy::QUOTE_AS_SOLE_BIDDER, own)?;
     schedule::require_ended(call, &listing)?;
     schedule::require_transferor(auctions, &listing).await?;
-    if !store::sessions(&call.tx, Vec::new(), vec![listing_id]).await?.is_empty() {
+    if !store::sessions(&call.tx, &call.cx.vault, Vec::new(), vec![listing_id]).await?.is_empty() {
         return Err(Refusal::new(ErrorCode::AlreadyScheduled).at_field("listingId").by_rule("P-2").into());
     }
     let (transferor, centre) = (&*listing.organization_id, &*listing.centre_id);

@@ -118,7 +118,7 @@ async fn tend(auctions: &Auctions, id: BiddingSessionId, waiting: Vec<Waiting>) 
 /// Writes a box anew, with what came; answers after the commit.
 async fn rewrite(cx: &Context, id: BiddingSessionId, waiting: Vec<Waiting>) -> Result<Option<BiddingStatus>> {
     let tx = cx.db.begin().await?;
-    let Some(row) = sealed::locked(&tx, id).await? else { return Ok(None) };
+    let Some(row) = sealed::locked(&tx, &cx.vault, id).await? else { return Ok(None) };
     let now = sealed::now(&tx, &cx.clock).await?;
     let lot = standing(&row, now)?;
     let mut open = Contents::read(cx, &tx, (&row, &lot)).await?;

@@ -65,7 +65,7 @@ pub async fn ground(url: Option<String>) -> Ground {
     migrations::migrate(&db).await.unwrap();
     let cx = context(&url).await;
     let (id, bidders) = crate::open_lot(&cx, BIDDERS).await.unwrap();
-    let terms = store::load(db.read(), id).await.unwrap().unwrap().0.terms().unwrap();
+    let terms = store::found(db.read(), id).await.unwrap().unwrap().terms().unwrap();
     Ground { _folder: folder, url, id, terms, bidders }
 }
 
@@ -133,7 +133,7 @@ async fn replicas_fight(url: Option<String>) {
     for (seq, amount) in &acknowledged {
         assert_eq!(logged.get(seq), Some(amount), "an acknowledged bid is not in the log");
     }
-    let (row, _) = store::load(db.read(), ground.id).await.unwrap().unwrap();
+    let row = store::found(db.read(), ground.id).await.unwrap().unwrap();
     assert_eq!(row.lot().unwrap(), lot, "the row is what the log says");
 }
 
@@ -150,7 +150,7 @@ async fn three_replicas_on_postgres() {
 
 /// One more round, decided now; `late` comes to its write when that is long ago, in a transaction that was begun in time.
 async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>, late: bool) -> bool {
-    let (before, bidders) = store::load(cx.db.read(), id).await.unwrap().unwrap();
+    let (before, bidders) = store::load(cx.db.read(), &cx.vault, id).await.unwrap().unwrap();
     let now = cx.clock.now();
     let mut lot = before.lot().unwrap();
     let mut events = lot.pass(now);

@@ -90,7 +90,7 @@ fn published(member: &member::Model) -> String {
 async fn evaluated(call: &Call, id: &str) -> Result<(session::Model, Lot)> {
     call.actor.require_known()?;
     let id = BiddingSessionId::parse(id, "sessionId")?;
-    let row = sealed::locked(&call.tx, id).await?.ok_or_else(|| Error::not_found("sessionId"))?;
+    let row = sealed::locked(&call.tx, &call.cx.vault, id).await?.ok_or_else(|| Error::not_found("sessionId"))?;
     let lot = boxes::standing(&row, call.now)?;
     Ok((row, lot))
 }

@@ -56,7 +56,7 @@ pub async fn review(auctions: &Auctions, actor: &Actor, wanted: v1::ReviewStandi
 
 /// Lets those of a lot's bidders rest who are suspended or closed, and those come back who are no more: all, or one.
 pub async fn refresh(auctions: &Auctions, id: BiddingSessionId, only: Option<OrganizationId>) -> Result<()> {
-    let Some((row, bidders)) = store::load(auctions.cx.db.read(), id).await? else { return Ok(()) };
+    let Some((row, bidders)) = store::load(auctions.cx.db.read(), &auctions.cx.vault, id).await? else { return Ok(()) };
     let state = row.lot()?.state;
     let bidders: Vec<_> =
         bidders.into_iter().filter(|bidder| only.is_none_or(|one| bidder.organization_id == one)).collect();

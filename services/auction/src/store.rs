@@ -188,10 +188,17 @@ fn read<M: Message + Default>(bytes: &[u8]) -> Result<M> {
 /// A session with its bidders, in two reads.
 pub async fn load(
     db: &impl ConnectionTrait,
+    vault: &Vault,
     id: BiddingSessionId,
 ) -> Result<Option<(session::Model, Vec<bidder::Model>)>> {
-    let Some(session) = session::Entity::find_by_id(id).one(db).await? else { return Ok(None) };
+    let Some(session) = found(db, id).await? else { return Ok(None) };
+    session.require_ours(vault)?;
     Ok(Some((session, bidders(db, id).await?)))
+}
+
+/// A session as it stands, whoever wrote it.
+pub async fn found(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<Option<session::Model>> {
+    Ok(session::Entity::find_by_id(id).one(db).await?)
 }
 
 /// How often a lot was written; 0 if there is none.
@@ -202,8 +209,7 @@ pub async fn version(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<
 
 /// Whether a session's listing asks for technology.
 pub async fn is_reverse(db: &impl ConnectionTrait, id: BiddingSessionId) -> Result<bool> {
-    let found = session::Entity::find_by_id(id).one(db).await?;
-    found.map_or(Ok(false), |row| Ok(row.terms()?.is_reverse()))
+    found(db, id).await?.map_or(Ok(false), |row| Ok(row.terms()?.is_reverse()))
 }
 
 /// Holds a lot for the rest of the transaction: no other writer moves it. On SQLite the transaction itself does that.
@@ -250,16 +256,20 @@ pub async fn take_turns(tx: &Transaction, listing: ListingId) -> Result<()> {
     Ok(())
 }
 
+/// Sessions as the exchange left them.
 pub async fn sessions(
     db: &impl ConnectionTrait,
+    vault: &Vault,
     ids: Vec<BiddingSessionId>,
     listings: Vec<ListingId>,
 ) -> Result<Vec<session::Model>> {
     let wanted = session::Column::Id.is_in(ids).or(session::Column::ListingId.is_in(listings));
-    Ok(session::Entity::find().filter(wanted).all(db).await?)
+    let sessions = session::Entity::find().filter(wanted).all(db).await?;
+    sessions.iter().try_for_each(|session| session.require_ours(vault))?;
+    Ok(sessions)
 }
 
-/// The next sessions in the order of their ids.
+/// The next sessions in the order of their ids, as they stand.
 pub async fn page_of_sessions(
     db: &impl ConnectionTrait,
     after: Option<BiddingSessionId>,

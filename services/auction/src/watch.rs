@@ -102,7 +102,7 @@ impl Watcher {
     }
 
     async fn snapshot(&mut self) -> Result<()> {
-        let sessions = store::sessions(self.cx.db.read(), vec![self.id], Vec::new()).await?;
+        let sessions = store::sessions(self.cx.db.read(), &self.cx.vault, vec![self.id], Vec::new()).await?;
         let row = sessions.into_iter().next().ok_or_else(|| Error::Internal(format!("{} is gone", self.id.text())))?;
         self.last = row.seq;
         let snapshot = row.shown(self.cx.clock.now())?;

@@ -73,9 +73,8 @@ impl Writer {
         id: BiddingSessionId,
         feed: broadcast::Sender<Arc<AuctionEvent>>,
     ) -> Result<Option<Writer>> {
-        let Some((row, bidders)) = store::load(cx.db.read(), id).await? else { return Ok(None) };
+        let Some((row, bidders)) = store::load(cx.db.read(), &cx.vault, id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
-        row.require_ours(&cx.vault)?;
         let (lot, row) = (row.whole_lot(&cx)?, Arc::new(row));
         let (stale, told_at, begun, ahead) = (false, Instant(0), None, None);
         Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale, told_at, begun, ahead }))
@@ -335,7 +334,7 @@ impl Writer {
 
     async fn reload(&mut self, db: &impl ConnectionTrait) -> Result<()> {
         let before = self.lot.state.seq;
-        let sessions = store::sessions(db, vec![self.row.id], Vec::new()).await?;
+        let sessions = store::sessions(db, &self.cx.vault, vec![self.row.id], Vec::new()).await?;
         let Some(row) = sessions.into_iter().next() else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
@@ -343,7 +342,6 @@ impl Writer {
             self.cx.db.lost(&format!("round {} of {}", self.row.version, self.row.id));
             return Err(Error::Unavailable("the lot was put back".into()));
         }
-        row.require_ours(&self.cx.vault)?;
         if row.version != self.row.version {
             self.lot = row.whole_lot(&self.cx)?;
             if self.lot.state.bidders.len() > self.bidders.len() {

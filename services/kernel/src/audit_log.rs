@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use crate::{
     Context, Error, Instant, Result, Transaction, Vault,
+    db::record_altered,
     event::row as event,
     merkle::{Hash, Tree},
 };
@@ -120,6 +121,21 @@ pub(crate) fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
 /// Those of them that bear a mark; one without was written by an older program, which seals it, or by a stranger.
 fn marked(service: &str, after: Uuid) -> sea_orm::Select<event::Entity> {
     unsealed(service).filter(event::Column::Mark.is_not_null()).filter(event::Column::Id.gt(after))
+}
+
+/// Requires that the exchange wrote these events: what an older program wrote bears no mark, and is in the log.
+pub(crate) async fn require_ours(db: &impl ConnectionTrait, vault: &Vault, events: &[event::Model]) -> Result<()> {
+    let bare = events.iter().filter(|event| event.mark.is_none()).map(|event| event.id);
+    let leaves = leaf::Entity::find().filter(leaf::Column::EventId.is_in(bare)).all(db).await?;
+    let is_sealed = |event: &event::Model| {
+        leaves.iter().any(|leaf| {
+            leaf.event_id == event.id
+                && leaf.hash == event.leaf()
+                && leaf.mark == mark(vault, &leaf.service, leaf.idx, event.id, &leaf.hash)
+        })
+    };
+    let strange = events.iter().find(|event| !event.is_ours(vault) && (event.mark.is_some() || !is_sealed(event)));
+    strange.map_or(Ok(()), |event| Err(record_altered(&format!("event id={}", event.id), None)))
 }
 
 impl Context {

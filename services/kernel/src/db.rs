@@ -167,6 +167,11 @@ impl Db {
         self.binding.get_or_init(|| Binding { service, clock: clock.clone(), vault: vault.clone() });
     }
 
+    /// The keys of an exchange that is at work on this database.
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.binding.get().map(|binding| &*binding.vault)
+    }
+
     async fn begin_on(&self, connection: Connection) -> Result<Transaction, DbErr> {
         let begun = Transaction::begin(connection, self.answer, &self.self_check, &self.binding);
         let limit = if self.answer.is_zero() { self.answer } else { SIGN_OF_LIFE };

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction, delivered,
+    Acknowledged, Actor, Context, Db, Error, Instant, Result, Slice, Transaction, Vault, audit_log, delivered,
     event::{ROWS_WRITTEN, row},
     page,
 };
@@ -253,13 +253,22 @@ pub async fn audit_page(
         crate::page::Paging { first, after, newest_first: false, count: false },
     )
     .await?;
+    if let Some(vault) = db.vault() {
+        audit_log::require_ours(db.read(), vault, &slice.items).await?;
+    }
     Ok(slice.map(Event::from))
 }
 
 /// What a service recorded about a subject or of its doing, the newest first, at most `most`.
-pub async fn audit_about(db: &impl ConnectionTrait, service: &str, id: &str, most: u64) -> Result<Vec<Event>> {
+pub async fn audit_about(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    (service, id): (&str, &str),
+    most: u64,
+) -> Result<Vec<Event>> {
     let concerned = Condition::any().add(row::Column::Subject.eq(id)).add(row::Column::Actor.eq(id));
     let select = row::Entity::find().filter(row::Column::Service.eq(service)).filter(concerned);
     let rows = select.order_by(row::Column::Id, Order::Desc).limit(most).all(db).await?;
+    audit_log::require_ours(db, vault, &rows).await?;
     Ok(rows.into_iter().map(Event::from).collect())
 }

@@ -4,11 +4,12 @@
 mod fresh;
 
 use kernel::{
-    Clock, Context, Db, Instant, Vault,
+    Clock, Context, Db, ErrorCode, Instant, Vault,
     audit_log::{
         adopt::adopt,
         verify::{Known, Verdict, verify},
     },
+    audit_page,
 };
 
 struct Log {
@@ -178,5 +179,22 @@ async fn sealers_at_once_seal_each_event_once() {
         log.cx.seal_all().await.unwrap();
         let verdict = log.verdict().await;
         assert_eq!((verdict.size, verdict.waiting, verdict.flaw), (2_000, 0, None));
+    }
+}
+
+/// Who reads the audit trail is shown what the exchange wrote, or nothing.
+#[tokio::test]
+async fn a_forged_record_is_not_shown() {
+    for (sql, is_ours) in [
+        ("UPDATE event SET mark = NULL WHERE kind = 'Recorded'".into(), true),
+        (format!("UPDATE event SET facts = 'forged' WHERE id = {}", event(3)), false),
+        (format!("UPDATE event SET facts = 'forged', mark = NULL WHERE id = {}", event(3)), false),
+        ("UPDATE audit_leaf SET event_id = x'00' WHERE idx = 3; UPDATE event SET mark = NULL".into(), false),
+    ] {
+        let log = log(20).await;
+        assert_eq!(audit_page(&log.cx.db, "catalog", None, Some(100), None).await.unwrap().items.len(), 20);
+        log.run(&sql).await;
+        let shown = audit_page(&log.cx.db, "catalog", None, Some(100), None).await;
+        assert_eq!(shown.map_err(|error| error.code()).err(), (!is_ours).then_some(ErrorCode::RecordAltered), "{sql}");
     }
 }

@@ -74,7 +74,7 @@ async fn lots(call: &Call, texts: &[String]) -> Result<Vec<session::Model>> {
     let field = |index: usize| format!("sessionIds.{index}");
     let parse = |(index, text): (usize, &String)| BiddingSessionId::parse(text, &field(index));
     let ids = texts.iter().enumerate().map(parse).collect::<Result<Vec<_>>>()?;
-    let found = store::sessions(&call.tx, ids.clone(), Vec::new()).await?;
+    let found = store::sessions(&call.tx, &call.cx.vault, ids.clone(), Vec::new()).await?;
     let mut lots: Vec<session::Model> = Vec::with_capacity(ids.len());
     for (index, id) in ids.into_iter().enumerate() {
         let lot = found.iter().find(|lot| lot.id == id).ok_or_else(|| Error::not_found(&field(index)))?;
@@ -111,7 +111,7 @@ pub async fn close(call: &Call, input: v1::CloseHallSessionInput) -> Result<v1::
     permit(&call.actor, policy::CLOSE_HALL_SESSION, Of::centre(&row.centre_id.text(), "hallSessionId"))?;
     require_open(&row)?;
     let ids = hall::lots(&call.tx, id).await?;
-    for lot in store::sessions(&call.tx, ids.clone(), Vec::new()).await? {
+    for lot in store::sessions(&call.tx, &call.cx.vault, ids.clone(), Vec::new()).await? {
         let has_begun = lot.status != BiddingStatus::Scheduled && !is_over(lot.status);
         if has_begun && lot.terms()?.is_ended_by_hammer() {
             let refusal = Refusal::new(ErrorCode::IllegalTransition).at_field("hallSessionId").by_rule("SM-5");

@@ -63,7 +63,7 @@ async fn look(auctions: &Auctions) -> Result<Option<Instant>> {
 /// After the hammer as well: the auctioneer could not take the lot up again.
 async fn pause(auctions: &Auctions, hall: &hall_session::Model) -> Result<()> {
     let ids = hall::lots(auctions.cx.db.read(), hall.id).await?;
-    for lot in store::sessions(auctions.cx.db.read(), ids, Vec::new()).await? {
+    for lot in store::sessions(auctions.cx.db.read(), &auctions.cx.vault, ids, Vec::new()).await? {
         let is_live = matches!(lot.status, BiddingStatus::Free | BiddingStatus::Hammered);
         if !is_live || !lot.terms()?.is_ended_by_hammer() {
             continue;

@@ -1,6 +1,6 @@
 //! Boxes of sealed envelopes, contributed shares and panels.
 
-use kernel::{Clock, Context, Error, Instant, Result, Transaction};
+use kernel::{Clock, Context, Error, Instant, Result, Transaction, Vault};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
@@ -69,8 +69,10 @@ pub mod member {
 }
 
 /// The session's row: nobody else moves it, nor its box, until the transaction ends.
-pub async fn locked(tx: &Transaction, id: BiddingSessionId) -> Result<Option<session::Model>> {
-    Ok(session::Entity::find_by_id(id).lock_exclusive().one(tx).await?)
+pub async fn locked(tx: &Transaction, vault: &Vault, id: BiddingSessionId) -> Result<Option<session::Model>> {
+    let session = session::Entity::find_by_id(id).lock_exclusive().one(tx).await?;
+    session.iter().try_for_each(|session| session.require_ours(vault))?;
+    Ok(session)
 }
 
 /// Now, by the database's clock where it has one; to be asked once the lot is locked.

@@ -53,7 +53,7 @@ pub async fn export(identities: &Identities, actor: Actor, input: v1::ExportMyDa
                 "status": row.status.stored(), "createdAt": at(row.created_at) })
         })
         .collect();
-    let records = audit_about(tx, cx.service, &id.text(), MOST).await?;
+    let records = audit_about(tx, &cx.vault, (cx.service, &id.text()), MOST).await?;
     let records: Vec<_> = records
         .iter()
         .map(|event| {
