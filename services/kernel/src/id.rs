@@ -63,7 +63,7 @@ pub fn decode(text: &str) -> Option<(String, Uuid)> {
     Some((id.type_prefix().to_owned(), id.uuid()))
 }
 
-fn encode(prefix: &str, uuid: Uuid) -> String {
+pub(crate) fn encode(prefix: &str, uuid: Uuid) -> String {
     match DynamicType::new(prefix) {
         Ok(kind) => TypeSafeId::from_type_and_uuid(kind, uuid).to_string(),
         Err(_) => uuid.to_string(),

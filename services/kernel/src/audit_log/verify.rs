@@ -1,6 +1,6 @@
 //! Recomputes the audit log from the events as they stand, and names the first record that is not as it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use data_encoding::HEXLOWER;
 use sea_orm::{
@@ -54,11 +54,9 @@ pub struct Known {
 /// Goes through the log of one service.
 pub async fn verify(db: &Db, vault: &Vault, service: &str, known: &[Known]) -> Result<Verdict> {
     let waiting = unsealed(service).count(db.read()).await?;
-    let heads = head::Entity::find().filter(head::Column::Service.eq(service)).order_by(head::Column::Size, Order::Asc);
     let known = known.iter().filter(|known| known.service == service).collect();
-    let heads = heads.all(db.read()).await?;
-    let heads = heads.into_iter().peekable();
-    let mut walk = Walk { db, vault, service, tree: Tree::default(), heads, previous: 0, known };
+    let last = last_head(db.read(), service).await?.map_or(0, |head| head.size);
+    let mut walk = Walk { db, vault, service, tree: Tree::default(), heads: VecDeque::new(), previous: 0, last, known };
     let flaw = match walk.leaves().await? {
         Some(flaw) => Some(flaw),
         None => match walk.end().await? {
@@ -74,9 +72,12 @@ struct Walk<'a> {
     vault: &'a Vault,
     service: &'a str,
     tree: Tree,
-    heads: std::iter::Peekable<std::vec::IntoIter<head::Model>>,
+    /// Those over the leaves that are read.
+    heads: VecDeque<head::Model>,
     /// The size of the last head met.
     previous: i64,
+    /// The size of the last one of all, at the beginning.
+    last: i64,
     known: Vec<&'a Known>,
 }
 
@@ -87,7 +88,9 @@ impl Walk<'_> {
             let chunk = self.chunk().all(&view).await?;
             let ids = chunk.iter().map(|leaf| leaf.event_id);
             let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(&view).await?;
+            let heads = self.heads_up_to(chunk.last().map_or(0, |leaf| leaf.idx + 1)).all(&view).await?;
             view.rollback().await?;
+            self.heads = heads.into();
             let events: HashMap<Uuid, event::Model> = events.into_iter().map(|event| (event.id, event)).collect();
             if chunk.is_empty() {
                 return Ok(None);
@@ -107,6 +110,16 @@ impl Walk<'_> {
         match self.place() {
             0 => leaves,
             from => leaves.filter(leaf::Column::Idx.gte(from)),
+        }
+    }
+
+    /// The next heads, up to this size; those over less than nothing too, where somebody put any.
+    fn heads_up_to(&self, size: i64) -> Select<head::Entity> {
+        let heads = head::Entity::find().filter(head::Column::Service.eq(self.service));
+        let heads = heads.filter(head::Column::Size.lte(size)).order_by(head::Column::Size, Order::Asc).limit(CHUNK);
+        match self.place() {
+            0 => heads,
+            from => heads.filter(head::Column::Size.gt(from)),
         }
     }
 
@@ -157,7 +170,7 @@ impl Walk<'_> {
     fn head(&mut self) -> Option<Flaw> {
         let place = self.place();
         let root = self.tree.root();
-        if let Some(head) = self.heads.next_if(|head| head.size <= place) {
+        if let Some(head) = self.heads.pop_front_if(|head| head.size <= place) {
             let ours = self.vault.signed(head.statement().as_bytes(), &head.signature);
             if head.size != place || head.root != root || head.peaks != self.tree.peaks() || !ours {
                 return flaw(
@@ -181,7 +194,8 @@ impl Walk<'_> {
     /// Checks that the log ends with its last head, and reaches what others noted.
     async fn end(&mut self) -> Result<Option<Flaw>> {
         let place = Some(self.place());
-        if let Some(head) = self.heads.next() {
+        // Those that came since are over leaves that came since.
+        if let Some(head) = self.heads_up_to(self.last).one(self.db.read()).await? {
             return Ok(flaw(place, None, &format!("deleted: there is a head over {} records", head.size)));
         }
         if let Some(known) = self.known.iter().find(|known| known.size > self.tree.size()) {
@@ -206,12 +220,19 @@ async fn stranger(db: &Db, vault: &Vault, service: &str) -> Result<Option<Flaw>>
     if let Some(event) = found {
         return Ok(flaw(None, Some(event.id), "inserted: the event was never sealed"));
     }
-    let waiting = unsealed(service).all(db.read()).await?;
-    if let Some(strange) = waiting.iter().find(|event| !event.is_ours(vault)) {
-        return Ok(flaw(None, Some(strange.id), "inserted or changed: the exchange did not write it"));
+    let mut after = Uuid::nil();
+    loop {
+        let waiting = unsealed(service).filter(event::Column::Id.gt(after)).order_by(event::Column::Id, Order::Asc);
+        let waiting = waiting.limit(CHUNK).all(db.read()).await?;
+        let Some(last) = waiting.last() else { return Ok(None) };
+        after = last.id;
+        if let Some(strange) = waiting.iter().find(|event| !event.is_ours(vault)) {
+            return Ok(flaw(None, Some(strange.id), "inserted or changed: the exchange did not write it"));
+        }
+        if let Some(strange) = waiting.iter().find(|event| event.is_falsely_delivered(vault)) {
+            return Ok(flaw(None, Some(strange.id), FALSELY_DELIVERED));
+        }
     }
-    let strange = waiting.iter().find(|event| event.is_falsely_delivered(vault));
-    Ok(strange.and_then(|event| flaw(None, Some(event.id), FALSELY_DELIVERED)))
 }
 
 fn flaw(place: Option<i64>, event: Option<Uuid>, what: &str) -> Option<Flaw> {

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use uuid::Uuid;
 
 use super::{row, statement::Read, tables::Table};
-use crate::{Error, ErrorCode, Refusal, Result, Vault, audit_log::proof, event::WrittenRow, fresh_uuid};
+use crate::{Error, ErrorCode, Refusal, Result, Vault, audit_log::proof, event::WrittenRow, fresh_uuid, id::encode};
 
 /// Most rows looked up at once.
 const CHUNK: usize = 500;
@@ -181,7 +181,7 @@ fn altered(table: &str, key: &[u8], proof: Option<&proof::Model>) -> Error {
 /// Has the operator told of a record that is not as the exchange left it, with the event that left it; the caller is refused.
 pub fn record_altered(record: &str, event: Option<Uuid>) -> Error {
     metrics::counter!("jishi_records_altered_total").increment(1);
-    let event = event.map(tracing::field::display);
+    let event = event.map(|event| encode("event", event));
     tracing::error!(record, event, "ALTERED: not as the exchange left it; nothing rests on it");
     Refusal::new(ErrorCode::RecordAltered).by_rule("P-5").into()
 }
