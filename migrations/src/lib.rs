@@ -129,8 +129,8 @@ async fn apply_pending(tx: &Transaction, pending: &[Change]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a database has had any change at all. Nothing is made to find out.
-pub async fn is_begun(url: &str) -> Result<bool> {
+/// The names of the changes that a database has had, or none if no exchange was begun there. Nothing is made to find out.
+pub async fn had(url: &str) -> Result<Option<Vec<String>>> {
     let mut options = ConnectOptions::new(url);
     options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(5));
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(false));
@@ -142,9 +142,12 @@ pub async fn is_begun(url: &str) -> Result<bool> {
         }
         _ => "SELECT 1 AS it FROM sqlite_master WHERE type = 'table' AND name = 'seaql_migrations'",
     };
-    let found = db.query_one_raw(Statement::from_string(db.get_database_backend(), query)).await;
+    let had = match db.query_one_raw(Statement::from_string(db.get_database_backend(), query)).await {
+        Ok(Some(_)) => applied(&db).await.map(Some),
+        nothing => nothing.map(|_| None).map_err(Error::from),
+    };
     db.close().await?;
-    Ok(found?.is_some())
+    had
 }
 
 /// The names of the changes that a database has had, in order.

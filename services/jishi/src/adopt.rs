@@ -12,7 +12,7 @@ use kernel::{
 use crate::{
     Result,
     config::Config,
-    database::{Databases, Ground, OtherSchema},
+    database::{Databases, Ground, OlderSchema, OtherSchema},
     roles::{Role, Roles},
 };
 
@@ -37,14 +37,17 @@ pub async fn run(config: &Config, arguments: Arguments, mut out: impl Write) -> 
             lines
         }
         // A newer program's look at rows would come after its changes of the schema.
-        Err(error) if error.is::<OtherSchema>() => vec![error.to_string(), "rows are not looked at before".to_owned()],
+        Err(error) if error.is::<OtherSchema>() || error.is::<OlderSchema>() => {
+            vec![error.to_string(), "rows are not looked at before".to_owned()]
+        }
         Err(error) => return Err(error),
     };
     for line in &lines {
         writeln!(out, "{line}")?;
     }
     if lines.is_empty() {
-        return Ok(writeln!(out, "all is as the exchange left it; nothing is taken in")?);
+        let all = "every row, every lot and the schema are as the exchange left them; nothing is taken in";
+        return Ok(writeln!(out, "{all} (the log itself: `jishi verify`)")?);
     }
     if !arguments.yes && !agreed(&mut out)? {
         return Err("nothing was taken in; `jishi adopt --yes` does it".into());
@@ -53,6 +56,9 @@ pub async fn run(config: &Config, arguments: Arguments, mut out: impl Write) -> 
     for ground in databases.grounds() {
         let (Adopted { rows, events }, lots) = ground.adopt().await?;
         let objects = ground.adopted_schema.len();
+        for object in &ground.adopted_schema {
+            writeln!(out, "schema: {object}")?;
+        }
         writeln!(
             out,
             "{rows} rows, {events} events, {lots} lots and {objects} objects of the schema count as they stand"

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::{
     Result,
     config::Config,
-    database::{in_words, require_exchange},
+    database::{in_words, require_current},
     private,
     roles::{Role, Roles},
 };
@@ -79,7 +79,7 @@ pub async fn run(config: &Config, Arguments { folder }: &Arguments, mut out: imp
     if folder.symlink_metadata().is_ok() {
         return Err(format!("{} is there already: a backup takes a name of its own", folder.display()).into());
     }
-    require_exchange(config, &Roles::new(None)).await?;
+    require_current(config, &Roles::new(None)).await?;
     // Beside its place, so that its name is all that changes in the end; only its owner reads it.
     let parent = match folder.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

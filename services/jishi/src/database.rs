@@ -44,7 +44,7 @@ impl Databases {
 
     /// The same for whoever only looks: there must be an exchange, and nothing is written into the tables.
     pub async fn open_to_look(config: &Config, roles: &Roles, clock: &Clock) -> Result<Databases> {
-        require_exchange(config, roles).await?;
+        require_current(config, roles).await?;
         let patient = Config { database_answer_millis: 0, ..config.clone() };
         Databases::open_for(&patient, roles, clock, (Keeping::Look, config.present_master_key()?)).await
     }
@@ -169,6 +169,19 @@ impl fmt::Display for OtherSchema {
     }
 }
 
+/// Why a newer program does not look at an exchange.
+#[derive(Debug)]
+pub struct OlderSchema;
+
+impl std::error::Error for OlderSchema {}
+
+impl fmt::Display for OlderSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = "the schema is an older program's: look at it, and back it up, with that one; `jishi migrate` brings it up to date";
+        write!(f, "{why} (docs/operating.md, Upgrade)")
+    }
+}
+
 /// Brings the databases of all services to the newest schema.
 pub async fn migrate(config: &Config) -> Result<()> {
     let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
@@ -179,16 +192,31 @@ pub async fn migrate(config: &Config) -> Result<()> {
 
 /// Requires that an exchange was begun in the database of each of these roles; none is made to find out.
 pub async fn require_exchange(config: &Config, roles: &Roles) -> Result<()> {
+    had(config, roles).await.map(drop)
+}
+
+/// Requires it of this program's schema: whoever only looks brings nothing up to date.
+pub async fn require_current(config: &Config, roles: &Roles) -> Result<()> {
+    let had = had(config, roles).await?;
+    let is_current = had.iter().all(|had| migrations::names().all(|name| had.contains(&name)));
+    if is_current { Ok(()) } else { Err(OlderSchema.into()) }
+}
+
+/// Which changes of the schema the database of each of these roles has had.
+async fn had(config: &Config, roles: &Roles) -> Result<Vec<Vec<String>>> {
     let urls: BTreeSet<String> = roles.services().map(|role| config.database(role)).collect();
+    let mut found = Vec::new();
     for url in urls {
         let is_absent = is_embedded(&url) && !Path::new(sqlite_path(&url)).is_file();
-        if is_absent || !in_words(&url, migrations::is_begun(&url).await).await? {
+        let had = if is_absent { None } else { in_words(&url, migrations::had(&url).await).await? };
+        let Some(had) = had else {
             let place = place(&url).await?;
             let help = "name the place of yours (data_dir or database_url), or begin one with `jishi serve`";
             return Err(format!("there is no exchange in {place}: {help}").into());
-        }
+        };
+        found.push(had);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A database as an operator finds it; no password is told.

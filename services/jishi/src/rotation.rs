@@ -9,7 +9,7 @@ use crate::{
     Result,
     backup::Site,
     config::Config,
-    database::{connect, require_exchange},
+    database::{connect, require_current},
     master_key,
     roles::Roles,
 };
@@ -23,7 +23,7 @@ pub async fn run(config: &Config, mut out: impl Write) -> Result<()> {
     if !config.is_development() {
         master_key::require_own(Some(&new))?;
     }
-    require_exchange(config, &Roles::new(None)).await?;
+    require_current(config, &Roles::new(None)).await?;
     let (old, new) = (config.present_master_key()?, master_key::read(&new)?);
     if old.fingerprint() == new.fingerprint() {
         return Err("the new master key is the present one".into());

@@ -56,6 +56,12 @@ async fn upgrade(lane: Lane) {
     let works = Works::open(&exchange, 0).await;
     let mut work = Work { works, taken: Moment::now(), gap: Duration::ZERO };
     work.turns(20).await;
+    // Whoever only looks brings nothing up to date.
+    for verb in [&["verify"][..], &["heads"], &["adopt"], &["backup", "too-early"]] {
+        let output = exchange.run(verb);
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(!output.status.success() && told.contains("the schema is an older program's"), "{verb:?}: {told}");
+    }
     let newer = if lane == Lane::Sqlite {
         // One file has one process: the older one stops, and the newer one starts.
         assert_eq!(exchange.process("gateway").stop(), Some(0));
