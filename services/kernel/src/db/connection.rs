@@ -4,11 +4,14 @@
 //! count and the connection part when a future is dropped or the database ends a transaction by itself
 //! (docs/design/connections.md). Here the database is asked, in the very message that begins or ends.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use futures::TryStreamExt;
 use sea_orm::{
-    DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement,
+    DbBackend, DbErr, ExecResult, QueryResult, Statement,
     sea_query::Values,
     sqlx::{self, AssertSqlSafe, Either, Executor, Postgres, Row, Sqlite, pool::PoolConnection, postgres::PgRow},
 };
@@ -16,9 +19,8 @@ use sea_query_sqlx::SqlxValues;
 
 use super::disk::Disk;
 
-/// The one message that begins on PostgreSQL: a transaction that had been open before began at another instant.
-const BEGIN_POSTGRES: &str =
-    "BEGIN; SELECT statement_timestamp() = transaction_timestamp() AS fresh, transaction_timestamp()::text AS began";
+/// How many transactions this process has begun: each bears its number, until it ends.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
 
 /// A connection that is out of the pool.
 pub(super) struct Connection {
@@ -49,12 +51,17 @@ impl Connection {
     /// Begins a transaction and proves that none was open. Returns by what this one is told from any other.
     pub async fn begin(&mut self) -> Result<String, DbErr> {
         match &mut self.line {
-            Line::Postgres(connection) => begun(
-                &sqlx::raw_sql(BEGIN_POSTGRES)
-                    .fetch_one(&mut **connection)
-                    .await
-                    .map_err(|error| self.disk.failed(error))?,
-            ),
+            Line::Postgres(connection) => {
+                let (begin, name) = begin_postgres();
+                // A transaction that had been open before began at another instant.
+                let message = format!("{begin}; SELECT statement_timestamp() = transaction_timestamp() AS fresh");
+                let told = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut **connection).await;
+                let told = told.map_err(|error| self.disk.failed(error))?;
+                match told.first().map(|row| row.try_get::<bool, _>("fresh")) {
+                    Some(Ok(true)) => Ok(name),
+                    _ => Err(DbErr::Custom("a transaction was open on a connection of the pool".into())),
+                }
+            }
             // SQLite refuses to begin within a transaction, so that beginning is the proof.
             Line::Sqlite(connection) => {
                 sqlx::raw_sql("BEGIN IMMEDIATE")
@@ -70,8 +77,8 @@ impl Connection {
     pub async fn commit(&mut self, began: &str) -> Result<(), DbErr> {
         match &mut self.line {
             Line::Postgres(connection) => {
-                let commit = sqlx::raw_sql(AssertSqlSafe(commit_postgres(began)));
-                commit.execute(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
+                let told = sqlx::raw_sql(COMMIT_POSTGRES).fetch_all(&mut **connection).await;
+                require_open(&told.map_err(|error| self.disk.failed(error))?, began)?;
             }
             // SQLite refuses to commit outside a transaction.
             Line::Sqlite(connection) => {
@@ -87,14 +94,12 @@ impl Connection {
             self.commit(began).await?;
             return self.begin().await;
         };
-        // A transaction begins at the instant of its message: what the first one tells of that names the second one, without another
-        // look between the disk and the answer.
-        let look = format!("SELECT 1 / ({})::int, statement_timestamp()::text AS began", is_open(began));
-        let message = AssertSqlSafe(format!("{look}; COMMIT; BEGIN"));
+        let (begin, name) = begin_postgres();
+        let message = AssertSqlSafe(format!("{COMMIT_POSTGRES}; {begin}"));
         let told =
             sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
-        let told = told.first().ok_or_else(|| DbErr::Custom("a transaction that began said nothing".into()))?;
-        told.try_get("began").map_err(untold)
+        require_open(&told, began)?;
+        Ok(name)
     }
 
     /// Rolls back. On SQLite it is an error if nothing is open: the database then rolled back by itself.
@@ -137,27 +142,24 @@ impl Connection {
     }
 }
 
-/// A bare COMMIT is answered without an error where nothing is open and where all is rolled back. The division fails there,
-/// and nothing after it in the message is carried out.
-fn commit_postgres(began: &str) -> String {
-    format!("SELECT 1 / ({})::int; COMMIT", is_open(began))
+/// A bare COMMIT is answered without an error where nothing is open and where all is rolled back. To say the transaction's name
+/// is refused where all is rolled back, and what comes after it in the message is not carried out; where nothing is open it
+/// says none. A query of the clock would do as well, and takes the server longer than the rest of the message.
+const COMMIT_POSTGRES: &str = "SHOW jishi.transaction; COMMIT";
+
+/// What begins a transaction and names it, and its name.
+fn begin_postgres() -> (String, String) {
+    let name = BEGUN.fetch_add(1, Relaxed).to_string();
+    (format!("BEGIN; SET LOCAL jishi.transaction = '{name}'"), name)
 }
 
-fn is_open(began: &str) -> String {
-    format!("transaction_timestamp() = '{began}'::timestamptz")
-}
-
-fn untold(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(error.into()))
-}
-
-/// What `BEGIN_POSTGRES` told.
-fn begun(row: &PgRow) -> Result<String, DbErr> {
-    let began: String = row.try_get("began").map_err(untold)?;
-    if row.try_get::<bool, _>("fresh").map_err(untold)? {
-        return Ok(began);
+/// Requires that the transaction of this name was open when it was asked to commit.
+fn require_open(told: &[PgRow], name: &str) -> Result<(), DbErr> {
+    let open: Option<String> = told.first().and_then(|row| row.try_get(0).ok());
+    if open.as_deref() == Some(name) {
+        return Ok(());
     }
-    Err(DbErr::Custom(format!("a transaction of {began} was open on a connection of the pool")))
+    Err(DbErr::Custom(format!("not transaction {name} was open, but {open:?}")))
 }
 
 async fn collect<C, R>(
