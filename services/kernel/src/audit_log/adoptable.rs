@@ -90,13 +90,10 @@ pub(super) async fn mistold(db: &impl ConnectionTrait, vault: &Vault) -> Result<
     let behind = told::behind(db).await?.into_iter().map(|row| (row, Mistold::Untold));
     let mut found: BTreeMap<_, _> = behind.chain(put_back).collect();
     for table in BOUND {
-        let mut after = Vec::new();
-        loop {
-            let entries = proof::page(db, table, after, CHUNK).await?;
-            let Some(end) = entries.last() else { break };
-            after = end.key.clone();
-            let untold = proof::untold(db, vault, entries.iter()).await?.into_iter();
-            found.extend(untold.map(|entry| ((entry.tbl.clone(), entry.key.clone()), Mistold::Untold)));
+        let mut after = Some(Vec::new());
+        while after.is_some() {
+            let untold = proof::next_untold(db, vault, table, (&mut after, CHUNK)).await?;
+            found.extend(untold.into_iter().map(|entry| ((entry.tbl, entry.key), Mistold::Untold)));
         }
     }
     Ok(found)

@@ -127,6 +127,18 @@ pub async fn untold<'a>(
     Ok(entries.into_iter().filter(|entry| !is_told(entry)).collect())
 }
 
+/// Those of the next entries of a table. `after` goes along, and is none at the end.
+pub async fn next_untold(
+    db: &impl ConnectionTrait,
+    vault: &Vault,
+    table: &Table,
+    (after, most): (&mut Option<Vec<u8>>, usize),
+) -> Result<Vec<Model>> {
+    let entries = page(db, table, after.take().unwrap_or_default(), most).await?;
+    *after = entries.last().map(|end| end.key.clone());
+    Ok(untold(db, vault, &entries).await?.into_iter().cloned().collect())
+}
+
 /// Has it count a row as written so often; what else it says of it is nothing yet.
 pub async fn set_version(tx: &Transaction, (table, key): &(String, Vec<u8>), version: i64) -> Result<()> {
     let entry = Model { tbl: table.clone(), key: key.clone(), version, mark: None, event_id: Uuid::nil() };

@@ -2,9 +2,9 @@
 //! changed, is missing, was put in or is older than its event is named. All of it is read from one view of the database,
 //! which others go on writing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, QueryFilter, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, EntityTrait, PaginatorTrait, Statement};
 use uuid::Uuid;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
         row,
         tables::{BOUND, Table},
     },
-    event::{WrittenRow, row as event},
+    event::WrittenRow,
 };
 
 /// Most rows read at once.
@@ -138,24 +138,12 @@ impl Walk<'_> {
     /// What the index says of a row, and no event does.
     async fn never_told(&self) -> Result<Option<RowFlaw>> {
         for table in BOUND {
-            let mut after = Vec::new();
-            loop {
-                let proofs = proof::page(self.view, table, after, CHUNK).await?;
-                let Some(end) = proofs.last() else { break };
-                after = end.key.clone();
-                let ids = proofs.iter().map(|proof| proof.event_id);
-                let events = event::Entity::find().filter(event::Column::Id.is_in(ids)).all(self.view).await?;
-                let mut told = HashMap::new();
-                for event in events {
-                    told.extend(
-                        event.written_rows()?.into_iter().map(|row| ((event.id, row.table, row.key), row.version)),
-                    );
-                }
-                for proof in proofs {
-                    let row = row::named(table.name, &proof.key);
-                    if told.get(&(proof.event_id, proof.tbl, proof.key)) != Some(&proof.version) {
-                        return Ok(flaw(row, proof.event_id, "in the index of rows, and no event tells of it"));
-                    }
+            let mut after = Some(Vec::new());
+            while after.is_some() {
+                let untold = proof::next_untold(self.view, self.vault, table, (&mut after, CHUNK)).await?;
+                if let Some(entry) = untold.first() {
+                    let row = row::named(table.name, &entry.key);
+                    return Ok(flaw(row, entry.event_id, "in the index of rows, and no event tells of it"));
                 }
             }
         }

@@ -55,8 +55,7 @@ impl Connection {
                 let (begin, name) = begin_postgres();
                 // A transaction that had been open before began at another instant.
                 let message = format!("{begin}; SELECT statement_timestamp() = transaction_timestamp() AS fresh");
-                let told = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut **connection).await;
-                let told = told.map_err(|error| self.disk.failed(error))?;
+                let told = ask(connection, message, &self.disk).await?;
                 match told.first().map(|row| row.try_get::<bool, _>("fresh")) {
                     Some(Ok(true)) => Ok(name),
                     _ => Err(DbErr::Custom("a transaction was open on a connection of the pool".into())),
@@ -77,8 +76,7 @@ impl Connection {
     pub async fn commit(&mut self, began: &str) -> Result<(), DbErr> {
         match &mut self.line {
             Line::Postgres(connection) => {
-                let told = sqlx::raw_sql(COMMIT_POSTGRES).fetch_all(&mut **connection).await;
-                require_open(&told.map_err(|error| self.disk.failed(error))?, began)?;
+                require_open(&ask(connection, COMMIT_POSTGRES.to_owned(), &self.disk).await?, began)?;
             }
             // SQLite refuses to commit outside a transaction.
             Line::Sqlite(connection) => {
@@ -95,10 +93,7 @@ impl Connection {
             return self.begin().await;
         };
         let (begin, name) = begin_postgres();
-        let message = AssertSqlSafe(format!("{COMMIT_POSTGRES}; {begin}"));
-        let told =
-            sqlx::raw_sql(message).fetch_all(&mut **connection).await.map_err(|error| self.disk.failed(error))?;
-        require_open(&told, began)?;
+        require_open(&ask(connection, format!("{COMMIT_POSTGRES}; {begin}"), &self.disk).await?, began)?;
         Ok(name)
     }
 
@@ -151,6 +146,12 @@ const COMMIT_POSTGRES: &str = "SHOW jishi.transaction; COMMIT";
 fn begin_postgres() -> (String, String) {
     let name = BEGUN.fetch_add(1, Relaxed).to_string();
     (format!("BEGIN; SET LOCAL jishi.transaction = '{name}'"), name)
+}
+
+/// Sends one message, and waits until all of it was carried out.
+async fn ask(connection: &mut PoolConnection<Postgres>, message: String, disk: &Disk) -> Result<Vec<PgRow>, DbErr> {
+    let told = sqlx::raw_sql(AssertSqlSafe(message)).fetch_all(&mut **connection).await;
+    told.map_err(|error| disk.failed(error))
 }
 
 /// Requires that the transaction of this name was open when it was asked to commit.

@@ -15,7 +15,7 @@ use super::{
     statement::Read,
     written::Binding,
 };
-use crate::{Result, error::within_query};
+use crate::{Result, Vault, error::within_query};
 
 /// For so long what a row was proved to hold is not asked for again: whoever puts it back to what it held a moment ago gains no
 /// more time than that.
@@ -41,10 +41,11 @@ impl Proved {
     pub async fn are_proved(
         &self,
         db: &impl ConnectionTrait,
-        (read, key): (Read, Option<Vec<u8>>),
+        asked: (Read, Option<&[u8]>),
         rows: &[QueryResult],
     ) -> Result<bool, DbErr> {
-        let Some(checked) = self.check(db, (read, key), rows).await.map_err(within_query)? else { return Ok(true) };
+        let Some(binding) = self.binding.get() else { return Ok(true) };
+        let checked = self.check(db, &binding.vault, asked, rows).await.map_err(within_query)?;
         Ok(!checked.is_doubtful())
     }
 
@@ -52,37 +53,34 @@ impl Proved {
     pub async fn require(
         &self,
         view: &impl ConnectionTrait,
-        read: (Read, Option<Vec<u8>>),
+        asked: (Read, Option<&[u8]>),
         rows: &[QueryResult],
     ) -> Result<(), DbErr> {
-        let (Some(checked), Some(binding)) =
-            (self.check(view, read, rows).await.map_err(within_query)?, self.binding.get())
-        else {
-            return Ok(());
-        };
+        let Some(binding) = self.binding.get() else { return Ok(()) };
+        let checked = self.check(view, &binding.vault, asked, rows).await.map_err(within_query)?;
         checked.require_undoubted(view, &binding.vault, "").await.map_err(within_query)
     }
 
     async fn check(
         &self,
         db: &impl ConnectionTrait,
-        (read, key): (Read, Option<Vec<u8>>),
+        vault: &Vault,
+        (read, key): (Read, Option<&[u8]>),
         rows: &[QueryResult],
-    ) -> Result<Option<Checked>> {
-        let Some(binding) = self.binding.get() else { return Ok(None) };
+    ) -> Result<Checked> {
         let mut seen = Seen::default();
         for found in rows {
-            seen.take(&binding.vault, Read { holds: false, ..read }, row::key(read.table, found)?, found);
+            seen.take(vault, Read { holds: false, ..read }, row::key(read.table, found)?, found);
         }
         if let Some(key) = key.filter(|_| rows.is_empty()) {
-            seen.note_missing(read, key);
+            seen.note_missing(read, key.to_vec());
         }
         let seen = seen.without(|row, mark| self.lately.get(row).is_some_and(|proved| proved == mark));
         let marks: Vec<_> = seen.marks().collect();
-        let checked = seen.check(db, &binding.vault).await?;
+        let checked = seen.check(db, vault).await?;
         if !checked.is_doubtful() {
             marks.into_iter().for_each(|(row, mark)| self.lately.insert(row, mark));
         }
-        Ok(Some(checked))
+        Ok(checked)
     }
 }

@@ -100,6 +100,24 @@ impl Readers {
         self.pool.close_by_ref().await
     }
 
+    /// Rows as the exchange left them.
+    async fn proved_rows(&self, read: Read, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let key = read.key(&statement);
+        let rows = self.answered(self.pool.query_all_raw(statement.clone())).await?;
+        if self.proved.are_proved(self, (read, key.as_deref()), &rows).await? {
+            return Ok(rows);
+        }
+        // Read once more, where rows and index are of one instant: what was read before is nobody's.
+        self.answered(async {
+            let view = self.view().await?;
+            let rows = view.query_all_raw(statement).await?;
+            self.proved.require(&view, (read, key.as_deref()), &rows).await?;
+            view.rollback().await?;
+            Ok(rows)
+        })
+        .await
+    }
+
     async fn answered<T>(&self, query: impl Future<Output = Result<T, DbErr>> + Send) -> Result<T, DbErr> {
         let mut query = pin!(query);
         let mut awaited = Awaited { given_up: &self.given_up, is_answered: false };
@@ -147,29 +165,16 @@ impl ConnectionTrait for Readers {
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        if Read::of(&statement.sql).is_some() {
-            return Ok(self.query_all_raw(statement).await?.into_iter().next());
+        match Read::of(&statement.sql) {
+            Some(read) => Ok(self.proved_rows(read, statement).await?.into_iter().next()),
+            None => self.answered(self.pool.query_one_raw(statement)).await,
         }
-        self.answered(self.pool.query_one_raw(statement)).await
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let Some(read) = Read::of(&statement.sql) else {
-            return self.answered(self.pool.query_all_raw(statement)).await;
-        };
-        let asked = (read, read.key(&statement));
-        let rows = self.answered(self.pool.query_all_raw(statement.clone())).await?;
-        if self.proved.are_proved(self, asked.clone(), &rows).await? {
-            return Ok(rows);
+        match Read::of(&statement.sql) {
+            Some(read) => self.proved_rows(read, statement).await,
+            None => self.answered(self.pool.query_all_raw(statement)).await,
         }
-        // Read once more, where rows and index are of one instant: what was read before is nobody's.
-        self.answered(async {
-            let view = self.view().await?;
-            let rows = view.query_all_raw(statement).await?;
-            self.proved.require(&view, asked, &rows).await?;
-            view.rollback().await?;
-            Ok(rows)
-        })
-        .await
     }
 }
