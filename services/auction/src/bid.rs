@@ -121,8 +121,8 @@ pub async fn admit(
     session_id: BiddingSessionId,
     organization_id: OrganizationId,
 ) -> Result<bool> {
-    let sessions = store::sessions(auctions.cx.db.read(), &auctions.cx.vault, vec![session_id], Vec::new()).await?;
-    let Some(session) = sessions.first() else { return Ok(false) };
+    let session = store::session(auctions.cx.db.read(), &auctions.cx.vault, session_id).await?;
+    let Some(session) = session else { return Ok(false) };
     if !session.terms()?.takes_late_bidders() {
         return Ok(false);
     }
@@ -153,8 +153,8 @@ async fn why_not_eligible(
 ) -> Result<Refusal> {
     let payload = v1::PlaceBidPayload::decode(answer.reply.as_slice());
     let refusal = payload.ok().and_then(|payload| payload.user_errors.into_iter().next()).unwrap_or_default();
-    let sessions = store::sessions(auctions.cx.db.read(), &auctions.cx.vault, vec![session_id], Vec::new()).await?;
-    let Some(session) = sessions.first() else { return Ok(refusal) };
+    let session = store::session(auctions.cx.db.read(), &auctions.cx.vault, session_id).await?;
+    let Some(session) = session else { return Ok(refusal) };
     let say = |code: ErrorCode| {
         let named = Refusal::new(code);
         Refusal { code: named.code, message_zh: named.message_zh, message_en: named.message_en, ..refusal.clone() }

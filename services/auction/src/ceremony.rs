@@ -37,8 +37,8 @@ const LOG: u64 = 10_000;
 /// The lot with its writer.
 pub async fn lot(auctions: &Auctions, id: BiddingSessionId) -> Result<(Hall, session::Model, Lot)> {
     let Some(hall) = auctions.halls.hall(id).await? else { return Err(Error::not_found("sessionId")) };
-    let rows = store::sessions(auctions.cx.db.read(), &auctions.cx.vault, vec![id], Vec::new()).await?;
-    let row = rows.into_iter().next().ok_or_else(|| Error::not_found("sessionId"))?;
+    let row = store::session(auctions.cx.db.read(), &auctions.cx.vault, id).await?;
+    let row = row.ok_or_else(|| Error::not_found("sessionId"))?;
     let lot = boxes::standing(&row, auctions.cx.clock.now())?;
     Ok((hall, row, lot))
 }
@@ -188,8 +188,8 @@ async fn shares(auctions: &Auctions, id: BiddingSessionId) -> Result<Vec<(i32, i
 pub async fn openings(auctions: &Auctions, wanted: v1::GetSealedOpeningsRequest) -> Result<v1::SealedOpenings> {
     let id = BiddingSessionId::parse(&wanted.session_id, "sessionId")?;
     let cx = &auctions.cx;
-    let rows = store::sessions(cx.db.read(), &cx.vault, vec![id], Vec::new()).await?;
-    let row = rows.first().ok_or_else(|| Error::not_found("sessionId"))?;
+    let row = store::session(cx.db.read(), &cx.vault, id).await?;
+    let row = row.ok_or_else(|| Error::not_found("sessionId"))?;
     let lot = row.lot()?;
     let events = log::events(cx.db.read(), id, 0, LOG).await?;
     let last = |event: &&v1::AuctionEvent| {

@@ -69,8 +69,8 @@ async fn require_bidder(
     let db = auctions.cx.db.read();
     let code = store::code_of(db, session_id, organization_id).await?;
     let code = code.ok_or_else(|| refuse(ErrorCode::NotEligible, "organizationId"))?;
-    let rows = store::sessions(db, &auctions.cx.vault, vec![session_id], Vec::new()).await?;
-    let row = rows.first().ok_or_else(|| Error::not_found("sessionId"))?;
+    let row = store::session(db, &auctions.cx.vault, session_id).await?;
+    let row = row.ok_or_else(|| Error::not_found("sessionId"))?;
     let paused = refuse(ErrorCode::IllegalTransition, "sessionId").accepting("PAUSED");
     if row.status != BiddingStatus::Paused {
         return Err(paused.into());

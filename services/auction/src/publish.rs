@@ -23,8 +23,7 @@ pub type Parts = Pin<Box<dyn Stream<Item = Result<v1::EvidenceChunkReply, Status
 /// A finished session with the heads up to its last event; none while the result is not public.
 async fn finished(cx: &Context, session_id: &str) -> Result<Option<(session::Model, Lot, Vec<log::head::Model>)>> {
     let id = BiddingSessionId::parse(session_id, "sessionId")?;
-    let row = store::sessions(cx.db.read(), &cx.vault, vec![id], Vec::new()).await?.into_iter().next();
-    let Some(row) = row else { return Ok(None) };
+    let Some(row) = store::session(cx.db.read(), &cx.vault, id).await? else { return Ok(None) };
     let lot = row.lot()?;
     if !lot.is_closed() {
         return Ok(None);

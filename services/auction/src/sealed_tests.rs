@@ -253,11 +253,7 @@ impl Ground {
     /// Who leads, for how much; whoever holds the log comes to the same.
     async fn winner(&self) -> (BiddingStatus, Option<String>, Option<i64>) {
         let session = self.now().await;
-        let row = store::sessions(self.cx.db.read(), &self.cx.vault, vec![self.id()], Vec::new())
-            .await
-            .unwrap()
-            .pop()
-            .unwrap();
+        let row = store::session(self.cx.db.read(), &self.cx.vault, self.id()).await.unwrap().unwrap();
         let lot = engine::replay(row.terms().unwrap(), &self.events().await).unwrap();
         assert_eq!(lot.state, row.lot().unwrap().state);
         (session.status(), session.leading_code, session.current_price.map(|price| price.0))

@@ -191,9 +191,13 @@ pub async fn load(
     vault: &Vault,
     id: BiddingSessionId,
 ) -> Result<Option<(session::Model, Vec<bidder::Model>)>> {
-    let Some(session) = found(db, id).await? else { return Ok(None) };
-    session.require_ours(vault)?;
+    let Some(session) = session(db, vault, id).await? else { return Ok(None) };
     Ok(Some((session, bidders(db, id).await?)))
+}
+
+/// A session as the exchange left it.
+pub async fn session(db: &impl ConnectionTrait, vault: &Vault, id: BiddingSessionId) -> Result<Option<session::Model>> {
+    Ok(sessions(db, vault, vec![id], Vec::new()).await?.pop())
 }
 
 /// A session as it stands, whoever wrote it.

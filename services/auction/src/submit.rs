@@ -48,7 +48,7 @@ async fn hand_in(
     let id = BiddingSessionId::parse(&input.session_id, "sessionId")?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let cx = &auctions.cx;
-    let row = store::sessions(cx.db.read(), &cx.vault, vec![id], Vec::new()).await?.into_iter().next();
+    let row = store::session(cx.db.read(), &cx.vault, id).await?;
     let row = row.ok_or_else(|| Error::not_found("sessionId"))?;
     permit(actor, policy::SUBMIT_SEALED_BID, Of::organization(&input.organization_id, "organizationId"))?;
     if let Some(code) = actor.conflict(&row.transferor_id.text(), &row.centre_id.text()) {

@@ -102,8 +102,8 @@ impl Watcher {
     }
 
     async fn snapshot(&mut self) -> Result<()> {
-        let sessions = store::sessions(self.cx.db.read(), &self.cx.vault, vec![self.id], Vec::new()).await?;
-        let row = sessions.into_iter().next().ok_or_else(|| Error::Internal(format!("{} is gone", self.id.text())))?;
+        let row = store::session(self.cx.db.read(), &self.cx.vault, self.id).await?;
+        let row = row.ok_or_else(|| Error::Internal(format!("{} is gone", self.id.text())))?;
         self.last = row.seq;
         let snapshot = row.shown(self.cx.clock.now())?;
         self.ready.push_back(AuctionFrame { snapshot: Some(snapshot), ..AuctionFrame::default() });

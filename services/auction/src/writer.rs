@@ -334,8 +334,7 @@ impl Writer {
 
     async fn reload(&mut self, db: &impl ConnectionTrait) -> Result<()> {
         let before = self.lot.state.seq;
-        let sessions = store::sessions(db, &self.cx.vault, vec![self.row.id], Vec::new()).await?;
-        let Some(row) = sessions.into_iter().next() else {
+        let Some(row) = store::session(db, &self.cx.vault, self.row.id).await? else {
             return Err(Error::Internal(format!("{} is gone", self.row.id)));
         };
         if row.version < self.row.version {

@@ -44,8 +44,8 @@ call!(ReopenLotInput, "ReopenLot", REOPEN_LOT, |input| {
 /// Requires that a lot which the hammer ends is called in a hall: with a hall session come the licences that such a sale
 /// takes (拍卖法 10-14). Of every other lot the engine says that it knows no hammer.
 pub async fn require_hall(auctions: &Auctions, id: BiddingSessionId) -> Result<()> {
-    let sessions = store::sessions(auctions.cx.db.read(), &auctions.cx.vault, vec![id], Vec::new()).await?;
-    let Some(session) = sessions.into_iter().next() else { return Err(Error::not_found("sessionId")) };
+    let session = store::session(auctions.cx.db.read(), &auctions.cx.vault, id).await?;
+    let Some(session) = session else { return Err(Error::not_found("sessionId")) };
     if !session.terms()?.is_ended_by_hammer() || hall::is_called(auctions.cx.db.read(), id).await? {
         return Ok(());
     }

@@ -146,11 +146,7 @@ async fn no_span_and_no_line_of_the_log_belongs_to_a_sealed_bid() {
 async fn what_came_in_time_is_taken_and_nothing_that_came_after() {
     use ErrorCode::{NotEligible, SessionClosed, SessionNotOpen, SessionPaused, WrongRound};
     let ground = ground(BiddingMode::SealedSingle, 2, |_, _| {}).await;
-    let row = store::sessions(ground.cx.db.read(), &ground.cx.vault, vec![ground.id()], Vec::new())
-        .await
-        .unwrap()
-        .pop()
-        .unwrap();
+    let row = store::session(ground.cx.db.read(), &ground.cx.vault, ground.id()).await.unwrap().unwrap();
     let lot = row.lot().unwrap();
     let end = lot.state.closes_at.unwrap();
     let own = (Some("B00"), 1);
