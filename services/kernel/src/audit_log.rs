@@ -14,12 +14,12 @@ pub mod signed_head;
 mod told;
 pub mod verify;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use data_encoding::HEXLOWER;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder,
-    QuerySelect, SqlErr, sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter,
+    QueryOrder, QuerySelect, SqlErr, sea_query::Expr,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::{
     Context, Error, Instant, Result, Transaction, Vault,
     db::record_altered,
-    event::row as event,
+    event::{behind, row as event},
     merkle::{Hash, Tree},
 };
 
@@ -119,8 +119,8 @@ pub(crate) fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
 }
 
 /// Those of them that bear a mark; one without was written by an older program, which seals it, or by a stranger.
-fn marked(service: &str, after: Uuid) -> sea_orm::Select<event::Entity> {
-    unsealed(service).filter(event::Column::Mark.is_not_null()).filter(event::Column::Id.gt(after))
+fn marked(service: &str, after: Option<Uuid>) -> sea_orm::Select<event::Entity> {
+    unsealed(service).filter(event::Column::Mark.is_not_null()).filter(behind(after))
 }
 
 /// Requires that the exchange wrote these events: what an older program wrote bears no mark, and is in the log.
@@ -160,10 +160,10 @@ impl Context {
 
     /// Seals all of this service's events that are committed by now.
     pub async fn seal_all(&self) -> Result<()> {
-        let mut after = Uuid::nil();
+        let mut after = None;
         // A look by way of the readers first: most of the time there is nothing, and the one writer is not bothered.
         while marked(self.service, after).limit(1).one(self.db.read()).await?.is_some() {
-            let tx = self.db.begin().await?;
+            let tx = self.db.begin_for_log().await?;
             match self.seal_batch(&tx, &mut after).await {
                 Ok(true) => {
                     tx.commit().await?;
@@ -183,7 +183,7 @@ impl Context {
     /// Seals one batch; false if another process is at it. What the exchange did not write is passed over.
     ///
     /// Rows are taken by status, never by position: identifiers do not follow commit order (trust.md, trap 5).
-    async fn seal_batch(&self, tx: &Transaction, after: &mut Uuid) -> Result<bool> {
+    async fn seal_batch(&self, tx: &Transaction, after: &mut Option<Uuid>) -> Result<bool> {
         let (service, now) = (self.service, self.clock.now());
         let (mut tree, previous) = match last_head(tx, service).await? {
             Some(head) => (head.tree(&self.vault)?, head.size),
@@ -191,14 +191,14 @@ impl Context {
         };
         let events = marked(service, *after).order_by(event::Column::Id, Order::Asc).limit(BATCH).all(tx).await?;
         let Some(last) = events.last() else { return Ok(false) };
-        *after = last.id;
+        *after = Some(last.id);
         let (events, strange): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| event.is_ours(&self.vault));
         if let Some(first) = strange.first() {
             tracing::error!(event = %first.id, count = strange.len(), "not sealed: the exchange did not write it");
         }
-        if events.is_empty() {
-            return Ok(true);
-        }
+        let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
+        let Some(sealed) = self.sealed_before(tx, &ids, previous).await? else { return Ok(false) };
+        let events: Vec<_> = events.into_iter().filter(|event| !sealed.contains(&event.id)).collect();
         let mut leaves = Vec::with_capacity(events.len());
         for event in &events {
             let (idx, hash) = (i64::try_from(tree.size()).unwrap_or(i64::MAX), event.leaf());
@@ -214,20 +214,48 @@ impl Context {
         }
         // Nothing is locked until the rows are marked, last of all, so that their delivery waits for a moment only.
         // Two sealers of one service take the same place: the second finds it taken, and its batch is undone.
-        match leaf::Entity::insert_many(leaves).exec_without_returning(tx).await {
+        let insert = leaf::Entity::insert_many(leaves);
+        match insert.exec_without_returning(tx).await {
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 tracing::warn!(service, "a batch of the audit log was taken already");
                 return Ok(false);
             }
             other => other?,
         };
-        let head = head::Model::over(&tree, &self.vault, (service, previous), now);
-        head::Entity::insert(head.into_active_model()).exec_without_returning(tx).await?;
+        if !events.is_empty() {
+            let head = head::Model::over(&tree, &self.vault, (service, previous), now);
+            head::Entity::insert(head.into_active_model()).exec_without_returning(tx).await?;
+        }
         event::Entity::update_many()
             .col_expr(event::Column::Sealed, Expr::value(true))
-            .filter(event::Column::Id.is_in(events.iter().map(|event| event.id)))
+            .filter(event::Column::Id.is_in(ids))
             .exec(tx)
             .await?;
         Ok(true)
+    }
+
+    /// Which of these events are in the log already: they wait again because somebody marked them so. None if another process
+    /// is at it; an error if the log has a leaf that the exchange did not put there, for nothing is built beside it.
+    async fn sealed_before(&self, tx: &Transaction, events: &[Uuid], size: i64) -> Result<Option<HashSet<Uuid>>> {
+        let of_these = leaf::Column::EventId.is_in(events.iter().copied());
+        let beyond = Condition::all().add(leaf::Column::Service.eq(self.service)).add(leaf::Column::Idx.gte(size));
+        let leaves = leaf::Entity::find().filter(Condition::any().add(of_these).add(beyond)).limit(BATCH);
+        let leaves = leaves.all(tx).await?;
+        let is_ours = |leaf: &&leaf::Model| {
+            let mark = mark(&self.vault, &leaf.service, leaf.idx, leaf.event_id, &leaf.hash);
+            leaf.service == self.service && leaf.idx < size && leaf.mark == mark
+        };
+        let Some(strange) = leaves.iter().find(|leaf| !is_ours(leaf)) else {
+            if let Some(first) = leaves.first() {
+                let count = leaves.len();
+                tracing::error!(event = %first.event_id, count, "ALTERED: in the audit log, and marked as not yet there");
+            }
+            return Ok(Some(leaves.into_iter().map(|leaf| leaf.event_id).collect()));
+        };
+        if last_head(tx, self.service).await?.map_or(0, |head| head.size) > size {
+            return Ok(None);
+        }
+        let named = format!("leaf {} {} of event {}", strange.service, strange.idx, strange.event_id);
+        Err(Error::Internal(format!("{named} is not the exchange's; nothing is built beside it (jishi verify)")))
     }
 }

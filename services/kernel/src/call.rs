@@ -101,10 +101,11 @@ impl Context {
                 }
                 Ok(Response::new(reply))
             }
-            Err(Error::Refused(refusal)) => {
-                call.tx.rollback().await?;
-                self.refuse(keyed, P::of(Err(*refusal)), now).await
-            }
+            Err(Error::Refused(refusal)) => match call.tx.refuse().await {
+                Ok(()) => self.refuse(keyed, P::of(Err(*refusal)), now).await,
+                Err(Error::Refused(altered)) => Ok(Response::new(P::of(Err(*altered)))),
+                Err(fault) => Err(fault.into()),
+            },
             Err(fault) => Err(fault.into()),
         }
     }

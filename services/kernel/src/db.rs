@@ -135,6 +135,12 @@ impl Db {
 
     /// Begins a write transaction, on a connection that was proved to have none open.
     pub async fn begin(&self) -> Result<Transaction> {
+        self.self_check.require_log()?;
+        self.begin_for_log().await
+    }
+
+    /// The same for the sealer of the audit log, for which the others may have to wait.
+    pub(crate) async fn begin_for_log(&self) -> Result<Transaction> {
         self.self_check.require()?;
         // After a restart of the database every connection of the pool may be dead; nothing is lost by trying another.
         let since = std::time::Instant::now();
@@ -155,7 +161,7 @@ impl Db {
             Writers::Postgres(pool) => pool.num_idle() > 0 || pool.size() < MOST_CONNECTIONS,
             Writers::Sqlite(_) => false,
         };
-        if !others || self.self_check.require().is_err() {
+        if !others || self.self_check.require_log().is_err() {
             transaction.commit().await?;
             return Ok(None);
         }

@@ -6,7 +6,10 @@ use sea_orm::{
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{Context, Result, Vault, event::row};
+use crate::{
+    Context, Result, Vault,
+    event::{behind, row},
+};
 
 /// Most events marked in one statement.
 const BATCH: u64 = 500;
@@ -45,12 +48,12 @@ pub async fn take_in(cx: &Context) -> Result<()> {
     if taken_in.all(cx.db.read()).await?.iter().any(|event| event.is_ours(&cx.vault)) {
         return Ok(());
     }
-    let (mut after, mut count) = (Uuid::nil(), 0);
+    let (mut after, mut count) = (None, 0);
     loop {
-        let delivered = waiting().filter(row::Column::PublishedAt.is_not_null()).filter(row::Column::Id.gt(after));
+        let delivered = waiting().filter(row::Column::PublishedAt.is_not_null()).filter(behind(after));
         let delivered = delivered.order_by_asc(row::Column::Id).limit(BATCH).all(cx.db.read()).await?;
         let Some(last) = delivered.last() else { break };
-        (after, count) = (last.id, count + delivered.len());
+        (after, count) = (Some(last.id), count + delivered.len());
         let (mut values, mut places): (Vec<Value>, Vec<String>) = Default::default();
         for (id, at) in delivered.iter().filter_map(|event| event.published_at.map(|at| (event.id, at))) {
             values.extend([id.into(), mark(&cx.vault, id, at).into()]);
@@ -71,13 +74,13 @@ pub async fn take_in(cx: &Context) -> Result<()> {
 
 /// Frees the events with a false mark to be delivered after all: how many.
 pub async fn free(cx: &Context) -> Result<u64> {
-    let (mut after, mut freed) = (Uuid::nil(), 0);
+    let (mut after, mut freed) = (None, 0);
     loop {
         let marked = row::Entity::find().filter(row::Column::PublishedMark.is_not_null());
-        let marked = marked.filter(row::Column::Id.gt(after)).order_by_asc(row::Column::Id).limit(BATCH);
+        let marked = marked.filter(behind(after)).order_by_asc(row::Column::Id).limit(BATCH);
         let marked = marked.all(cx.db.read()).await?;
         let Some(last) = marked.last() else { return Ok(freed) };
-        after = last.id;
+        after = Some(last.id);
         let false_ones = marked.iter().filter(|event| event.is_falsely_delivered(&cx.vault));
         let false_ones: Vec<Uuid> = false_ones.map(|event| event.id).collect();
         if false_ones.is_empty() {

@@ -1,11 +1,18 @@
 //! An event as it is stored: what happened, which rows it left, and the marks that prove both.
 
 use prost::Message;
+use sea_orm::{ColumnTrait, Condition};
+use uuid::Uuid;
 
 use crate::{
     Error, Instant, Result, Vault, fresh_uuid,
     merkle::{self, Hash},
 };
+
+/// The events behind this one, or all of them.
+pub(crate) fn behind(after: Option<Uuid>) -> Condition {
+    Condition::all().add_option(after.map(|id| row::Column::Id.gt(id)))
+}
 
 pub(crate) mod row {
     use sea_orm::entity::prelude::*;

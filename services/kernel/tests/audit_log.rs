@@ -81,12 +81,15 @@ async fn an_honest_log_verifies_and_grows_by_what_was_committed() {
     assert_eq!((grown.size, grown.waiting, grown.flaw.clone()), (1_203, 0, None));
     // Whoever noted an earlier head can hold the exchange to it.
     let noted = |root: &str| Known { service: "catalog".into(), size: 1_200, root: root.into() };
-    let held = |root| {
-        let (known, cx) = (noted(root), log.cx.clone());
-        async move { verify(&cx.db, &cx.vault, "catalog", &[known]).await.unwrap().flaw }
+    let held = |roots: &[&str]| {
+        let (known, cx) = (roots.iter().map(|root| noted(root)).collect::<Vec<_>>(), log.cx.clone());
+        async move { verify(&cx.db, &cx.vault, "catalog", &known).await.unwrap().flaw }
     };
-    assert_eq!(held(&verdict.root).await, None);
-    assert_eq!(held(&grown.root).await.unwrap().place, Some(1_200));
+    assert_eq!(held(&[&verdict.root]).await, None);
+    // Of two heads of one size, one is another log's.
+    for others in [&[&*grown.root][..], &[&verdict.root, &grown.root], &[&grown.root, &verdict.root]] {
+        assert_eq!(held(others).await.unwrap().place, Some(1_200));
+    }
 }
 
 /// An event's id by its place, as SQL.

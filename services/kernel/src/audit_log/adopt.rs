@@ -48,7 +48,7 @@ pub async fn adopt(cx: &Context) -> Result<Adopted> {
     Ok(adopted)
 }
 
-/// Events that wait to be sealed, and bear no mark.
+/// Events that wait to be sealed, and bear no mark. What an older program wrote tells of no rows.
 pub(super) fn bare() -> Select<event::Entity> {
     event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_null())
 }
@@ -57,7 +57,7 @@ async fn events(cx: &Context) -> Result<u64> {
     let mut marked = 0;
     loop {
         let tx = cx.db.begin().await?;
-        let bare = bare().limit(BATCH as u64).all(&tx).await?;
+        let bare = bare().filter(event::Column::Rows.is_null()).limit(BATCH as u64).all(&tx).await?;
         if bare.is_empty() {
             tx.rollback().await?;
             return Ok(marked);
@@ -85,18 +85,32 @@ async fn told_otherwise(cx: &Context) -> Result<u64> {
         for rows in rows.chunks(BATCH) {
             let tx = cx.db.begin().await?;
             let marks = proof::marks(&tx, &cx.vault, table, rows.iter().map(|(_, key)| key), locked(&tx)).await?;
-            for row in rows.iter().filter(|row| untold.contains(row)) {
-                // Counted on from where the events are, so that no two tell of the same time.
-                proof::set_version(&tx, row, last.get(row).copied().unwrap_or_default()).await?;
+            let (mut present, mut forgotten) = (Vec::new(), 0);
+            for row in rows {
+                match last.get(*row) {
+                    // Counted on from where the events are, so that no two tell of the same time.
+                    Some(version) if untold.contains(*row) => proof::set_version(&tx, row, *version).await?,
+                    // The row, if there is one, is taken in as one that the index does not know.
+                    None if untold.contains(*row) => {
+                        proof::delete(&tx, row).await?;
+                        forgotten += 1;
+                        continue;
+                    }
+                    _ => {}
+                }
+                present.push((row.1.clone(), marks.get(&row.1).cloned()));
             }
-            let present = rows.iter().map(|(_, key)| (key.clone(), marks.get(key).cloned()));
-            take(cx, tx, table, present.collect()).await?;
+            if forgotten > 0 && present.is_empty() {
+                commit(cx, tx, (table.name, forgotten)).await?;
+            } else {
+                take(cx, tx, table, present).await?;
+            }
         }
     }
     let tx = cx.db.begin().await?;
-    let unbound = proof::delete_unbound(&tx).await?;
+    let strange = proof::delete_strange(&tx).await?;
     tx.commit().await?;
-    Ok(rows.len() as u64 + unbound)
+    Ok(rows.len() as u64 + strange)
 }
 
 /// On PostgreSQL a row stays as it is until it is taken in; on SQLite there is no other writer.

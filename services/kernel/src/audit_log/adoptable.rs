@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
-use uuid::Uuid;
 
 use super::{
     adopt::bare,
@@ -16,7 +15,7 @@ use crate::{
         row,
         tables::{BOUND, Table},
     },
-    event::row as event,
+    event::{behind, row as event},
 };
 
 /// Most rows read at once.
@@ -87,7 +86,7 @@ impl Mistold {
 /// The rows of which the index is not to be believed, or was not when they were written again.
 pub(super) async fn mistold(db: &impl ConnectionTrait, vault: &Vault) -> Result<BTreeMap<RowName, Mistold>> {
     let put_back = told::put_back(db, vault).await?.into_keys().map(|row| (row, Mistold::PutBack));
-    let behind = told::behind(db).await?.into_iter().map(|row| (row, Mistold::Untold));
+    let behind = told::behind(db, vault).await?.into_iter().map(|row| (row, Mistold::Untold));
     let mut found: BTreeMap<_, _> = behind.chain(put_back).collect();
     for table in BOUND {
         let mut after = Some(Vec::new());
@@ -104,6 +103,9 @@ pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
     let view = db.read().view().await?;
     let mut found = Adoptable::default();
     events(&view, vault, &mut found).await?;
+    for entry in proof::strange(&view).await? {
+        found.add("row_proof", "of what is no row of a bound table: to be forgotten", format!("table={:?}", entry.tbl));
+    }
     let mistold = mistold(&view, vault).await?;
     for ((table, key), mistold) in &mistold {
         let words = Table::named(table).map(|table| row::words(table, key)).unwrap_or_default();
@@ -119,23 +121,27 @@ pub async fn adoptable(db: &Db, vault: &Vault) -> Result<Adoptable> {
 }
 
 async fn events(view: &DatabaseTransaction, vault: &Vault, found: &mut Adoptable) -> Result<()> {
-    let mut after = Uuid::nil();
+    let mut after = None;
     loop {
-        let next = bare().filter(event::Column::Id.gt(after)).order_by_asc(event::Column::Id);
+        let next = bare().filter(behind(after)).order_by_asc(event::Column::Id);
         let next = next.limit(CHUNK as u64).all(view).await?;
         let Some(last) = next.last() else { break };
-        after = last.id;
+        after = Some(last.id);
         for event in next {
-            found.add("event", "without the exchange's mark", format!("id={} {}", event.id, event.kind));
+            let what = match event.rows {
+                Some(_) => "without the exchange's mark, and tells of rows: not taken in, to be deleted",
+                None => "without the exchange's mark",
+            };
+            found.add("event", what, format!("id={} {}", event.id, event.kind));
         }
     }
-    let mut after = Uuid::nil();
+    let mut after = None;
     loop {
         let marked = event::Entity::find().filter(event::Column::PublishedMark.is_not_null());
-        let marked = marked.filter(event::Column::Id.gt(after)).order_by_asc(event::Column::Id);
+        let marked = marked.filter(behind(after)).order_by_asc(event::Column::Id);
         let marked = marked.limit(CHUNK as u64).all(view).await?;
         let Some(last) = marked.last() else { return Ok(()) };
-        after = last.id;
+        after = Some(last.id);
         for event in marked.iter().filter(|event| event.is_falsely_delivered(vault)) {
             let what = "marked as delivered, and not by the exchange: to be delivered";
             found.add("event", what, format!("id={} {}", event.id, event.kind));

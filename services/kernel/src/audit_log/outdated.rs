@@ -9,7 +9,7 @@ use super::{leaf, proof, told};
 use crate::{
     Context, Error, Instant, Result, Vault,
     db::row,
-    event::{ROWS_WRITTEN, WrittenRow, row as event},
+    event::{ROWS_WRITTEN, WrittenRow, behind, row as event},
     merkle::Hash,
 };
 
@@ -30,20 +30,20 @@ impl leaf::Model {
 impl Context {
     /// Deletes the outdated ones of the events recorded before `limit`: how many.
     pub async fn delete_outdated(&self, limit: Instant, stop: &CancellationToken) -> Result<u64> {
-        let (mut after, mut deleted, mut is_first) = (Uuid::nil(), 0, true);
+        let (mut after, mut deleted, mut is_first) = (None, 0, true);
         while !stop.is_cancelled() {
             let events = event::Entity::find()
                 .filter(event::Column::Rows.is_not_null())
                 .filter(event::Column::Kind.eq(ROWS_WRITTEN))
                 .filter(event::Column::Sealed.eq(true))
                 .filter(event::Column::At.lt(limit.0))
-                .filter(event::Column::Id.gt(after))
+                .filter(behind(after))
                 .order_by_asc(event::Column::Id)
                 .limit(BATCH)
                 .all(self.db.read())
                 .await?;
             let Some(last) = events.last() else { break };
-            after = last.id;
+            after = Some(last.id);
             // Only these events show that somebody had put a row back: then they are kept.
             if std::mem::take(&mut is_first)
                 && let Some(((table, key), event)) = told::put_back(self.db.read(), &self.vault).await?.pop_first()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, Order, QueryFilter, QueryOrder, QueryResult,
     QuerySelect, Statement, Value, sea_query::OnConflict,
 };
 use uuid::Uuid;
@@ -147,10 +147,25 @@ pub async fn set_version(tx: &Transaction, (table, key): &(String, Vec<u8>), ver
     Ok(())
 }
 
-/// Deletes its entries of tables that are not bound.
-pub async fn delete_unbound(tx: &Transaction) -> Result<u64> {
+/// Forgets an entry.
+pub async fn delete(tx: &Transaction, (table, key): &(String, Vec<u8>)) -> Result<()> {
+    Entity::delete_by_id((table.clone(), key.clone())).exec(tx).await?;
+    Ok(())
+}
+
+/// Its entries of what is no row: of tables that are not bound, and without a key.
+pub async fn strange(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
+    Ok(Entity::find().filter(is_strange()).all(db).await?)
+}
+
+/// Deletes those: how many.
+pub async fn delete_strange(tx: &Transaction) -> Result<u64> {
+    Ok(Entity::delete_many().filter(is_strange()).exec(tx).await?.rows_affected)
+}
+
+fn is_strange() -> Condition {
     let bound = BOUND.iter().map(|table| table.name);
-    Ok(Entity::delete_many().filter(Column::Tbl.is_not_in(bound)).exec(tx).await?.rows_affected)
+    Condition::any().add(Column::Tbl.is_not_in(bound)).add(Column::Key.eq(Vec::<u8>::new()))
 }
 
 /// PostgreSQL joins with a list of rows by the primary key, whatever it knows of the table; over a list of keys it may go

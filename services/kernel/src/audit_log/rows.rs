@@ -88,12 +88,13 @@ impl Walk<'_> {
             }
             let mut told = Vec::new();
             for event in events {
-                let rows = event.written_rows()?;
                 if !event.is_ours(self.vault) {
+                    let rows = event.written_rows().unwrap_or_default();
                     let row =
                         rows.first().map_or_else(|| "its rows".to_owned(), |row| row::named(&row.table, &row.key));
                     return Ok(flaw(row, event.id, "told of by an event that the exchange did not write"));
                 }
+                let rows = event.written_rows()?;
                 writings.note(&rows);
                 told.extend(rows.into_iter().map(|row| (event.id, row)));
             }
@@ -147,7 +148,9 @@ impl Walk<'_> {
                 }
             }
         }
-        Ok(flaw("row_proof".to_owned(), Uuid::nil(), "knows of a table that is not bound"))
+        let strange = proof::strange(self.view).await?;
+        let what = "the index of rows knows of what is no row of a bound table";
+        Ok(strange.first().and_then(|entry| flaw(format!("{} {:?}", entry.tbl, entry.key), entry.event_id, what)))
     }
 
     /// Every row that the index knows of is there, as it was left; and no other.

@@ -60,14 +60,14 @@ pub(super) async fn last_versions(
 }
 
 /// The rows that the index does not have as the last event tells of them.
-pub(super) async fn behind(db: &impl ConnectionTrait) -> Result<BTreeSet<RowName>> {
+pub(super) async fn behind(db: &impl ConnectionTrait, vault: &Vault) -> Result<BTreeSet<RowName>> {
     let (mut after, mut behind) = (None, BTreeSet::new());
     loop {
         let events = next(db, &mut after).await?;
         if events.is_empty() {
             return Ok(behind);
         }
-        for event in events {
+        for event in events.into_iter().filter(|event| event.is_ours(vault)) {
             let rows = event.written_rows()?;
             for rows in rows.chunks(ROWS) {
                 let index = proof::of_written(db, rows).await?;
@@ -93,7 +93,7 @@ pub(super) async fn put_back(db: &impl ConnectionTrait, vault: &Vault) -> Result
         if events.is_empty() {
             return writings.put_back(db, vault).await;
         }
-        for event in events {
+        for event in events.into_iter().filter(|event| event.is_ours(vault)) {
             writings.note(&event.written_rows()?);
         }
     }
@@ -118,8 +118,8 @@ impl Writings {
             if twice.is_empty() || events.is_empty() {
                 return Ok(found);
             }
-            for event in events {
-                let adopts = event.kind == ADOPTED && event.is_ours(vault);
+            for event in events.into_iter().filter(|event| event.is_ours(vault)) {
+                let adopts = event.kind == ADOPTED;
                 for row in event.written_rows()? {
                     let writing = Writings::of(&row);
                     if twice.contains(&writing) && !once.insert(writing) {

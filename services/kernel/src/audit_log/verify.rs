@@ -10,7 +10,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{event, head, last_head, leaf, mark, unsealed};
-use crate::{Db, Result, Vault, merkle::Tree};
+use crate::{Db, Result, Vault, event::behind, merkle::Tree};
 
 /// Most leaves read at once.
 const CHUNK: u64 = 1_000;
@@ -184,8 +184,8 @@ impl Walk<'_> {
             }
             self.previous = head.size;
         }
-        let noted = self.known.iter().find(|known| known.size == self.tree.size());
-        if noted.is_some_and(|known| !known.root.eq_ignore_ascii_case(&HEXLOWER.encode(&root))) {
+        let mut noted = self.known.iter().filter(|known| known.size == self.tree.size());
+        if noted.any(|known| !known.root.eq_ignore_ascii_case(&HEXLOWER.encode(&root))) {
             return flaw(Some(place), None, "rewritten: the records before it once had another head");
         }
         None
@@ -220,12 +220,12 @@ async fn stranger(db: &Db, vault: &Vault, service: &str) -> Result<Option<Flaw>>
     if let Some(event) = found {
         return Ok(flaw(None, Some(event.id), "inserted: the event was never sealed"));
     }
-    let mut after = Uuid::nil();
+    let mut after = None;
     loop {
-        let waiting = unsealed(service).filter(event::Column::Id.gt(after)).order_by(event::Column::Id, Order::Asc);
+        let waiting = unsealed(service).filter(behind(after)).order_by(event::Column::Id, Order::Asc);
         let waiting = waiting.limit(CHUNK).all(db.read()).await?;
         let Some(last) = waiting.last() else { return Ok(None) };
-        after = last.id;
+        after = Some(last.id);
         if let Some(strange) = waiting.iter().find(|event| !event.is_ours(vault)) {
             return Ok(flaw(None, Some(strange.id), "inserted or changed: the exchange did not write it"));
         }

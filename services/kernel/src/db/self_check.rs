@@ -3,7 +3,7 @@
 //! nothing is begun any more, so that nothing else is acknowledged and lost.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -26,6 +26,8 @@ const ONE_IN: u64 = 16;
 const PERIOD: Duration = Duration::from_secs(1);
 /// So long after its commit an event is looked for in the audit log.
 const SEALED_AFTER: Duration = Duration::from_secs(3);
+/// So long it may take to get there before nothing else is written: longer than a database is slow or away.
+const SEALED_WITHIN: Duration = Duration::from_secs(30);
 /// Most records that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
 /// Most events that do: more than are written while the sealer is seconds behind.
@@ -46,14 +48,25 @@ pub struct Acknowledged {
     pub query: Statement,
 }
 
+/// An event that is not known to be in the log.
+#[derive(Clone, Copy, Debug)]
+struct Unsealed {
+    id: Uuid,
+    committed: Instant,
+    /// When it is looked for.
+    due: Instant,
+}
+
 /// What one database was seen to keep; shared by all clones of its `Db`.
 #[derive(Default)]
 pub(super) struct SelfCheck {
     contradicted: AtomicBool,
+    /// Whether an event waits for the log too long.
+    behind: AtomicBool,
     begun: AtomicU64,
     sample: Mutex<Vec<Acknowledged>>,
-    /// The latest events, and when each was committed.
-    unsealed: Mutex<VecDeque<(Instant, Uuid)>>,
+    /// The latest events.
+    unsealed: Mutex<Vec<Unsealed>>,
 }
 
 impl SelfCheck {
@@ -63,6 +76,14 @@ impl SelfCheck {
             return Err(Error::Unavailable("the database lost what was acknowledged; nothing more is written".into()));
         }
         Ok(())
+    }
+
+    /// Requires besides that the audit log grows: what is not in it, an administrator could take away unseen.
+    pub fn require_log(&self) -> Result<()> {
+        if self.behind.load(Relaxed) {
+            return Err(Error::Unavailable("the audit log does not grow; nothing is written before it does".into()));
+        }
+        self.require()
     }
 
     /// Whether the transaction that begins is one of the sample.
@@ -78,15 +99,45 @@ impl SelfCheck {
         }
         let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
         if unsealed.len() < MOST_EVENTS {
-            unsealed.extend(recorded.iter().map(|event| (Instant::now(), *event)));
+            let committed = Instant::now();
+            unsealed.extend(recorded.iter().map(|id| Unsealed { id: *id, committed, due: committed + SEALED_AFTER }));
         }
     }
 
+    /// Looks for these once more, later. Whether one has waited too long decides whether others may write.
+    fn wait_on(&self, waiting: Vec<Unsealed>) {
+        let is_overdue = |event: &Unsealed| event.committed.elapsed() > SEALED_WITHIN;
+        let overdue = waiting.iter().copied().find(is_overdue);
+        if self.behind.swap(overdue.is_some(), Relaxed) != overdue.is_some() {
+            match overdue {
+                Some(event) => {
+                    tracing::error!(event = %event.id, "the audit log does not grow; nothing is written before")
+                }
+                None => tracing::warn!("the audit log grows again"),
+            }
+        }
+        let later = Instant::now() + SEALED_AFTER;
+        let next = |event: Unsealed| Unsealed { due: if is_overdue(&event) { event.due } else { later }, ..event };
+        self.put_back(waiting.into_iter().map(next).collect());
+    }
+
+    fn put_back(&self, waiting: Vec<Unsealed>) {
+        self.unsealed.lock().unwrap_or_else(PoisonError::into_inner).extend(waiting);
+    }
+
     /// The events that have had the time to be sealed.
-    fn to_be_sealed(&self) -> Vec<Uuid> {
-        let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = unsealed.partition_point(|(at, _)| at.elapsed() >= SEALED_AFTER);
-        unsealed.drain(..due).map(|(_, event)| event).collect()
+    fn to_be_sealed(&self) -> Vec<Unsealed> {
+        let (now, mut unsealed) = (Instant::now(), self.unsealed.lock().unwrap_or_else(PoisonError::into_inner));
+        let (due, later) = std::mem::take(&mut *unsealed).into_iter().partition(|event| event.due <= now);
+        *unsealed = later;
+        due
+    }
+
+    fn is_idle(&self) -> bool {
+        let is_empty = |waiting: &Vec<Unsealed>| waiting.iter().all(|event| event.due > Instant::now());
+        !self.behind.load(Relaxed)
+            && is_empty(&self.unsealed.lock().unwrap_or_else(PoisonError::into_inner))
+            && self.sample.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn contradict(&self, missing: &str) {
@@ -118,34 +169,48 @@ impl Db {
 
     /// Looks for what was acknowledged since the last time.
     pub async fn check_sample(&self) -> Result<()> {
-        let sample = std::mem::take(&mut *self.self_check.sample.lock().unwrap_or_else(PoisonError::into_inner));
-        let recorded = self.self_check.to_be_sealed();
-        if sample.is_empty() && recorded.is_empty() {
+        if self.self_check.is_idle() {
             return Ok(());
         }
         let mut fresh = self.reader_options.clone();
         fresh.max_connections(1).min_connections(0);
         let fresh: DatabaseConnection = Database::connect(fresh).await?;
+        let sample = std::mem::take(&mut *self.self_check.sample.lock().unwrap_or_else(PoisonError::into_inner));
         for record in sample {
             if fresh.query_one_raw(record.query.clone()).await?.is_none() {
                 self.self_check.contradict(&record.what);
             }
         }
-        for events in recorded.chunks(CHUNK) {
-            self.check_log(&fresh, events).await?;
+        let recorded = self.self_check.to_be_sealed();
+        match self.waiting(&fresh, &recorded).await {
+            Ok(waiting) => self.self_check.wait_on(waiting),
+            Err(error) => {
+                self.self_check.put_back(recorded);
+                return Err(error);
+            }
         }
         Ok(fresh.close().await?)
     }
 
+    async fn waiting(&self, fresh: &DatabaseConnection, recorded: &[Unsealed]) -> Result<Vec<Unsealed>> {
+        let mut waiting = Vec::new();
+        for events in recorded.chunks(CHUNK) {
+            let still = self.check_log(fresh, events.iter().map(|event| event.id).collect()).await?;
+            waiting.extend(events.iter().copied().filter(|event| still.contains(&event.id)));
+        }
+        Ok(waiting)
+    }
+
     /// Looks whether these events are in the log, or on their way there: somebody may have taken them away or kept them from
-    /// the sealer, and with them what they prove.
-    async fn check_log(&self, fresh: &DatabaseConnection, events: &[Uuid]) -> Result<()> {
+    /// the sealer, and with them what they prove. Those that wait are returned.
+    async fn check_log(&self, fresh: &DatabaseConnection, events: Vec<Uuid>) -> Result<HashSet<Uuid>> {
         let missing =
             |found: &HashSet<Uuid>| events.iter().copied().filter(|id| !found.contains(id)).collect::<Vec<_>>();
         let waiting = event::Entity::find().select_only().column(event::Column::Id);
         let waiting = waiting.filter(event::Column::Id.is_in(events.iter().copied()));
         let waiting: Vec<Uuid> = waiting.filter(event::Column::Sealed.eq(false)).into_tuple().all(fresh).await?;
-        let mut found: HashSet<Uuid> = waiting.iter().copied().collect();
+        let waiting: HashSet<Uuid> = waiting.into_iter().collect();
+        let mut found = waiting.clone();
         // After the other look: what is sealed between the two is in the log by now.
         let sealed = leaf::Entity::find().select_only().column(leaf::Column::EventId);
         let sealed = sealed.filter(leaf::Column::EventId.is_in(missing(&found)));
@@ -153,8 +218,7 @@ impl Db {
         for id in missing(&found) {
             self.self_check.contradict(&format!("event {id}, which is not in the audit log"));
         }
-        self.self_check.take(None, &waiting);
-        Ok(())
+        Ok(waiting)
     }
 
     /// Proves that the database writes and keeps: counts a row up, and reads it back through another connection. Where another
@@ -185,4 +249,25 @@ impl Db {
 fn beats(row: Option<sea_orm::QueryResult>) -> Result<i64> {
     let row = row.ok_or_else(|| Error::Internal("heartbeat has no row".into()))?;
     Ok(row.try_get("", "beats")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_while_an_event_waits_for_the_log_too_long() {
+        let check = SelfCheck::default();
+        check.take(None, &[Uuid::now_v7()]);
+        assert!(check.is_idle() && check.to_be_sealed().is_empty(), "it has three seconds");
+        let long_ago = Instant::now().checked_sub(SEALED_WITHIN + PERIOD).unwrap();
+        let old = Unsealed { id: Uuid::now_v7(), committed: long_ago, due: long_ago };
+        for waiting in [vec![old], vec![], vec![old]] {
+            let is_behind = !waiting.is_empty();
+            check.wait_on(waiting);
+            assert_eq!(check.require_log().is_err(), is_behind);
+            check.require().unwrap();
+            assert_eq!(check.to_be_sealed().len(), usize::from(is_behind), "it is looked for at once again");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::{
     readers::within,
     self_check::{Acknowledged, SelfCheck},
     statement::{Before, Read, Write, telling_rows},
-    written::{Binding, Written, settle},
+    written::{Binding, Written, require_unaltered, settle},
 };
 use crate::{Result, error::within_query, event};
 
@@ -127,6 +127,17 @@ impl Transaction {
         }
         self.self_check.take(self.vouched.into_inner(), &recorded);
         Ok(lease)
+    }
+
+    /// Rolls back what is refused. An error if the refusal was decided on a row that is not as the exchange left it: then
+    /// that is what the caller is told, and no answer is kept.
+    pub async fn refuse(self) -> Result<()> {
+        let written = std::mem::take(&mut *self.written.lock().await);
+        // After a constraint's refusal the transaction answers nothing more.
+        let is_open = self.lease.lock().await.state == State::Open;
+        let unaltered = if is_open { require_unaltered(&self, self.binding.get(), written).await } else { Ok(()) };
+        self.rollback().await?;
+        unaltered
     }
 
     /// Rolls back.

@@ -93,10 +93,7 @@ impl Written {
 pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<Vec<Uuid>> {
     let Some(binding) = binding else { return Ok(Vec::new()) };
     let Written { mut events, rows, seen } = written;
-    let checked = seen.check(tx, &binding.vault).await?;
-    // On SQLite nobody else writes meanwhile.
-    let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR SHARE" } else { "" };
-    checked.require_undoubted(tx, &binding.vault, locked).await?;
+    let checked = unaltered(tx, binding, seen).await?;
     if events.is_empty() && rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,6 +114,20 @@ pub(super) async fn settle(tx: &Transaction, binding: Option<&Binding>, written:
     Ok(ids)
 }
 
+/// Requires of a transaction that is to be undone that what it found is as the exchange left it.
+pub(super) async fn require_unaltered(tx: &Transaction, binding: Option<&Binding>, written: Written) -> Result<()> {
+    let Some(binding) = binding else { return Ok(()) };
+    unaltered(tx, binding, written.seen).await.map(drop)
+}
+
+async fn unaltered(tx: &Transaction, binding: &Binding, seen: Seen) -> Result<Checked> {
+    let checked = seen.check(tx, &binding.vault).await?;
+    // On SQLite nobody else writes meanwhile.
+    let locked = if tx.get_database_backend() == DbBackend::Postgres { " FOR SHARE" } else { "" };
+    checked.require_undoubted(tx, &binding.vault, locked).await?;
+    Ok(checked)
+}
+
 /// Notes in the index which event tells of the rows, and how often each was written: once more than when it was checked.
 async fn index(tx: &Transaction, (rows, checked): (BoundRows, &Checked), event: Uuid) -> Result<Vec<WrittenRow>> {
     let unseen = rows.keys().filter(|row| checked.entry(row).is_none());
@@ -126,9 +137,10 @@ async fn index(tx: &Transaction, (rows, checked): (BoundRows, &Checked), event: 
         let (version, before) = checked.entry(&row).cloned().unwrap_or_else(|| {
             unseen.get(&(table.clone(), key.clone())).map_or((0, None), |entry| (entry.version, entry.mark.clone()))
         });
-        WrittenRow { table, key, version: version + 1, mark, before }
+        let version = version.checked_add(1).ok_or_else(|| record_altered(&row::named(&table, &key), None))?;
+        Ok(WrittenRow { table, key, version, mark, before })
     });
-    let told: Vec<_> = told.collect();
+    let told: Vec<_> = told.collect::<Result<_>>()?;
     for rows in told.chunks(MOST) {
         let mut values: Vec<Value> = vec![event.into()];
         let mut places = Vec::with_capacity(rows.len());

@@ -196,6 +196,23 @@ async fn nobody_is_served_on_a_changed_row() {
     .await;
 }
 
+/// A refusal is decided on rows too.
+#[tokio::test]
+async fn nobody_is_refused_because_of_a_changed_row() {
+    each_lane(async |ground| {
+        let date = &ground.days[0].date;
+        let refused = async || {
+            let tx = ground.cx.db.begin().await.unwrap();
+            day::Entity::find_by_id(date).one(&tx).await.unwrap();
+            tx.refuse().await.map_err(|error| error.code())
+        };
+        assert_eq!(refused().await, Ok(()));
+        ground.cx.db.run(&format!("UPDATE calendar_day SET kind = kind || 'X' WHERE date = '{date}'")).await.unwrap();
+        assert_eq!(refused().await, Err(ErrorCode::RecordAltered));
+    })
+    .await;
+}
+
 /// The marks that a row had earlier lie in the events, for whoever reads them: none of them counts but the last one's.
 #[tokio::test]
 async fn an_earlier_mark_brings_no_earlier_row_back() {
