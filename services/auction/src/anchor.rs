@@ -33,7 +33,7 @@ pub async fn watch_over(cx: Context, stop: CancellationToken) {
 /// Anchors what has grown since the last time.
 pub async fn anchor_grown(cx: &Context) -> Result<()> {
     loop {
-        let grown = anchor::grown(cx.db.read(), BATCH).await?;
+        let grown = anchor::grown(cx.db.read(), &cx.vault, BATCH).await?;
         let count = grown.len();
         if count > 0 {
             let tx = cx.db.begin().await?;

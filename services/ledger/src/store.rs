@@ -212,6 +212,11 @@ pub async fn add_receipt(
         cashier_id: Set(cashier.into()),
     };
     let added = bank_receipt::Entity::insert(row).on_conflict(any_conflict()).exec_without_returning(tx).await?;
+    if added == 0 {
+        // Read, so that it is held against the log: nobody is refused for a receipt that the exchange did not write.
+        let same = bank_receipt::Column::BankReference.eq(arrival.bank_reference.as_str());
+        bank_receipt::Entity::find().filter(same).one(tx).await?;
+    }
     Ok((added == 1).then(|| v1::BankReceipt {
         id: id.text(),
         organization_id: arrival.organization.text(),

@@ -186,6 +186,31 @@ async fn receipts_are_credited_once() {
     }
 }
 
+/// Nor is a receipt refused for one that the exchange did not write: its cashier would believe that the money is booked.
+#[tokio::test]
+async fn no_receipt_is_refused_because_of_a_forged_one() {
+    for lane in fresh::lanes().await {
+        let exchange = Exchange::new(&lane);
+        exchange.fund(WINNER, 500, "BANK-1").await;
+        let receive = async || {
+            let input = v1::RecordBankReceiptInput {
+                organization_id: exchange.organizations[WINNER].clone(),
+                amount: Some(Money(700)),
+                bank_reference: "BANK-2".into(),
+                received_at: Some(Instant(1_700_000_000_000)),
+            };
+            let mut request = Request::new(input);
+            staff(Role::Cashier).write(Some("key"), request.metadata_mut());
+            exchange.ledger.record_bank_receipt(request).await.unwrap().into_inner().user_errors
+        };
+        lane.cx.db.run("UPDATE bank_receipt SET bank_reference = 'BANK-2'").await.unwrap();
+        assert_eq!(refused(&receive().await).0, "RECORD_ALTERED", "{}", lane.name);
+        lane.cx.db.run("UPDATE bank_receipt SET bank_reference = 'BANK-1'").await.unwrap();
+        assert_eq!(receive().await, [], "nothing was kept under the key: {}", lane.name);
+        assert_eq!(exchange.account(WINNER).await, (1_200, 0));
+    }
+}
+
 #[tokio::test]
 async fn one_deal_is_paid_once_and_every_other_deposit_goes_back() {
     for lane in fresh::lanes().await {

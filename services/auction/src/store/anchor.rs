@@ -1,6 +1,6 @@
 //! How far each lot's log was at the latest look, and the root over it.
 
-use kernel::{Result, Transaction};
+use kernel::{Id, Result, Transaction, Vault, record_altered};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, EntityTrait, IntoActiveModel, JoinType, QueryFilter, QuerySelect,
     RelationTrait,
@@ -33,26 +33,28 @@ mod row {
 
 pub use row::Model;
 
-/// Some of the running lots whose logs have grown since they were last anchored, as they should be anchored now.
-pub async fn grown(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>> {
+/// Some of the running lots whose logs have grown since they were last anchored, as they should be anchored now; none that
+/// is not as its last round left it.
+pub async fn grown(db: &impl ConnectionTrait, vault: &Vault, limit: u64) -> Result<Vec<Model>> {
     let over = [BiddingStatus::Sold, BiddingStatus::Unsold, BiddingStatus::Cancelled];
     let size = Expr::col((row::Entity, row::Column::Size));
     let behind = Condition::any()
         .add(row::Column::Size.is_null())
         .add(size.lt(Expr::col((session::Entity, session::Column::Seq))));
     let grown = session::Entity::find()
-        .select_only()
-        .columns([session::Column::Id, session::Column::Seq, session::Column::Peaks])
         .join(JoinType::LeftJoin, row::Relation::Session.def().rev())
         .filter(session::Column::Status.is_not_in(over))
         .filter(behind)
         .limit(limit);
-    let grown: Vec<(BiddingSessionId, i64, Vec<u8>)> = grown.into_tuple().all(db).await?;
-    let anchored = |(session_id, size, peaks): (BiddingSessionId, i64, Vec<u8>)| {
-        let root = log::grow(&peaks, size, &[])?.root().to_vec();
-        Ok(Model { session_id, size, root })
+    let (ours, altered): (Vec<_>, Vec<_>) = grown.all(db).await?.into_iter().partition(|lot| lot.is_ours(vault));
+    for lot in altered {
+        record_altered(&format!("bidding_session id={}", lot.id.text()), None);
+    }
+    let anchored = |lot: session::Model| {
+        let root = log::grow(&lot.peaks, lot.seq, &[])?.root().to_vec();
+        Ok(Model { session_id: lot.id, size: lot.seq, root })
     };
-    grown.into_iter().map(anchored).collect()
+    ours.into_iter().map(anchored).collect()
 }
 
 /// Anchors them; one that another process anchored further on stays.
