@@ -11,7 +11,7 @@ use kernel::{
     Context, Db, Error, Result, Transaction,
     catalogue::{record, recorded},
 };
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 macro_rules! changes {
     ($($name:ident)*) => {
@@ -135,6 +135,10 @@ pub async fn had(url: &str) -> Result<Option<Vec<String>>> {
     options.sqlx_logging(false).max_connections(1).acquire_timeout(Duration::from_secs(5));
     options.map_sqlx_sqlite_opts(|sqlite| sqlite.create_if_missing(false));
     let db = Database::connect(options).await?;
+    if is_standby(&db).await? {
+        db.close().await?;
+        return Err(Error::Unavailable("it is a standby that is not promoted (pg_promote)".into()));
+    }
     let query = match db.get_database_backend() {
         DbBackend::Postgres => {
             "SELECT 1 AS it FROM information_schema.tables
@@ -148,6 +152,14 @@ pub async fn had(url: &str) -> Result<Option<Vec<String>>> {
     };
     db.close().await?;
     had
+}
+
+async fn is_standby(db: &DatabaseConnection) -> Result<bool> {
+    if db.get_database_backend() != DbBackend::Postgres {
+        return Ok(false);
+    }
+    let asked = Statement::from_string(DbBackend::Postgres, "SELECT pg_is_in_recovery() AS it");
+    Ok(db.query_one_raw(asked).await?.map_or(Ok(false), |row| row.try_get("", "it"))?)
 }
 
 /// The names of the changes that a database has had, in order.

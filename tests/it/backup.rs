@@ -118,7 +118,7 @@ async fn the_machine_is_lost(lane: Lane) {
     let ((), (), (before, told)) = tokio::join!(load.bid(), load.sign_up(), taken);
     let after = load.told();
     assert!(exchange.stop().iter().all(|code| *code == Some(0)));
-    fs::write(&heads, done(&exchange.run(&["verify"]))).unwrap();
+    fs::write(&heads, done(&exchange.run(&["heads"]))).unwrap();
 
     let place = Place::like(&exchange).await;
     // Whoever bids and signs up announces nothing, so these were all delivered before the copy was begun.
@@ -251,9 +251,28 @@ async fn what_does_not_fit_is_refused(lane: Lane) {
     }
     fs::remove_file(backup.join("manifest.json")).unwrap();
     assert!(refused(&place.run(&["restore", name])).contains("no whole backup"));
-    // Nothing that was refused left a trace: the place is as empty as before.
     fs::write(backup.join("manifest.json"), text).unwrap();
+    let heads = kept.path().join("heads.txt");
+    let later = ["restore", name, "--head", heads.to_str().unwrap()];
+    fs::write(&heads, format!("ghost:1:{}", "ab".repeat(32))).unwrap();
+    assert!(refused(&place.run(&later)).contains("holds no log of ghost"));
+    // Nothing that was refused left a trace: the place is as empty as before.
+    let reach = &manifest(&backup)["databases"][0]["log"][0];
+    fs::write(&heads, format!("{}:{}:{}", reach["service"].as_str().unwrap(), reach["size"], "ab".repeat(32))).unwrap();
+    assert!(refused(&place.run(&later)).contains("once had another head"), "of what the backup itself goes up to");
+    let place = Place::like(&exchange).await;
+    let signed = done(&exchange.run(&["heads"]));
+    let forged = signed.lines().next().unwrap().replacen(':', ":9", 1);
+    fs::write(&heads, forged).unwrap();
+    assert!(refused(&place.run(&later)).contains("this exchange did not sign it"));
+    let place = Place::like(&exchange).await;
     assert!(done(&place.run(&["restore", name])).contains("everything that was restored verifies"));
+    // A wrong key is noticed before the night on which the backup is needed.
+    let mut strange = Command::new(binary());
+    strange.arg("backup").arg(kept.path().join("tuesday")).env("JISHI_DATABASE_URL", &exchange.database_url);
+    let strange = strange.env("JISHI_MASTER_KEY", BASE64_STANDARD.encode([24; 32])).output().unwrap();
+    assert!(refused(&strange).contains("master_key is not that of the exchange"));
+    assert!(!kept.path().join("tuesday").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

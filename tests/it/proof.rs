@@ -258,6 +258,11 @@ async fn a_rewound_database_is_found_by_a_head_kept_elsewhere() {
     let against = ["verify", "--against", kept.path().to_str().unwrap()];
     let honest = exchange.run(&against);
     assert!(honest.status.success(), "{}", String::from_utf8_lossy(&honest.stderr));
+    let told = String::from_utf8_lossy(&honest.stdout).into_owned();
+    assert!(told.contains(&format!("the logs begin as {} noted heads say", published.lines().count())), "{told}");
+    let nothing = tempfile::NamedTempFile::new().unwrap();
+    let told = exchange.run(&["verify", "--against", nothing.path().to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("there is no signed head in it"));
 
     std::fs::write(&file, earlier).unwrap();
     assert!(exchange.run(&["verify"]).status.success());

@@ -1,6 +1,6 @@
 //! Each distinct database is connected once, brought to the newest schema, and shared by the roles that live in it.
 
-use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt, io::ErrorKind, path::Path, sync::Arc};
 
 use kernel::{
     Clock, Context, Db, ErrorCode, MasterKey,
@@ -207,7 +207,7 @@ async fn had(config: &Config, roles: &Roles) -> Result<Vec<Vec<String>>> {
     let urls: BTreeSet<String> = roles.services().map(|role| config.database(role)).collect();
     let mut found = Vec::new();
     for url in urls {
-        let is_absent = is_embedded(&url) && !Path::new(sqlite_path(&url)).is_file();
+        let is_absent = is_embedded(&url) && is_absent(Path::new(sqlite_path(&url)))?;
         let had = if is_absent { None } else { in_words(&url, migrations::had(&url).await).await? };
         let Some(had) = had else {
             let place = place(&url).await?;
@@ -217,6 +217,15 @@ async fn had(config: &Config, roles: &Roles) -> Result<Vec<Vec<String>>> {
         found.push(had);
     }
     Ok(found)
+}
+
+/// Whether there is no file. A folder that this user may not enter hides what there is.
+fn is_absent(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(found) => Ok(!found.is_file()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(format!("the database {}: {error}", path.display()).into()),
+    }
 }
 
 /// A database as an operator finds it; no password is told.

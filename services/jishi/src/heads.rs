@@ -60,7 +60,11 @@ pub fn read(text: &str) -> Result<Vec<SignedHead>> {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .map(|line| line.parse().map_err(|why| format!("{line}: {why}").into()));
-    heads.collect()
+    let heads: Vec<SignedHead> = heads.collect::<Result<_>>()?;
+    if heads.is_empty() {
+        return Err(format!("{text}: there is no signed head in it, as `jishi heads` prints them").into());
+    }
+    Ok(heads)
 }
 
 /// What they hold a log to; an error if one of them is another exchange's.

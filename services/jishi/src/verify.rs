@@ -113,6 +113,12 @@ async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Wri
     for text in &arguments.against {
         signed.extend(heads::read(text)?);
     }
+    let noted = known.iter().map(|known| known.service.clone());
+    let noted: Vec<String> = noted.chain(signed.iter().map(|head| head.known().service)).collect();
+    let is_strange = |service: &&String| !databases.grounds().any(|ground| ground.services.contains(&service.as_str()));
+    if let Some(strange) = noted.iter().find(is_strange) {
+        return Err(format!("{strange}: no service of this exchange has a log of that name").into());
+    }
     let mut flawed = Vec::new();
     for ground in databases.grounds() {
         let signed = heads::known(
@@ -130,6 +136,9 @@ async fn run_databases(config: &Config, arguments: &Arguments, mut out: impl Wri
         }
     }
     databases.close().await;
+    if flawed.is_empty() && !noted.is_empty() {
+        writeln!(out, "the logs begin as {} noted heads say", noted.len())?;
+    }
     match flawed.is_empty() {
         true => Ok(()),
         false => Err(format!("the records do not verify\n{}", flawed.join("\n")).into()),

@@ -57,7 +57,7 @@ async fn upgrade(lane: Lane) {
     let mut work = Work { works, taken: Moment::now(), gap: Duration::ZERO };
     work.turns(20).await;
     // Whoever only looks brings nothing up to date.
-    for verb in [&["verify"][..], &["heads"], &["adopt"], &["backup", "too-early"]] {
+    for verb in [&["verify"][..], &["heads"], &["adopt"], &["adopt", "--yes"], &["backup", "too-early"]] {
         let output = exchange.run(verb);
         let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         assert!(!output.status.success() && told.contains("the schema is an older program's"), "{verb:?}: {told}");

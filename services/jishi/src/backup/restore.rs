@@ -10,7 +10,7 @@ use std::{
 use data_encoding::HEXLOWER_PERMISSIVE;
 use kernel::{
     Clock,
-    audit_log::signed_head::SignedHead,
+    audit_log::{signed_head::SignedHead, verify::Known},
     snapshot::{deliver_again, place_in_postgres},
 };
 use tempfile::NamedTempFile;
@@ -49,6 +49,10 @@ pub async fn run(config: &Config, arguments: &Arguments, mut out: impl Write) ->
     let folder = arguments.folder.clone();
     let manifest = tokio::task::spawn_blocking(move || Manifest::read(&folder)).await??;
     let places = places(config, &manifest)?;
+    let reaches = || manifest.databases.iter().flat_map(|dump| &dump.log);
+    if let Some(strange) = later.iter().find(|head| !reaches().any(|reach| reach.service == head.known.service)) {
+        return Err(format!("the backup holds no log of {}", strange.known.service).into());
+    }
     // Everything that can be refused is refused before the first byte is written.
     opens(config, &manifest)?;
     for (site, dump) in &places {
@@ -59,40 +63,49 @@ pub async fn run(config: &Config, arguments: &Arguments, mut out: impl Write) ->
         load(config, &arguments.folder, site, dump).await?;
     }
     let databases = Databases::open(config, &Roles::new(None), &Clock::system()).await?;
+    let mut forged = None;
     for ground in databases.grounds() {
         deliver_again(&ground.context.db).await?;
+        let signed = later.iter().filter(|head| ground.services.contains(&head.known.service.as_str()));
+        let mut signed = signed.filter_map(|head| head.signed.as_ref());
+        forged = forged.or(signed.find(|head| !head.is_signed(&ground.context.vault)));
     }
     databases.close().await;
     writeln!(out, "the backup of {} is in place, and goes up to:", manifest.at)?;
-    let reaches = || manifest.databases.iter().flat_map(|dump| &dump.log);
     for reach in reaches() {
         writeln!(out, "{reach}")?;
     }
-    for head in &later {
-        match reaches().find(|reach| reach.service == head.service) {
-            Some(reach) => writeln!(out, "{}", missing(reach, head.size))?,
-            None => return Err(format!("the backup holds no log of {}", head.service).into()),
-        }
+    if let Some(head) = forged {
+        return Err(format!("{head}: this exchange did not sign it; nothing was compared or verified").into());
     }
     let heads = reaches().filter(|reach| reach.size > 0).map(Reach::head);
-    let shared = later.iter().filter(|head| reaches().any(|it| it.service == head.service && it.size >= head.size));
-    verified(config, heads.chain(shared.map(|head| format!("{}:{}:{}", head.service, head.size, head.root))), out).await
-}
-
-/// What an exchange's own verification says of what was restored, held to heads that were noted of it.
-async fn verified(config: &Config, heads: impl Iterator<Item = String>, mut out: impl Write) -> Result<()> {
-    let arguments = verify::Arguments::held_to(heads)?;
-    verify::run(|| Ok(config.clone()), &arguments, &mut out).await?;
+    let shared = later.iter().map(|head| &head.known);
+    let shared = shared.filter(|head| reaches().any(|it| it.service == head.service && it.size >= head.size));
+    let heads = heads.chain(shared.map(|head| format!("{}:{}:{}", head.service, head.size, head.root)));
+    verify::run(|| Ok(config.clone()), &verify::Arguments::held_to(heads)?, &mut out).await?;
+    for head in &later {
+        for reach in reaches().filter(|reach| reach.service == head.known.service) {
+            writeln!(out, "{}", missing(reach, head))?;
+        }
+    }
     Ok(writeln!(out, "everything that was restored verifies")?)
 }
 
+/// A later head of the lost exchange, and its signature where it has one.
+#[derive(Debug)]
+struct Later {
+    known: Known,
+    signed: Option<SignedHead>,
+}
+
 /// The heads that stand in a text, signed ones among them.
-fn noted(text: &str) -> Result<Vec<kernel::audit_log::verify::Known>> {
+fn noted(text: &str) -> Result<Vec<Later>> {
     let is_root = |root: &str| root.len() == 64 && HEXLOWER_PERMISSIVE.decode(root.as_bytes()).is_ok();
     let head = |word: &str| {
-        let signed = word.parse::<SignedHead>().ok().map(|head| head.known());
-        let noted = word.parse::<Noted>().ok().map(|noted| noted.0);
-        signed.or(noted).filter(|known| is_root(&known.root))
+        let signed = word.parse::<SignedHead>().ok();
+        let noted = || word.parse::<Noted>().ok().map(|noted| noted.0);
+        let known = signed.as_ref().map(SignedHead::known).or_else(noted)?;
+        is_root(&known.root).then_some(Later { known, signed })
     };
     let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ';'));
     let heads: Vec<_> = words.filter_map(head).collect();
@@ -103,13 +116,19 @@ fn noted(text: &str) -> Result<Vec<kernel::audit_log::verify::Known>> {
 }
 
 /// How a later head compares with what was restored.
-fn missing(Reach { service, size, waiting, .. }: &Reach, later: u64) -> String {
-    let restored = size + waiting;
-    if later <= restored {
+fn missing(Reach { service, size, waiting, .. }: &Reach, Later { known, signed }: &Later) -> String {
+    let (restored, later) = (size + waiting, known.size);
+    if later <= *size {
         return format!("{service}: nothing is missing up to record {later}");
     }
+    if later <= restored {
+        let unsealed = "which the backup holds, not sealed yet: that head compares with nothing";
+        return format!("{service}: nothing is missing up to record {later}, {unsealed}");
+    }
+    let whose =
+        if signed.is_some() { "acknowledged after the backup" } else { "after the backup, says an unsigned head," };
     format!(
-        "{service}: {} records that were acknowledged after the backup are missing, {} to {later} of the log that was lost",
+        "{service}: {} records that were {whose} are missing, {} to {later} of the log that was lost",
         later - restored,
         restored + 1
     )
@@ -208,8 +227,9 @@ fn put(from: &Path, to: &Path, sha256: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn reach(size: u64, waiting: u64) -> Reach {
-        Reach { service: "auction".into(), size, root: "0".repeat(64), at: None, waiting }
+    fn missing_by(line: &str) -> String {
+        let reach = Reach { service: "auction".into(), size: 10, root: "0".repeat(64), at: None, waiting: 2 };
+        missing(&reach, &noted(&line.replace("ROOT", &"ab".repeat(32))).unwrap()[0])
     }
 
     #[test]
@@ -218,16 +238,20 @@ mod tests {
         let text =
             format!("auction: 12 records; head auction:12:{root}, signed 2026-11-30T09:15:00.000Z\nledger:3:{root}\n");
         let heads = noted(&text).unwrap();
-        let told: Vec<(&str, u64)> = heads.iter().map(|head| (head.service.as_str(), head.size)).collect();
+        let told: Vec<(&str, u64)> = heads.iter().map(|head| (head.known.service.as_str(), head.known.size)).collect();
         assert_eq!(told, [("auction", 12), ("ledger", 3)]);
         let signed = noted(&format!("ledger:3:{root}:1:1764489600000:AAAA\n")).unwrap();
-        assert_eq!((signed[0].service.as_str(), signed[0].size), ("ledger", 3));
+        assert!(signed[0].signed.is_some() && signed[0].known.size == 3);
         assert!(noted("auction:12:abcd").is_err());
     }
 
     #[test]
     fn what_is_missing_is_counted_from_what_was_copied() {
-        assert_eq!(missing(&reach(10, 2), 12), "auction: nothing is missing up to record 12");
-        assert!(missing(&reach(10, 2), 15).contains("3 records") && missing(&reach(10, 2), 15).contains("13 to 15"));
+        assert_eq!(missing_by("auction:10:ROOT"), "auction: nothing is missing up to record 10");
+        assert!(missing_by("auction:12:ROOT").contains("not sealed yet: that head compares with nothing"));
+        let later = missing_by("auction:15:ROOT");
+        assert!(later.contains("3 records") && later.contains("13 to 15") && later.contains("unsigned"), "{later}");
+        let signed = missing_by("auction:15:ROOT:1:1764489600000:AAAA");
+        assert!(signed.contains("3 records that were acknowledged after the backup are missing"), "{signed}");
     }
 }
