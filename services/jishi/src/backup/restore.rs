@@ -125,10 +125,12 @@ fn missing(Reach { service, size, waiting, .. }: &Reach, Later { known, signed }
         let unsealed = "which the backup holds, not sealed yet: that head compares with nothing";
         return format!("{service}: nothing is missing up to record {later}, {unsealed}");
     }
-    let whose =
-        if signed.is_some() { "acknowledged after the backup" } else { "after the backup, says an unsigned head," };
+    let which = match signed {
+        Some(_) => "that were acknowledged after the backup are",
+        None => "after the backup, if an unsigned head is to be believed, are",
+    };
     format!(
-        "{service}: {} records that were {whose} are missing, {} to {later} of the log that was lost",
+        "{service}: {} records {which} missing, {} to {later} of the log that was lost",
         later - restored,
         restored + 1
     )

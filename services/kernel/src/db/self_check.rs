@@ -258,10 +258,10 @@ mod tests {
     #[test]
     fn nothing_is_written_while_an_event_waits_for_the_log_too_long() {
         let check = SelfCheck::default();
-        check.take(None, &[Uuid::now_v7()]);
+        check.take(None, &[crate::fresh_uuid()]);
         assert!(check.is_idle() && check.to_be_sealed().is_empty(), "it has three seconds");
         let long_ago = Instant::now().checked_sub(SEALED_WITHIN + PERIOD).unwrap();
-        let old = Unsealed { id: Uuid::now_v7(), committed: long_ago, due: long_ago };
+        let old = Unsealed { id: crate::fresh_uuid(), committed: long_ago, due: long_ago };
         for waiting in [vec![old], vec![], vec![old]] {
             let is_behind = !waiting.is_empty();
             check.wait_on(waiting);
