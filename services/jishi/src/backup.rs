@@ -149,10 +149,6 @@ async fn copy(config: &Config, folder: &Path, site: &Site, view: Option<Postgres
     if fingerprint.is_empty() {
         return Err(format!("{} holds no exchange: none was ever started there", site.services.join(", ")).into());
     }
-    if !config.present_master_key()?.is_known_by(&fingerprint) {
-        let told = data_encoding::HEXLOWER.encode(&fingerprint);
-        return Err(format!("master_key is not that of the exchange, whose fingerprint is {told}").into());
-    }
     let (size, sha256) = tokio::task::spawn_blocking(move || manifest::weigh(&path)).await??;
     Ok(Dump {
         kind: site.kind(),

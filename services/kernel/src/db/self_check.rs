@@ -26,8 +26,9 @@ const ONE_IN: u64 = 16;
 const PERIOD: Duration = Duration::from_secs(1);
 /// So long after its commit an event is looked for in the audit log.
 const SEALED_AFTER: Duration = Duration::from_secs(3);
-/// So long it may take to get there before nothing else is written: longer than a database is slow or away.
-const SEALED_WITHIN: Duration = Duration::from_secs(30);
+/// So often it may be found waiting, three seconds apart, before nothing else is written. While a database is away, nothing is
+/// found.
+const SIGHTINGS: u32 = 10;
 /// Most records that wait to be looked for; beyond that they are passed over.
 const MOST: usize = 1_000;
 /// Most events that do: more than are written while the sealer is seconds behind.
@@ -52,9 +53,10 @@ pub struct Acknowledged {
 #[derive(Clone, Copy, Debug)]
 struct Unsealed {
     id: Uuid,
-    committed: Instant,
     /// When it is looked for.
     due: Instant,
+    /// How often it was found waiting.
+    sightings: u32,
 }
 
 /// What one database was seen to keep; shared by all clones of its `Db`.
@@ -99,15 +101,14 @@ impl SelfCheck {
         }
         let mut unsealed = self.unsealed.lock().unwrap_or_else(PoisonError::into_inner);
         if unsealed.len() < MOST_EVENTS {
-            let committed = Instant::now();
-            unsealed.extend(recorded.iter().map(|id| Unsealed { id: *id, committed, due: committed + SEALED_AFTER }));
+            let due = Instant::now() + SEALED_AFTER;
+            unsealed.extend(recorded.iter().map(|id| Unsealed { id: *id, due, sightings: 0 }));
         }
     }
 
     /// Looks for these once more, later. Whether one has waited too long decides whether others may write.
     fn wait_on(&self, waiting: Vec<Unsealed>) {
-        let is_overdue = |event: &Unsealed| event.committed.elapsed() > SEALED_WITHIN;
-        let overdue = waiting.iter().copied().find(is_overdue);
+        let overdue = waiting.iter().find(|event| event.sightings >= SIGHTINGS);
         if self.behind.swap(overdue.is_some(), Relaxed) != overdue.is_some() {
             match overdue {
                 Some(event) => {
@@ -117,7 +118,10 @@ impl SelfCheck {
             }
         }
         let later = Instant::now() + SEALED_AFTER;
-        let next = |event: Unsealed| Unsealed { due: if is_overdue(&event) { event.due } else { later }, ..event };
+        let next = |event: Unsealed| match event.sightings {
+            SIGHTINGS.. => event,
+            sightings => Unsealed { due: later, sightings: sightings + 1, ..event },
+        };
         self.put_back(waiting.into_iter().map(next).collect());
     }
 
@@ -260,10 +264,10 @@ mod tests {
         let check = SelfCheck::default();
         check.take(None, &[crate::fresh_uuid()]);
         assert!(check.is_idle() && check.to_be_sealed().is_empty(), "it has three seconds");
-        let long_ago = Instant::now().checked_sub(SEALED_WITHIN + PERIOD).unwrap();
-        let old = Unsealed { id: crate::fresh_uuid(), committed: long_ago, due: long_ago };
-        for waiting in [vec![old], vec![], vec![old]] {
-            let is_behind = !waiting.is_empty();
+        let seen = |sightings| vec![Unsealed { id: crate::fresh_uuid(), due: Instant::now(), sightings }];
+        check.wait_on(seen(SIGHTINGS - 1));
+        assert!(check.require_log().is_ok() && check.is_idle(), "it has three seconds more");
+        for (waiting, is_behind) in [(seen(SIGHTINGS), true), (Vec::new(), false), (seen(SIGHTINGS), true)] {
             check.wait_on(waiting);
             assert_eq!(check.require_log().is_err(), is_behind);
             check.require().unwrap();
