@@ -112,9 +112,9 @@ impl SelfCheck {
         if self.behind.swap(overdue.is_some(), Relaxed) != overdue.is_some() {
             match overdue {
                 Some(event) => {
-                    tracing::error!(event = %event.id, "the audit log does not grow; nothing is written before")
+                    tracing::error!(event = %event.id, "nothing more is written before the audit log grows")
                 }
-                None => tracing::warn!("the audit log grows again"),
+                None => tracing::warn!("the audit log grows again, and writing goes on"),
             }
         }
         let later = Instant::now() + SEALED_AFTER;
