@@ -215,9 +215,9 @@ fn probes(config: &Config, roles: &Roles, databases: &Databases, drill: Option<D
     let grounds = databases.grounds().map(|ground| (ground.context.clone(), ground.services.clone())).collect();
     life.tasks.spawn(measure::backlog(grounds, life.stop.clone()));
     let (ready, proof) = (life.ready.clone(), Arc::new(Proof::of(databases.connections())));
-    for db in databases.connections() {
-        let stop = life.stop.clone();
-        life.tasks.spawn(async move { db.check_own_word(stop).await });
+    for ground in databases.grounds() {
+        let (db, services, stop) = (ground.context.db.clone(), ground.services.clone(), life.stop.clone());
+        life.tasks.spawn(async move { db.check_own_word(&services, stop).await });
     }
     let everywhere = drill.map(|drill| drill.everywhere(config, roles)).transpose()?.map(Arc::new);
     Ok(Probes {

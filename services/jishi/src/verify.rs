@@ -14,7 +14,7 @@ use kernel::{
     Clock, Context, Id,
     audit_log::{
         rows::{RowFlaw, Rows, verify_rows},
-        verify::{Flaw, Known, Verdict, verify},
+        verify::{Flaw, Known, Verdict, strange_service, verify},
     },
     catalogue::recorded,
 };
@@ -169,6 +169,8 @@ async fn verify_records(ground: &Ground, known: &[Known], mut out: impl Write) -
         writeln!(out, "{}", told(service, &verdict))?;
         flawed.extend(verdict.flaw.map(|flaw| named(service, &flaw)));
     }
+    let strange = strange_service(db, &ground.services).await?;
+    flawed.extend(strange.map(|what| format!("{what} of a service that the exchange does not have")));
     let Rows { count, flaw } = verify_rows(db, vault).await?;
     writeln!(out, "{count} rows are as their events left them{}", before_the_first_bad(flaw.is_some()))?;
     flawed.extend(flaw.map(|flaw| named_row(&flaw)));

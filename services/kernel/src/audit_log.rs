@@ -79,6 +79,13 @@ fn mark(vault: &Vault, service: &str, idx: i64, event: uuid::Uuid, hash: &[u8]) 
     vault.mark(&[b"leaf", service.as_bytes(), &idx.to_be_bytes(), event.as_bytes(), hash])
 }
 
+impl leaf::Model {
+    /// Whether the exchange put it into this place.
+    pub(crate) fn is_ours(&self, vault: &Vault) -> bool {
+        self.mark == mark(vault, &self.service, self.idx, self.event_id, &self.hash)
+    }
+}
+
 impl head::Model {
     /// The head over a tree, signed.
     fn over(tree: &Tree, vault: &Vault, (service, previous): (&str, i64), at: Instant) -> head::Model {
@@ -128,11 +135,7 @@ pub(crate) async fn require_ours(db: &impl ConnectionTrait, vault: &Vault, event
     let bare = events.iter().filter(|event| event.mark.is_none()).map(|event| event.id);
     let leaves = leaf::Entity::find().filter(leaf::Column::EventId.is_in(bare)).all(db).await?;
     let is_sealed = |event: &event::Model| {
-        leaves.iter().any(|leaf| {
-            leaf.event_id == event.id
-                && leaf.hash == event.leaf()
-                && leaf.mark == mark(vault, &leaf.service, leaf.idx, event.id, &leaf.hash)
-        })
+        leaves.iter().any(|leaf| leaf.event_id == event.id && leaf.hash == event.leaf() && leaf.is_ours(vault))
     };
     let strange = events.iter().find(|event| !event.is_ours(vault) && (event.mark.is_some() || !is_sealed(event)));
     strange.map_or(Ok(()), |event| Err(record_altered(&format!("event id={}", event.id), None)))
@@ -241,10 +244,8 @@ impl Context {
         let beyond = Condition::all().add(leaf::Column::Service.eq(self.service)).add(leaf::Column::Idx.gte(size));
         let leaves = leaf::Entity::find().filter(Condition::any().add(of_these).add(beyond)).limit(BATCH);
         let leaves = leaves.all(tx).await?;
-        let is_ours = |leaf: &&leaf::Model| {
-            let mark = mark(&self.vault, &leaf.service, leaf.idx, leaf.event_id, &leaf.hash);
-            leaf.service == self.service && leaf.idx < size && leaf.mark == mark
-        };
+        let is_ours =
+            |leaf: &&leaf::Model| leaf.service == self.service && leaf.idx < size && leaf.is_ours(&self.vault);
         let Some(strange) = leaves.iter().find(|leaf| !is_ours(leaf)) else {
             if let Some(first) = leaves.first() {
                 let count = leaves.len();

@@ -5,7 +5,12 @@ mod fresh;
 
 use std::time::{Duration, Instant};
 
-use kernel::Context;
+use futures::future::join_all;
+use kernel::{
+    Context,
+    audit_log::verify::{strange_service, verify},
+};
+use tokio_util::sync::CancellationToken;
 
 async fn record(cx: &Context) -> bool {
     let Ok(tx) = cx.db.begin().await else { return false };
@@ -32,20 +37,53 @@ async fn stops(cx: &Context, forge: &str) -> bool {
 async fn is_found(url: &str) {
     let honest = fresh::exchange(url).await;
     assert!(!stops(&honest, "UPDATE heartbeat SET beats = beats").await);
-    for forge in ["UPDATE event SET sealed = true WHERE NOT sealed", "DELETE FROM event WHERE NOT sealed"] {
+    let forged_leaf = "INSERT INTO audit_leaf (service, idx, event_id, hash, mark)
+        SELECT 'ghost', 0, id, mark, mark FROM event WHERE NOT sealed; UPDATE event SET sealed = true WHERE NOT sealed";
+    let sealed = "UPDATE event SET sealed = true WHERE NOT sealed";
+    for forge in [sealed, "DELETE FROM event WHERE NOT sealed", forged_leaf] {
         let cx = fresh::exchange(url).await;
         assert!(stops(&cx, forge).await, "{forge}");
     }
+    let cx = fresh::exchange(url).await;
+    let log = verify(&cx.db, &cx.vault, "identity", &[]).await.unwrap();
+    assert_eq!(log.flaw.unwrap().what, "inserted: the event was never sealed");
+    let known = [&["identity"][..], &["identity", "ghost"]];
+    let strange = join_all(known.map(|known| strange_service(&cx.db, known))).await;
+    assert!(strange[0].as_ref().unwrap().as_ref().unwrap().starts_with("ghost: leaf 0"), "{strange:?}");
+    assert_eq!(strange[1].as_ref().unwrap(), &None);
+}
+
+/// What an earlier process left to the sealer has had its time: nothing is written beside it before it is in the log.
+async fn is_caught_up_with(url: &str) {
+    assert!(record(&fresh::exchange(url).await).await);
+    let (cx, stop) = (fresh::exchange(url).await, CancellationToken::new());
+    let (db, stopped) = (cx.db.clone(), stop.clone());
+    let watch = tokio::spawn(async move { db.check_own_word(&["identity"], stopped).await });
+    let begins = async |as_wanted: bool| {
+        let began = Instant::now();
+        while cx.db.begin().await.is_ok() != as_wanted {
+            assert!(began.elapsed() < Duration::from_secs(20), "{as_wanted}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    begins(false).await;
+    cx.seal_all().await.unwrap();
+    begins(true).await;
+    stop.cancel();
+    watch.await.unwrap();
 }
 
 #[tokio::test]
 async fn on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     is_found(&fresh::sqlite(folder.path())).await;
+    let folder = tempfile::tempdir().unwrap();
+    is_caught_up_with(&fresh::sqlite(folder.path())).await;
 }
 
 #[tokio::test]
 async fn on_postgres() {
     let Some(url) = fresh::postgres().await else { return };
     is_found(&url).await;
+    is_caught_up_with(&fresh::postgres().await.unwrap()).await;
 }

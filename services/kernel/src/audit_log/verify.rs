@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{event, head, last_head, leaf, mark, unsealed};
+use super::{event, head, last_head, leaf, unsealed};
 use crate::{Db, Result, Vault, event::behind, merkle::Tree};
 
 /// Most leaves read at once.
@@ -65,6 +65,21 @@ pub async fn verify(db: &Db, vault: &Vault, service: &str, known: &[Known]) -> R
         },
     };
     Ok(Verdict { size: walk.tree.size(), root: HEXLOWER.encode(&walk.tree.root()), waiting, flaw })
+}
+
+/// A service that this database has records of, and that is none of these: nobody goes through its log.
+pub async fn strange_service(db: &Db, services: &[&str]) -> Result<Option<String>> {
+    let services = || services.iter().copied();
+    let events = event::Entity::find().filter(event::Column::Service.is_not_in(services()));
+    let leaves = leaf::Entity::find().filter(leaf::Column::Service.is_not_in(services()));
+    let heads = head::Entity::find().filter(head::Column::Service.is_not_in(services()));
+    let event = events.one(db.read()).await?.map(|event| format!("{}: event {}", event.service, event.id));
+    let leaf = leaves
+        .one(db.read())
+        .await?
+        .map(|leaf| format!("{}: leaf {} of event {}", leaf.service, leaf.idx, leaf.event_id));
+    let head = heads.one(db.read()).await?.map(|head| format!("{}: the head over {} records", head.service, head.size));
+    Ok(event.or(leaf).or(head))
 }
 
 struct Walk<'a> {
@@ -134,7 +149,7 @@ impl Walk<'_> {
             return flaw(Some(place), None, "deleted: its leaf is gone");
         }
         let named = |what: &str| flaw(Some(place), Some(leaf.event_id), what);
-        if leaf.mark != mark(self.vault, self.service, place, leaf.event_id, &leaf.hash) {
+        if leaf.idx != place || !leaf.is_ours(self.vault) {
             return named("changed, inserted or reordered: its leaf does not belong in this place");
         }
         let Ok(hash) = leaf.hash.as_slice().try_into() else { return named("changed: its hash has another length") };
@@ -209,7 +224,8 @@ impl Walk<'_> {
 
 /// An event that says it was sealed, and was not; or that waits, and is not the exchange's.
 async fn stranger(db: &Db, vault: &Vault, service: &str) -> Result<Option<Flaw>> {
-    let leaves = Query::select().column(leaf::Column::EventId).from(leaf::Entity).to_owned();
+    let mut leaves = Query::select().column(leaf::Column::EventId).from(leaf::Entity).to_owned();
+    leaves.and_where(leaf::Column::Service.eq(service));
     let found = event::Entity::find()
         .filter(event::Column::Service.eq(service))
         .filter(event::Column::Sealed.eq(true))

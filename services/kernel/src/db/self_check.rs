@@ -3,7 +3,7 @@
 //! nothing is begun any more, so that nothing else is acknowledged and lost.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -13,6 +13,7 @@ use std::{
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Statement,
+    sea_query::Expr,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -57,6 +58,25 @@ struct Unsealed {
     due: Instant,
     /// How often it was found waiting.
     sightings: u32,
+}
+
+/// Events that are being looked for; whoever gives up meanwhile looks for them again.
+struct Looked<'a> {
+    check: &'a SelfCheck,
+    events: Vec<Unsealed>,
+}
+
+impl Looked<'_> {
+    fn are_found(mut self, waiting: Vec<Unsealed>) {
+        self.events.clear();
+        self.check.wait_on(waiting);
+    }
+}
+
+impl Drop for Looked<'_> {
+    fn drop(&mut self) {
+        self.check.put_back(std::mem::take(&mut self.events));
+    }
 }
 
 /// What one database was seen to keep; shared by all clones of its `Db`.
@@ -157,8 +177,12 @@ impl Db {
         self.self_check.contradict(record);
     }
 
-    /// Looks for what was acknowledged, until stopped.
-    pub async fn check_own_word(self, stop: CancellationToken) {
+    /// Looks for what was acknowledged, until stopped; at the beginning also for what earlier processes recorded in the logs
+    /// of these services, which this one seals.
+    pub async fn check_own_word(self, services: &[&'static str], stop: CancellationToken) {
+        if let Err(error) = self.take_in_unsealed(services).await {
+            tracing::warn!(%error, "what waits for the audit log could not be looked for");
+        }
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -185,15 +209,22 @@ impl Db {
                 self.self_check.contradict(&record.what);
             }
         }
-        let recorded = self.self_check.to_be_sealed();
-        match self.waiting(&fresh, &recorded).await {
-            Ok(waiting) => self.self_check.wait_on(waiting),
-            Err(error) => {
-                self.self_check.put_back(recorded);
-                return Err(error);
-            }
-        }
+        let recorded = Looked { check: &self.self_check, events: self.self_check.to_be_sealed() };
+        let waiting = self.waiting(&fresh, &recorded.events).await?;
+        recorded.are_found(waiting);
         Ok(fresh.close().await?)
+    }
+
+    /// Takes in the events that an earlier process left to the sealer: they have had their time.
+    async fn take_in_unsealed(&self, services: &[&str]) -> Result<()> {
+        let Some(vault) = self.vault() else { return Ok(()) };
+        let left = event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_not_null());
+        let left = left.filter(event::Column::Service.is_in(services.iter().copied()));
+        let left = left.limit(MOST_EVENTS as u64).all(&self.read).await?;
+        let due = Instant::now();
+        let ours = left.into_iter().filter(|event| event.is_ours(vault));
+        self.self_check.put_back(ours.map(|event| Unsealed { id: event.id, due, sightings: SIGHTINGS }).collect());
+        Ok(())
     }
 
     async fn waiting(&self, fresh: &DatabaseConnection, recorded: &[Unsealed]) -> Result<Vec<Unsealed>> {
@@ -216,9 +247,15 @@ impl Db {
         let waiting: HashSet<Uuid> = waiting.into_iter().collect();
         let mut found = waiting.clone();
         // After the other look: what is sealed between the two is in the log by now.
-        let sealed = leaf::Entity::find().select_only().column(leaf::Column::EventId);
-        let sealed = sealed.filter(leaf::Column::EventId.is_in(missing(&found)));
-        found.extend(sealed.into_tuple::<Uuid>().all(fresh).await?);
+        let sealed = leaf::Entity::find().filter(leaf::Column::EventId.is_in(missing(&found))).all(fresh).await?;
+        let services = event::Entity::find().select_only().columns([event::Column::Id, event::Column::Service]);
+        let services = services.filter(event::Column::Id.is_in(missing(&found)));
+        let services: HashMap<Uuid, String> = services.into_tuple().all(fresh).await?.into_iter().collect();
+        let is_in_its_log = |leaf: &leaf::Model| {
+            services.get(&leaf.event_id).is_none_or(|service| *service == leaf.service)
+                && self.vault().is_none_or(|vault| leaf.is_ours(vault))
+        };
+        found.extend(sealed.into_iter().filter(is_in_its_log).map(|leaf| leaf.event_id));
         for id in missing(&found) {
             self.self_check.contradict(&format!("event {id}, which is not in the audit log"));
         }
@@ -265,6 +302,8 @@ mod tests {
         check.take(None, &[crate::fresh_uuid()]);
         assert!(check.is_idle() && check.to_be_sealed().is_empty(), "it has three seconds");
         let seen = |sightings| vec![Unsealed { id: crate::fresh_uuid(), due: Instant::now(), sightings }];
+        drop(Looked { check: &check, events: seen(0) });
+        assert_eq!(check.to_be_sealed().len(), 1, "whoever gave up looks again");
         check.wait_on(seen(SIGHTINGS - 1));
         assert!(check.require_log().is_ok() && check.is_idle(), "it has three seconds more");
         for (waiting, is_behind) in [(seen(SIGHTINGS), true), (Vec::new(), false), (seen(SIGHTINGS), true)] {
