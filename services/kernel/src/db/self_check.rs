@@ -215,7 +215,7 @@ impl Db {
         Ok(fresh.close().await?)
     }
 
-    /// Takes in the events that an earlier process left to the sealer: they have had their time.
+    /// Takes in the events that other processes left to the sealer: they have had their time, but for a few seconds.
     async fn take_in_unsealed(&self, services: &[&str]) -> Result<()> {
         let Some(vault) = self.vault() else { return Ok(()) };
         let left = event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_not_null());
@@ -223,7 +223,7 @@ impl Db {
         let left = left.limit(MOST_EVENTS as u64).all(&self.read).await?;
         let due = Instant::now();
         let ours = left.into_iter().filter(|event| event.is_ours(vault));
-        self.self_check.put_back(ours.map(|event| Unsealed { id: event.id, due, sightings: SIGHTINGS }).collect());
+        self.self_check.put_back(ours.map(|event| Unsealed { id: event.id, due, sightings: SIGHTINGS - 1 }).collect());
         Ok(())
     }
 
