@@ -165,13 +165,12 @@ async fn record_reading(cx: &Context, actor: &Actor, opened: &Opened) -> Result<
     if opened.is_empty() {
         return Ok(());
     }
-    let tx = cx.db.begin().await?;
-    let call = Call { cx: cx.clone(), tx, actor: actor.clone(), now: cx.clock.now() };
+    let call = Call::begin(cx, actor.clone()).await?;
     for (project, investors) in opened {
         let facts = json!({ "rule": "F5", "investorIds": investors });
         call.record("FinancingDetailsRead", &project.text(), facts).await?;
     }
-    call.tx.commit().await
+    call.commit().await
 }
 
 /// The most ids in one request.

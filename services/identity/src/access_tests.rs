@@ -8,7 +8,10 @@ use prost::Message;
 use tonic::Request;
 use wire::v1::{self, OrganizationKind, access_server::Access, identity_server::Identity};
 
-use crate::{Authenticator, Entrance, Identities, STEP_MILLIS, SeedOrganization, SeedPerson, seed};
+use crate::{
+    Authenticator, Entrance, STEP_MILLIS, SeedOrganization, SeedPerson, identities::Identities,
+    organization::seed::seed,
+};
 
 const PASSWORD: &str = "correct horse battery";
 const WRONG: &str = "wrong horse battery";

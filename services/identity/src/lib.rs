@@ -5,39 +5,14 @@
 //! centre who does not belong to it verifies or rejects it; its administrators say who acts for it, and in which roles.
 //! Whoever guesses at passwords gets five tries in a quarter of an hour, and never learns whether a login exists.
 
+mod access;
 mod api;
-mod api_key;
-mod authenticate;
-mod authenticator;
 mod brokerage;
-mod business;
-mod centre;
-mod change_password;
-mod code_list;
-mod codes;
-mod entrance;
-mod federated;
-mod guess;
-mod invitation;
-mod member;
-mod name;
+mod identities;
 mod organization;
-mod password;
-mod person;
 mod privacy;
-mod registration;
-mod second_factor;
-mod seed;
-mod session;
 mod sight;
-mod sign_in;
-mod sign_up;
-mod signing_key;
-mod standing;
 mod store;
-mod token;
-mod tree;
-mod usci;
 
 #[cfg(test)]
 mod access_tests;
@@ -56,31 +31,14 @@ use wire::{
     },
 };
 
-pub use authenticator::{Authenticator, STEP_MILLIS};
-pub use centre::INDUSTRY as CENTRE_INDUSTRY;
-pub use code_list::{CodeEntry, CodeList};
-pub use codes::load as load_codes;
-pub use entrance::Entrance;
-pub use federated::provider::Provider;
-pub use seed::{SeedOrganization, SeedPerson, seed};
-
-/// The service: its ground, the other services, the keys that sign its tokens, and what guards its doors.
-#[derive(Clone)]
-pub struct Identities {
-    cx: Context,
-    clients: Clients,
-    keys: Arc<signing_key::Keys>,
-    entrance: Arc<Entrance>,
-    directory: Arc<federated::provider::Directory>,
-}
-
-impl Identities {
-    fn new(cx: Context, clients: Clients, entrance: Entrance) -> Identities {
-        let keys = Arc::new(signing_key::Keys::new(cx.clone(), entrance.signing_key_days));
-        let directory = Arc::new(federated::provider::Directory::new());
-        Identities { cx, clients, keys, entrance: Arc::new(entrance), directory }
-    }
-}
+pub use access::federated::provider::Provider;
+pub use access::settings::Entrance;
+pub use access::totp::{Authenticator, STEP_MILLIS};
+pub use identities::Identities;
+pub use organization::centre::INDUSTRY as CENTRE_INDUSTRY;
+pub use organization::code_list::{CodeEntry, CodeList};
+pub use organization::codes::load as load_codes;
+pub use organization::seed::{SeedOrganization, SeedPerson, seed};
 
 /// Adds the service's doors: who is who, how people get in, who brokers for whom, what is known of people.
 /// `clients` are asked what an organization has under way before it is closed.

@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 use wire::v1;
 
 use crate::{
-    name, organization,
+    organization::{name, organization_status},
     store::organization::{Model, alike, reach},
 };
 
@@ -54,7 +54,7 @@ fn seen(actor: &Actor, row: Model, others: &[Model]) -> v1::Organization {
         usci: row.usci,
         region: row.region,
         created_at: Some(row.created_at),
-        available_transitions: organization::next(row.status).iter().map(|status| (*status).into()).collect(),
+        available_transitions: organization_status::next(row.status).iter().map(|status| (*status).into()).collect(),
         legal_representative: row.legal_representative,
         industry: row.industry,
         centre_id,

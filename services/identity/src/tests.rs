@@ -7,7 +7,7 @@ use wire::v1::{
     self, CentreTier, OrganizationKind, OrganizationStatus, access_server::Access, identity_server::Identity,
 };
 
-use crate::{Authenticator, Entrance, Identities, SeedOrganization, SeedPerson, seed};
+use crate::{Authenticator, Entrance, SeedOrganization, SeedPerson, identities::Identities, organization::seed::seed};
 
 const PASSWORD: &str = "correct horse battery";
 const USCI: &str = "91110000600037341L";

@@ -26,6 +26,16 @@ pub trait Payload: Message + Default {
 }
 
 impl Call {
+    /// Begins what must commit even though it is refused, or must leave no idempotency record.
+    pub async fn begin(cx: &Context, actor: Actor) -> Result<Call> {
+        Ok(Call { cx: cx.clone(), tx: cx.db.begin().await?, actor, now: cx.clock.now() })
+    }
+
+    /// Commits what [`Call::begin`] began. A fault leaves the outcome unknown.
+    pub async fn commit(self) -> Result<()> {
+        commit(self.tx).await
+    }
+
     /// Writes an audit record that no other service acts on.
     pub async fn record(&self, kind: &str, subject: &str, facts: serde_json::Value) -> Result<()> {
         outbox::append(

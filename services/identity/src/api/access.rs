@@ -7,8 +7,11 @@ use wire::v1;
 
 use super::{Reply, unrecorded};
 use crate::{
-    Identities, api_key, authenticate, change_password, federated, second_factor, session, sign_in, sign_up,
-    signing_key,
+    access::{
+        api_key, authenticate, change_password, federated, reauthenticate, second_factor, session, sign_in, sign_up,
+        signing_key,
+    },
+    identities::Identities,
 };
 
 #[async_trait]
@@ -60,7 +63,7 @@ impl v1::access_server::Access for Identities {
         request: Request<v1::RemoveSecondFactorInput>,
     ) -> Reply<v1::RemoveSecondFactorPayload> {
         let actor = Actor::read(request.metadata());
-        let shown = sign_in::again(self, &actor, &request.get_ref().password).await;
+        let shown = reauthenticate::again(self, &actor, &request.get_ref().password).await;
         let remove = self
             .cx
             .mutate(request, "RemoveSecondFactor", |call, input| Box::pin(second_factor::remove(call, input, shown)));

@@ -7,8 +7,8 @@ use wire::v1;
 
 use super::Reply;
 use crate::{
-    Identities,
     brokerage::{conflict, credential, mandating},
+    identities::Identities,
 };
 
 #[async_trait]

@@ -6,7 +6,11 @@ use tonic::{Request, Response};
 use wire::v1;
 
 use super::Reply;
-use crate::{Identities, authenticate, centre, invitation, member, registration, standing};
+use crate::{
+    access::authenticate,
+    identities::Identities,
+    organization::{centre, invitation, member, registration, standing},
+};
 
 #[async_trait]
 impl v1::identity_server::Identity for Identities {

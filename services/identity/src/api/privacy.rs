@@ -7,7 +7,7 @@ use wire::v1;
 
 use super::{Reply, unrecorded};
 use crate::{
-    Identities,
+    identities::Identities,
     privacy::{erase, export, personal, reading},
 };
 

@@ -4,7 +4,8 @@ use kernel::{ActingFor, Id, Instant, Result, Role};
 use sea_orm::ConnectionTrait;
 use wire::{id::PersonId, v1::OrganizationStatus};
 
-use super::{credential, store};
+use super::credential;
+use crate::store::brokerage;
 
 /// The principals for which the person acts as a broker without belonging to them: while the mandate is live and in
 /// time, the credential in date, and the person still a broker of the mandated agency, which is verified.
@@ -22,10 +23,10 @@ pub async fn places(
     if agencies.is_empty() || !credential::is_practising(db, person, now).await? {
         return Ok(Vec::new());
     }
-    let mut mandates = store::live_mandates(db, person, now).await?;
+    let mut mandates = brokerage::live_mandates(db, person, now).await?;
     mandates.retain(|mandate| agencies.contains(&mandate.agency_id.text().as_str()));
-    let principals = store::principals(db, &mandates).await?;
-    let place = |mandate: store::Mandate| {
+    let principals = brokerage::principals(db, &mandates).await?;
+    let place = |mandate: brokerage::Mandate| {
         let principal = principals.iter().find(|principal| principal.id == mandate.principal_id)?;
         Some(ActingFor {
             organization_id: principal.id.text(),

@@ -2,8 +2,6 @@
 //!
 //! To declare costs nothing, so it binds nobody but who declares: what bars others takes evidence and a reviewer.
 
-mod store;
-
 use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Refusal, Result, Role, text};
 use sea_orm::ConnectionTrait;
 use serde_json::json;
@@ -13,8 +11,12 @@ use wire::{
     v1::{self, ConflictStatus},
 };
 
-use super::store::centre_of;
-use crate::{session, store::centre::centres, tree::Tree};
+use crate::{
+    access::caller,
+    brokerage::conflict_status,
+    organization::centre_tree::Tree,
+    store::{brokerage::centre_of, centre::centres, conflict as store},
+};
 
 /// The input field that names a conflict.
 const FIELD: &str = "conflictOfInterestId";
@@ -27,19 +29,10 @@ pub fn pair(one: OrganizationId, other: OrganizationId) -> (OrganizationId, Orga
     if one <= other { (one, other) } else { (other, one) }
 }
 
-/// The statuses that may follow.
-pub fn next(status: ConflictStatus) -> &'static [ConflictStatus] {
-    match status {
-        ConflictStatus::Declared => &[ConflictStatus::Confirmed, ConflictStatus::Lifted],
-        ConflictStatus::Confirmed => &[ConflictStatus::Lifted],
-        ConflictStatus::Lifted => &[],
-    }
-}
-
 /// Declares that two organizations are connected. Who administers the one that is named first binds it; who administers
 /// the other binds that one; the staff binds neither before a reviewer confirms it.
 pub async fn declare(call: &Call, input: v1::DeclareConflictInput) -> Result<v1::ConflictOfInterest> {
-    let declared_by = session::signed_in(&call.actor)?;
+    let declared_by = caller::signed_in(&call.actor)?;
     let one = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let other = OrganizationId::parse(&input.other_organization_id, "otherOrganizationId")?;
     for (id, field) in [(one, "organizationId"), (other, "otherOrganizationId")] {
@@ -52,7 +45,7 @@ pub async fn declare(call: &Call, input: v1::DeclareConflictInput) -> Result<v1:
     }
     permit_for_one(call, policy::DECLARE_CONFLICT, [(one, "organizationId"), (other, "otherOrganizationId")]).await?;
     let (organization_id, other_organization_id) = pair(one, other);
-    let row = store::conflict::Model {
+    let row = store::entity::Model {
         id: ConflictOfInterestId::fresh(),
         organization_id,
         other_organization_id,
@@ -108,8 +101,8 @@ pub async fn lift(call: &Call, input: v1::LiftConflictInput) -> Result<v1::Confl
 }
 
 /// A conflict, locked, with the person who decides on it: a reviewer who did not declare it and belongs to neither side.
-async fn judged(call: &Call, id: &str, permission: Permission) -> Result<(PersonId, store::conflict::Model)> {
-    let person = session::signed_in(&call.actor)?;
+async fn judged(call: &Call, id: &str, permission: Permission) -> Result<(PersonId, store::entity::Model)> {
+    let person = caller::signed_in(&call.actor)?;
     let id = ConflictOfInterestId::parse(id, FIELD)?;
     let found = store::lock_conflict(&call.tx, &call.actor, id).await?;
     let row = found.ok_or_else(|| Error::not_found(FIELD))?;
@@ -122,10 +115,10 @@ async fn judged(call: &Call, id: &str, permission: Permission) -> Result<(Person
 }
 
 fn require(from: ConflictStatus, to: ConflictStatus) -> Result<()> {
-    if next(from).contains(&to) {
+    if conflict_status::next(from).contains(&to) {
         return Ok(());
     }
-    let names: Vec<&str> = next(from).iter().map(|status| status.stored()).collect();
+    let names: Vec<&str> = conflict_status::next(from).iter().map(|status| status.stored()).collect();
     Err(Refusal::new(ErrorCode::IllegalTransition).at_field(FIELD).accepting(names.join(" | ")).into())
 }
 

@@ -11,8 +11,8 @@ use wire::{
     v1::{self, CredentialStatus},
 };
 
-use super::{known, parse_ids, require_among, store};
-use crate::session;
+use super::{known, parse_ids, require_among};
+use crate::{access::caller, store::brokerage};
 
 /// The statuses that may follow.
 pub fn next(status: CredentialStatus) -> &'static [CredentialStatus] {
@@ -32,7 +32,7 @@ pub fn practising(status: CredentialStatus, issued_at: Instant, expires_at: Inst
 
 /// Whether the person may broker at `now`.
 pub async fn is_practising(db: &impl ConnectionTrait, person: PersonId, now: Instant) -> Result<bool> {
-    let rows = store::credentials_of(db, person).await?;
+    let rows = brokerage::credentials_of(db, person).await?;
     Ok(rows.iter().any(|row| practising(row.status, row.issued_at, row.expires_at, now)))
 }
 
@@ -54,7 +54,7 @@ fn period(issued_at: Option<Instant>, expires_at: Option<Instant>, now: Instant)
 /// Shows a credential to the exchange. The organization's own people only: who brokers for it under a mandate works
 /// elsewhere.
 pub async fn register(call: &Call, input: v1::RegisterBrokerCredentialInput) -> Result<v1::BrokerCredential> {
-    let person_id = session::signed_in(&call.actor)?;
+    let person_id = caller::signed_in(&call.actor)?;
     let organization_id = OrganizationId::parse(&input.organization_id, "organizationId")?;
     if !call.actor.is_member(&input.organization_id) {
         return Err(Error::not_found("organizationId"));
@@ -62,7 +62,7 @@ pub async fn register(call: &Call, input: v1::RegisterBrokerCredentialInput) -> 
     let of = Of::organization(&input.organization_id, "organizationId");
     permit(&call.actor, policy::REGISTER_BROKER_CREDENTIAL, of)?;
     let (issued_at, expires_at) = period(input.issued_at, input.expires_at, call.now)?;
-    let row = store::credential::Model {
+    let row = brokerage::credential::Model {
         id: BrokerCredentialId::fresh(),
         person_id,
         organization_id,
@@ -73,7 +73,7 @@ pub async fn register(call: &Call, input: v1::RegisterBrokerCredentialInput) -> 
         expires_at,
         status: CredentialStatus::Applicant,
     };
-    if !store::insert_credential(&call.tx, row.clone()).await? {
+    if !brokerage::insert_credential(&call.tx, row.clone()).await? {
         return Err(Refusal::new(ErrorCode::AlreadyExists).at_field("number").into());
     }
     let facts = json!({
@@ -88,11 +88,11 @@ pub async fn register(call: &Call, input: v1::RegisterBrokerCredentialInput) -> 
 /// Certifies, rejects, suspends or revokes. Nobody judges a credential of their own or of their own house.
 pub async fn review(call: &Call, input: v1::ReviewBrokerCredentialInput) -> Result<v1::BrokerCredential> {
     const FIELD: &str = "brokerCredentialId";
-    let reviewer = session::signed_in(&call.actor)?;
+    let reviewer = caller::signed_in(&call.actor)?;
     let id = BrokerCredentialId::parse(&input.broker_credential_id, FIELD)?;
-    let found = store::lock_credential(&call.tx, &call.actor, id).await?;
+    let found = brokerage::lock_credential(&call.tx, &call.actor, id).await?;
     let mut row = found.ok_or_else(|| Error::not_found(FIELD))?;
-    let centre = store::centre_of(&call.tx, row.organization_id).await?;
+    let centre = brokerage::centre_of(&call.tx, row.organization_id).await?;
     permit(&call.actor, policy::REVIEW_BROKER_CREDENTIAL, Of::centre(&centre.text(), FIELD))?;
     if row.person_id == reviewer || call.actor.is_member(&row.organization_id.text()) {
         return Err(Refusal::new(ErrorCode::SamePerson).at_field(FIELD).into());
@@ -100,7 +100,7 @@ pub async fn review(call: &Call, input: v1::ReviewBrokerCredentialInput) -> Resu
     let status: CredentialStatus = known(input.status, "status")?;
     require_among(next(row.status), status, CredentialStatus::stored, "status")?;
     let evidence = text(&input.evidence, "evidence", 2, 1_000)?;
-    store::set_credential_status(&call.tx, id, status).await?;
+    brokerage::set_credential_status(&call.tx, id, status).await?;
     let facts = json!({ "from": row.status.stored(), "to": status.stored(), "evidence": evidence });
     row.status = status;
     call.record("BrokerCredentialReviewed", &id.text(), facts).await?;
@@ -109,7 +109,7 @@ pub async fn review(call: &Call, input: v1::ReviewBrokerCredentialInput) -> Resu
 
 /// The credentials among `ids` that the caller may see.
 pub async fn credentials(cx: &Context, actor: &Actor, ids: v1::Ids) -> Result<v1::BrokerCredentials> {
-    let rows = store::credentials(cx.db.read(), actor, parse_ids(&ids.ids)?).await?;
+    let rows = brokerage::credentials(cx.db.read(), actor, parse_ids(&ids.ids)?).await?;
     Ok(v1::BrokerCredentials { items: all_told(cx.db.read(), rows, cx.clock.now()).await? })
 }
 
@@ -121,29 +121,33 @@ pub async fn list(
 ) -> Result<v1::BrokerCredentialPage> {
     let own = match actor.is_exchange() {
         true => None,
-        false => Some(session::signed_in(actor)?).filter(|_| wanted.own),
+        false => Some(caller::signed_in(actor)?).filter(|_| wanted.own),
     };
     let paging = wanted.page.unwrap_or_default().newest_first::<BrokerCredentialId>()?;
     let status = wanted.status.map(|status| known(status, "status")).transpose()?;
-    let slice = store::list_credentials(cx.db.read(), actor, (own, status), paging).await?;
+    let slice = brokerage::list_credentials(cx.db.read(), actor, (own, status), paging).await?;
     let end = v1::PageEnd::from(&slice);
     Ok(v1::BrokerCredentialPage { items: all_told(cx.db.read(), slice.items, cx.clock.now()).await?, end: Some(end) })
 }
 
-async fn told(db: &impl ConnectionTrait, row: store::credential::Model, now: Instant) -> Result<v1::BrokerCredential> {
-    let centre = store::centre_of(db, row.organization_id).await?;
+async fn told(
+    db: &impl ConnectionTrait,
+    row: brokerage::credential::Model,
+    now: Instant,
+) -> Result<v1::BrokerCredential> {
+    let centre = brokerage::centre_of(db, row.organization_id).await?;
     Ok(tell(row, centre, now))
 }
 
 async fn all_told(
     db: &impl ConnectionTrait,
-    rows: Vec<store::credential::Model>,
+    rows: Vec<brokerage::credential::Model>,
     now: Instant,
 ) -> Result<Vec<v1::BrokerCredential>> {
     let organizations = rows.iter().map(|row| row.organization_id);
-    let centres: HashMap<_, _> = store::centres_of(db, organizations).await?.into_iter().collect();
+    let centres: HashMap<_, _> = brokerage::centres_of(db, organizations).await?.into_iter().collect();
     // Every organization has a centre; one that was lost on the way shows as its own.
-    let centre = |row: &store::credential::Model| centres.get(&row.organization_id).copied();
+    let centre = |row: &brokerage::credential::Model| centres.get(&row.organization_id).copied();
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -153,7 +157,7 @@ async fn all_told(
         .collect())
 }
 
-fn tell(row: store::credential::Model, centre: OrganizationId, now: Instant) -> v1::BrokerCredential {
+fn tell(row: brokerage::credential::Model, centre: OrganizationId, now: Instant) -> v1::BrokerCredential {
     v1::BrokerCredential {
         id: row.id.text(),
         person_id: row.person_id.text(),

@@ -9,10 +9,8 @@ use wire::{
     v1::{self, MandateStatus},
 };
 
-use super::{
-    mandate::{self, Sale},
-    store::{self, Mandate},
-};
+use super::mandate::{self, Sale};
+use crate::store::brokerage::{self, Mandate};
 
 /// Takes other services' events.
 pub struct Sales(pub Context);
@@ -53,16 +51,16 @@ fn read(event: &Event) -> Result<Option<(ListingId, Told)>> {
 
 async fn take(cx: &Context, tx: &Transaction, listing: ListingId, told: Told) -> Result<()> {
     // Everything told of one listing takes turns on this row.
-    let known = store::lock_sale(tx, listing).await?;
+    let known = brokerage::lock_sale(tx, listing).await?;
     let (sale, mandate) = match told {
         Told::Mandated(id) => (known, introduce(cx, tx, id, listing).await?),
         Told::Awarded(price) => {
-            (Sale { price: Some(price), ..known }, store::lock_mandate_of_listing(tx, listing).await?)
+            (Sale { price: Some(price), ..known }, brokerage::lock_mandate_of_listing(tx, listing).await?)
         }
-        Told::Settled => (Sale { settled: true, ..known }, store::lock_mandate_of_listing(tx, listing).await?),
+        Told::Settled => (Sale { settled: true, ..known }, brokerage::lock_mandate_of_listing(tx, listing).await?),
     };
     if sale != known {
-        store::save_sale(tx, listing, sale).await?;
+        brokerage::save_sale(tx, listing, sale).await?;
     }
     match mandate {
         Some(mandate) => advance(cx, tx, mandate, sale).await,
@@ -74,7 +72,7 @@ async fn take(cx: &Context, tx: &Transaction, listing: ListingId, told: Told) ->
 /// listing stays, no commission comes of it, and the trail says so.
 async fn introduce(cx: &Context, tx: &Transaction, id: MandateId, listing: ListingId) -> Result<Option<Mandate>> {
     let early = |why: &str| Error::Unavailable(format!("{id} is {why}: the event is early"));
-    let row = store::lock_mandate(tx, id).await?.ok_or_else(|| early("unknown"))?;
+    let row = brokerage::lock_mandate(tx, id).await?.ok_or_else(|| early("unknown"))?;
     if row.listing_id == Some(listing) {
         return Ok(Some(row));
     }
@@ -83,7 +81,7 @@ async fn introduce(cx: &Context, tx: &Transaction, id: MandateId, listing: Listi
         MandateStatus::Offered => Err(early("not taken")),
         MandateStatus::Active => {
             let introduced = Mandate { status: MandateStatus::Introduced, listing_id: Some(listing), ..row };
-            let row = store::save_mandate(tx, introduced).await?;
+            let row = brokerage::save_mandate(tx, introduced).await?;
             cx.record(tx, cx.clock.now(), &id.text(), ("MandateIntroduced", facts)).await?;
             Ok(Some(row))
         }
@@ -104,6 +102,6 @@ async fn advance(cx: &Context, tx: &Transaction, row: Mandate, sale: Sale) -> Re
     let commission = row.commission.or(owed);
     let facts = json!({ "commission": commission.map(|owed| owed.to_string()) });
     let kind = if status == MandateStatus::Concluded { "MandateConcluded" } else { "CommissionDue" };
-    let row = store::save_mandate(tx, Mandate { status, commission, ..row }).await?;
+    let row = brokerage::save_mandate(tx, Mandate { status, commission, ..row }).await?;
     cx.record(tx, cx.clock.now(), &row.id.text(), (kind, facts)).await
 }

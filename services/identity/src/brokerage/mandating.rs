@@ -8,17 +8,20 @@ use wire::{
     v1::{self, MandateStatus, OrganizationStatus},
 };
 
-use super::{
-    credential, known, mandate, parse_ids, require_among,
-    store::{self, Mandate},
+use super::{credential, known, mandate, parse_ids, require_among};
+use crate::{
+    access::caller,
+    store::{
+        brokerage::{self, Mandate},
+        member::roles_of,
+    },
 };
-use crate::{session, store::member::roles_of};
 
 const FIELD: &str = "mandateId";
 
 /// Offers a broker a mandate. The broker's own word makes it one, so nobody offers it to themselves.
 pub async fn offer(call: &Call, input: v1::OfferMandateInput) -> Result<v1::Mandate> {
-    let offerer = session::signed_in(&call.actor)?;
+    let offerer = caller::signed_in(&call.actor)?;
     let principal_id = OrganizationId::parse(&input.principal_id, "principalId")?;
     let agency_id = OrganizationId::parse(&input.agency_id, "agencyId")?;
     let broker_id = PersonId::parse(&input.broker_id, "brokerId")?;
@@ -53,7 +56,7 @@ pub async fn offer(call: &Call, input: v1::OfferMandateInput) -> Result<v1::Mand
         bank_reference: None,
         created_at: call.now,
     };
-    store::insert_mandate(&call.tx, row.clone()).await?;
+    brokerage::insert_mandate(&call.tx, row.clone()).await?;
     let facts = json!({
         "principalId": input.principal_id, "agencyId": input.agency_id, "brokerId": input.broker_id,
         "commissionBasisPoints": row.commission_basis_points, "validUntil": row.valid_until,
@@ -64,7 +67,7 @@ pub async fn offer(call: &Call, input: v1::OfferMandateInput) -> Result<v1::Mand
 
 /// Takes or declines a mandate. Taking it binds, so everything must still be as it was at the offer.
 pub async fn answer(call: &Call, input: v1::AnswerMandateInput) -> Result<v1::Mandate> {
-    let person = session::signed_in(&call.actor)?;
+    let person = caller::signed_in(&call.actor)?;
     let row = visible(call, &input.mandate_id).await?;
     if row.broker_id != person {
         return Err(Refusal::new(ErrorCode::Forbidden).at_field(FIELD).accepting(row.broker_id.text()).into());
@@ -79,7 +82,7 @@ pub async fn answer(call: &Call, input: v1::AnswerMandateInput) -> Result<v1::Ma
             return Err(Refusal::new(ErrorCode::PeriodOutOfRange).at_field(FIELD).by_rule("SM-11").into());
         }
         for side in [row.principal_id, row.agency_id] {
-            if !store::is_verified(&call.tx, side).await? {
+            if !brokerage::is_verified(&call.tx, side).await? {
                 return Err(Refusal::new(ErrorCode::OrganizationNotVerified).at_field(FIELD).into());
             }
         }
@@ -88,14 +91,14 @@ pub async fn answer(call: &Call, input: v1::AnswerMandateInput) -> Result<v1::Ma
         }
         require_practising(call, person, FIELD).await?;
     }
-    let row = store::save_mandate(&call.tx, Mandate { status, ..row }).await?;
+    let row = brokerage::save_mandate(&call.tx, Mandate { status, ..row }).await?;
     call.record(kind, &row.id.text(), json!({ "principalId": row.principal_id.text() })).await?;
     Ok(row.into())
 }
 
 /// Ends a mandate of which no deal has come: nothing is owed (解释 38–41). Either side may.
 pub async fn end(call: &Call, input: v1::EndMandateInput) -> Result<v1::Mandate> {
-    let person = session::signed_in(&call.actor)?;
+    let person = caller::signed_in(&call.actor)?;
     let row = visible(call, &input.mandate_id).await?;
     if row.broker_id != person {
         permit_side(&call.actor, policy::END_MANDATE, row.principal_id)?;
@@ -103,28 +106,28 @@ pub async fn end(call: &Call, input: v1::EndMandateInput) -> Result<v1::Mandate>
     require_among(mandate::next(row.status), MandateStatus::Ended, MandateStatus::stored, FIELD)?;
     let reason = text(&input.reason, "reason", 2, 500)?;
     let facts = json!({ "from": row.status.stored(), "reason": reason });
-    let row = store::save_mandate(&call.tx, Mandate { status: MandateStatus::Ended, ..row }).await?;
+    let row = brokerage::save_mandate(&call.tx, Mandate { status: MandateStatus::Ended, ..row }).await?;
     call.record("MandateEnded", &row.id.text(), facts).await?;
     Ok(row.into())
 }
 
 /// Confirms that the commission arrived. Who receives it says so, not who owes it.
 pub async fn confirm_paid(call: &Call, input: v1::ConfirmCommissionPaidInput) -> Result<v1::Mandate> {
-    session::signed_in(&call.actor)?;
+    caller::signed_in(&call.actor)?;
     let row = visible(call, &input.mandate_id).await?;
     permit_side(&call.actor, policy::CONFIRM_COMMISSION_PAID, row.agency_id)?;
     require_among(mandate::next(row.status), MandateStatus::Paid, MandateStatus::stored, FIELD)?;
     let reference = text(&input.bank_reference, "bankReference", 4, 64)?;
     let facts = json!({ "bankReference": reference, "commission": row.commission.map(|owed| owed.to_string()) });
     let paid = Mandate { status: MandateStatus::Paid, bank_reference: Some(reference), ..row };
-    let row = store::save_mandate(&call.tx, paid).await?;
+    let row = brokerage::save_mandate(&call.tx, paid).await?;
     call.record("CommissionPaid", &row.id.text(), facts).await?;
     Ok(row.into())
 }
 
 /// The mandates among `ids` that the caller may see.
 pub async fn mandates(cx: &Context, actor: &Actor, ids: v1::Ids) -> Result<v1::Mandates> {
-    let rows = store::mandates(cx.db.read(), actor, parse_ids(&ids.ids)?).await?;
+    let rows = brokerage::mandates(cx.db.read(), actor, parse_ids(&ids.ids)?).await?;
     Ok(v1::Mandates { items: rows.into_iter().map(v1::Mandate::from).collect() })
 }
 
@@ -133,7 +136,7 @@ pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListMandatesRequest) 
     actor.require_known()?;
     let paging = wanted.page.unwrap_or_default().newest_first::<MandateId>()?;
     let status = wanted.status.map(|status| known(status, "status")).transpose()?;
-    let slice = store::list_mandates(cx.db.read(), actor, status, paging).await?;
+    let slice = brokerage::list_mandates(cx.db.read(), actor, status, paging).await?;
     let end = v1::PageEnd::from(&slice);
     Ok(v1::MandatePage { items: slice.items.into_iter().map(v1::Mandate::from).collect(), end: Some(end) })
 }
@@ -141,7 +144,7 @@ pub async fn list(cx: &Context, actor: &Actor, wanted: v1::ListMandatesRequest) 
 /// The mandate, locked, if the caller may know of it.
 async fn visible(call: &Call, id: &str) -> Result<Mandate> {
     let id = MandateId::parse(id, FIELD)?;
-    store::lock_visible_mandate(&call.tx, &call.actor, id).await?.ok_or_else(|| Error::not_found(FIELD))
+    brokerage::lock_visible_mandate(&call.tx, &call.actor, id).await?.ok_or_else(|| Error::not_found(FIELD))
 }
 
 /// Requires the permission on one side of a mandate. Whoever sees the mandate from elsewhere knows that it is there.

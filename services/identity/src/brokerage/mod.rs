@@ -5,11 +5,11 @@
 
 pub mod acting;
 pub mod conflict;
+pub mod conflict_status;
 pub mod credential;
 pub mod feed;
 pub mod mandate;
 pub mod mandating;
-pub mod store;
 
 #[cfg(test)]
 mod story_tests;

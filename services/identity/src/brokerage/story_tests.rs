@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use kernel::{
-    Actor, Announcement, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, Vault, local,
+    Actor, Announcement, Call, Clock, Consumer, Context, Db, ErrorCode, Event, Id, Instant, Money, Role, Vault, local,
 };
 use tonic::service::Routes;
 use wire::{
@@ -13,7 +13,7 @@ use wire::{
 };
 
 use super::acting;
-use crate::{Entrance, SeedOrganization, SeedPerson, seed, session, store};
+use crate::{Entrance, SeedOrganization, SeedPerson, organization::seed::seed, store};
 
 const DAY: i64 = 86_400;
 
@@ -187,11 +187,11 @@ impl Town {
     }
 
     async fn join(&self, login: &str, house: &str, role: Role) {
-        let call = session::begin(&self.cx, Actor::exchange()).await.unwrap();
+        let call = Call::begin(&self.cx, Actor::exchange()).await.unwrap();
         let person = store::person_by_login(&call.tx, &self.cx.vault, login).await.unwrap().unwrap().id;
         let house = kernel::Id::parse(house, "").unwrap();
         store::member::put_member(&call.tx, person, house, &[role], store::member::Earlier::Replaced).await.unwrap();
-        session::commit(call).await.unwrap();
+        call.commit().await.unwrap();
     }
 }
 

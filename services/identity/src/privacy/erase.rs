@@ -8,12 +8,11 @@ use wire::{
     v1::{self, OrganizationStatus},
 };
 
-use super::{confirm, people, reason, store};
+use super::{confirm, reason};
 use crate::{
-    Identities,
-    guess::Guess,
-    session,
-    store::{self as who, lock_organization, member::administrators},
+    access::{caller, login_attempts::Guess},
+    identities::Identities,
+    store::{self as who, lock_organization, member::administrators, person, personal},
 };
 
 /// What was found before the transaction, which must not wait for it.
@@ -34,7 +33,7 @@ pub async fn prepare(identities: &Identities, actor: &Actor, input: &v1::ErasePe
 
 /// The caller, and who is to be erased.
 fn whom(actor: &Actor, input: &v1::ErasePersonInput) -> Result<(PersonId, PersonId)> {
-    let (caller, _) = session::own(actor)?;
+    let (caller, _) = caller::own(actor)?;
     let wanted = input.person_id.as_deref().map(|id| PersonId::parse(id, "personId")).transpose()?;
     Ok((caller, wanted.unwrap_or(caller)))
 }
@@ -52,9 +51,9 @@ pub async fn erase(call: &Call, input: v1::ErasePersonInput, prepared: Result<Pr
         json!({ "byThemselves": false, "reason": reason })
     };
     let missing = || Error::not_found("personId");
-    people::person(&call.tx, &call.cx.vault, id).await?.ok_or_else(missing)?;
+    person::person(&call.tx, &call.cx.vault, id).await?.ok_or_else(missing)?;
     leave_nobody_alone(call, id).await?;
-    store::erase(&call.tx, id, call.now).await?;
+    personal::erase(&call.tx, id, call.now).await?;
     call.record("PersonErased", &id.text(), facts).await?;
     Ok(true)
 }
@@ -66,8 +65,8 @@ async fn on_request(call: &Call, id: PersonId, given: &str) -> Result<String> {
         return Err(ErrorCode::Forbidden.into());
     }
     let vault = &call.cx.vault;
-    let person = people::person(&call.tx, vault, id).await?.ok_or_else(|| Error::not_found("personId"))?;
-    let told = store::told(&call.tx, vault, id).await?;
+    let person = person::person(&call.tx, vault, id).await?.ok_or_else(|| Error::not_found("personId"))?;
+    let told = personal::told(&call.tx, vault, id).await?;
     let values = told.iter().map(|(_, value)| value.as_str()).chain([person.login.as_str(), person.name.as_str()]);
     reason(given, &values.collect::<Vec<_>>())
 }

@@ -1,6 +1,6 @@
 //! All that identity holds of a person, for that person.
 
-use kernel::{Actor, Error, Id, Result, audit_about};
+use kernel::{Actor, Call, Error, Id, Result, audit_about};
 use serde_json::{Value, json};
 use wire::{
     id::AuditRecordId,
@@ -8,11 +8,11 @@ use wire::{
     v1,
 };
 
-use super::{confirm, field, personal::of, store};
+use super::{confirm, field, personal::of};
 use crate::{
-    Identities, second_factor,
-    session::{self, store::all_sessions},
-    store::{self as who, invitation},
+    access::caller,
+    identities::Identities,
+    store::{self as who, invitation, personal, second_factor, session::all_sessions},
 };
 
 /// The most of each kind that are told, the newest.
@@ -21,17 +21,17 @@ const MOST: u64 = 10_000;
 /// Puts it together, and records that it was.
 pub async fn export(identities: &Identities, actor: Actor, input: v1::ExportMyDataInput) -> Result<v1::DataExport> {
     permit(&actor, policy::EXPORT_MY_DATA, Of::default())?;
-    let (id, _) = session::own(&actor)?;
+    let (id, _) = caller::own(&actor)?;
     let guess = confirm(identities, &actor, &input.password).await?;
     let cx = &identities.cx;
-    let call = session::begin(cx, actor).await?;
+    let call = Call::begin(cx, actor).await?;
     let (tx, vault) = (&call.tx, &cx.vault);
     if let Some(guess) = guess {
         guess.give_back(tx).await?;
     }
     call.record("PersonalDataExported", &id.text(), json!({})).await?;
     let person = who::person(tx, vault, id).await?.ok_or(Error::Unauthenticated)?;
-    let told = store::told(tx, vault, id).await?;
+    let told = personal::told(tx, vault, id).await?;
     let personal: serde_json::Map<String, Value> =
         field::ALL.into_iter().map(|field| (field::name(field).to_owned(), json!(of(&told, field)))).collect();
     let places = who::places(tx, id).await?;
@@ -66,17 +66,17 @@ pub async fn export(identities: &Identities, actor: Actor, input: v1::ExportMyDa
         "personalData": personal,
         "memberships": memberships,
         "sessions": sessions,
-        "secondFactor": second_factor::store::is_confirmed(tx, id).await?,
+        "secondFactor": second_factor::is_confirmed(tx, id).await?,
         "invitations": invitations,
-        "belongings": belongings(&store::belongings(tx, id).await?),
+        "belongings": belongings(&personal::belongings(tx, id).await?),
         "auditRecords": records,
     });
     let made_at = Some(call.now);
-    session::commit(call).await?;
+    call.commit().await?;
     Ok(v1::DataExport { made_at, content: content.to_string() })
 }
 
-fn belongings(of: &store::Belongings) -> Value {
+fn belongings(of: &personal::Belongings) -> Value {
     let keys = of.api_keys.iter().map(|row| {
         json!({ "id": row.id.text(), "name": row.name, "organizationId": row.organization_id.text(), "roles": row.roles,
             "createdAt": at(row.created_at), "expiresAt": at(row.expires_at) })

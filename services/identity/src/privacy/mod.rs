@@ -5,14 +5,16 @@
 pub mod erase;
 pub mod export;
 pub mod field;
-pub mod people;
 pub mod personal;
 pub mod reading;
-mod store;
 
 use kernel::{Actor, ErrorCode, Refusal, Result, text};
 
-use crate::{Identities, guess::Guess, session, sign_in, store as who};
+use crate::{
+    access::{caller, login_attempts::Guess, reauthenticate},
+    identities::Identities,
+    store as who,
+};
 
 /// A reason that stays in the audit trail. It outlives the person's data, so it must not repeat any.
 fn reason(given: &str, personal: &[&str]) -> Result<String> {
@@ -27,11 +29,11 @@ fn reason(given: &str, personal: &[&str]) -> Result<String> {
 
 /// Requires the caller's password once more; whoever comes by a provider only has none.
 async fn confirm(identities: &Identities, actor: &Actor, password: &str) -> Result<Option<Guess>> {
-    let (id, _) = session::own(actor)?;
+    let (id, _) = caller::own(actor)?;
     let cx = &identities.cx;
     let person = who::person(cx.db.read(), &cx.vault, id).await?.ok_or(kernel::Error::Unauthenticated)?;
     if person.password_hash.is_empty() && password.is_empty() {
         return Ok(None);
     }
-    Ok(Some(sign_in::again(identities, actor, password).await?.1))
+    Ok(Some(reauthenticate::again(identities, actor, password).await?.1))
 }

@@ -9,26 +9,29 @@ use wire::{
     v1::{self, PersonalField},
 };
 
-use super::{field, personal::of, reason, store};
-use crate::{session, store as who};
+use super::{field, personal::of, reason};
+use crate::{
+    access::caller,
+    store::{self as who, personal},
+};
 
 /// Reads a person's data in clear.
 pub async fn read(cx: &Context, actor: Actor, input: v1::ReadPersonalDataInput) -> Result<v1::PersonalDataReading> {
-    session::own(&actor)?;
+    caller::own(&actor)?;
     permit(&actor, policy::READ_PERSONAL_DATA, Of { field: "personId", ..Of::default() })?;
     let id = PersonId::parse(&input.person_id, "personId")?;
-    let call = session::begin(cx, actor).await?;
+    let call = Call::begin(cx, actor).await?;
     let missing = || Error::not_found("personId");
     let person = who::person(&call.tx, &cx.vault, id).await?.ok_or_else(missing)?;
     if !reaches(&call, id).await? {
         return Err(missing());
     }
-    let told = store::told(&call.tx, &cx.vault, id).await?;
+    let told = personal::told(&call.tx, &cx.vault, id).await?;
     let values = told.iter().map(|(_, value)| value.as_str()).chain([person.login.as_str(), person.name.as_str()]);
     let reason = reason(&input.reason, &values.collect::<Vec<_>>())?;
     let fields: Vec<_> = told.iter().map(|(field, _)| field::name(*field)).collect();
     call.record("PersonalDataRead", &id.text(), json!({ "fields": fields, "reason": reason })).await?;
-    session::commit(call).await?;
+    call.commit().await?;
     let value = |field| of(&told, field).map(str::to_owned);
     Ok(v1::PersonalDataReading {
         person_id: id.text(),
@@ -41,23 +44,23 @@ pub async fn read(cx: &Context, actor: Actor, input: v1::ReadPersonalDataInput) 
 
 /// Finds people by what they told.
 pub async fn search(cx: &Context, actor: Actor, input: v1::SearchPersonalDataInput) -> Result<v1::PersonalDataSearch> {
-    session::own(&actor)?;
+    caller::own(&actor)?;
     permit(&actor, policy::SEARCH_PERSONAL_DATA, Of::default())?;
     let wanted = PersonalField::try_from(input.field);
     let wanted = wanted.map_err(|_| Refusal::new(ErrorCode::InvalidInput).at_field("field"))?;
     let value = field::normalized(wanted, &input.value, "value", cx.clock.now())?;
     let reason = reason(&input.reason, &[&value])?;
-    let call = session::begin(cx, actor).await?;
+    let call = Call::begin(cx, actor).await?;
     let mut matches = Vec::new();
-    for id in store::who_told(&call.tx, wanted, field::lookup(&cx.vault, wanted, &value)).await? {
+    for id in personal::who_told(&call.tx, wanted, field::lookup(&cx.vault, wanted, &value)).await? {
         if reaches(&call, id).await? {
-            matches.push(shown(id, &store::told(&call.tx, &cx.vault, id).await?));
+            matches.push(shown(id, &personal::told(&call.tx, &cx.vault, id).await?));
         }
     }
     let found: Vec<_> = matches.iter().map(|found| found.person_id.clone()).collect();
     let facts = json!({ "field": field::name(wanted), "reason": reason, "found": found });
     call.record("PersonalDataSearched", &call.actor.person_id, facts).await?;
-    session::commit(call).await?;
+    call.commit().await?;
     Ok(v1::PersonalDataSearch { matches })
 }
 

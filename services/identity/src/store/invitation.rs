@@ -11,7 +11,7 @@ use wire::{
 };
 
 use super::member::read_roles;
-use crate::privacy::people;
+use crate::store::person;
 
 mod row {
     use sea_orm::entity::prelude::*;
@@ -113,6 +113,6 @@ pub async fn forget(tx: &impl ConnectionTrait, login_index: Vec<u8>) -> Result<(
 
 /// By which the invitations made to the person are found; none for somebody erased.
 pub async fn login_index_of(db: &impl ConnectionTrait, person: PersonId) -> Result<Option<Vec<u8>>> {
-    let select = people::row::Entity::find_by_id(person).select_only().column(people::row::Column::LoginIndex);
+    let select = person::row::Entity::find_by_id(person).select_only().column(person::row::Column::LoginIndex);
     Ok(select.into_tuple::<Option<Vec<u8>>>().one(db).await?.flatten())
 }

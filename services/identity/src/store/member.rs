@@ -12,7 +12,7 @@ use wire::{
 };
 
 use super::{centre, organization};
-use crate::tree::Tree;
+use crate::organization::centre_tree::Tree;
 
 mod row {
     use sea_orm::entity::prelude::*;
