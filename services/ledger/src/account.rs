@@ -1,72 +1,18 @@
 //! Whose account is which, and who may look at it.
 
 use kernel::{Actor, Context, Error, ErrorCode, Id, Money, Refusal, Result, Role, Scope};
-use uuid::Uuid;
 use wire::{
-    id::{AccountId, OrganizationId, TransferApplicationId},
+    id::{AccountId, OrganizationId},
     policy::{self, Of, permit},
-    v1::{self, AccountKind},
+    v1,
 };
 
-use crate::{api::Accounts, book::Refused, foreign, store};
-
-/// The parent of the exchange's own accounts, fixed for ever: their ids are derived from it.
-const EXCHANGE: Uuid = Uuid::from_u128(0x019a_b4c2_6d00_7000_8000_6a69_7368_6921);
-
-/// Who holds an account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// The exchange's money at the bank.
-    Bank,
-    /// The exchange's fee income.
-    Fees,
-    /// An organization.
-    Organization(OrganizationId),
-    /// The exchange, for the deposit that this application lost.
-    Forfeited(TransferApplicationId),
-}
-
-impl Holder {
-    /// The one account of this holder.
-    pub fn account_id(self) -> AccountId {
-        match self {
-            Holder::Bank => AccountId::derived(EXCHANGE, "bank"),
-            Holder::Fees => AccountId::derived(EXCHANGE, "fees"),
-            Holder::Organization(organization) => AccountId::derived(organization.0, "account"),
-            Holder::Forfeited(application) => AccountId::derived(application.0, "forfeited"),
-        }
-    }
-
-    /// What the account is for.
-    pub fn kind(self) -> AccountKind {
-        match self {
-            Holder::Bank => AccountKind::Bank,
-            Holder::Fees => AccountKind::Fees,
-            Holder::Organization(_) => AccountKind::Organization,
-            Holder::Forfeited(_) => AccountKind::ForfeitedDeposits,
-        }
-    }
-
-    /// The organization, if it is one's.
-    pub fn organization(self) -> Option<OrganizationId> {
-        match self {
-            Holder::Organization(organization) => Some(organization),
-            Holder::Bank | Holder::Fees | Holder::Forfeited(_) => None,
-        }
-    }
-
-    /// The account before its first entry.
-    fn unused(self) -> v1::LedgerAccount {
-        v1::LedgerAccount {
-            id: self.account_id().text(),
-            kind: self.kind().into(),
-            organization_id: self.organization().map(Id::text),
-            balance: Some(Money::ZERO),
-            held: Some(Money::ZERO),
-            available: Some(Money::ZERO),
-        }
-    }
-}
+use crate::{
+    accounts::Accounts,
+    peers,
+    rules::{book::Refused, holder::Holder},
+    store,
+};
 
 impl From<Refused> for Error {
     /// What the core refuses as a matter of business is told; the rest is a broken invariant of ours.
@@ -129,7 +75,7 @@ async fn oversees(ledger: &Accounts, actor: &Actor, organization: Option<Organiz
     match (actor.scope(&[Role::Cashier, Role::Auditor]), organization) {
         (Scope::Everything, _) => Ok(true),
         (scope, Some(organization)) if !scope.is_empty() => {
-            let organization = foreign::organization(&ledger.clients, &organization.text()).await?;
+            let organization = peers::organization(&ledger.clients, &organization.text()).await?;
             Ok(organization.is_some_and(|organization| scope.reaches(&organization.centre_id)))
         }
         _ => Ok(false),
@@ -142,7 +88,7 @@ pub async fn trial_balance(cx: &Context, actor: &Actor) -> Result<v1::TrialBalan
         permit(actor, policy::TRIAL_BALANCE, Of::default())?;
     }
     let accounts = store::audited(cx.db.read()).await?;
-    let sum = |amount: fn(&crate::book::Account) -> Money| {
+    let sum = |amount: fn(&crate::rules::book::Account) -> Money| {
         let sum: i128 = accounts.iter().map(|audited| i128::from(amount(&audited.account).0)).sum();
         i64::try_from(sum).map(Money).map_err(|_| Error::Internal("the ledger's sum is out of range".into()))
     };

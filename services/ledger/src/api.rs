@@ -1,19 +1,10 @@
 //! The gRPC trait: unpack, call, pack.
 
-use kernel::{Context, query};
+use kernel::query;
 use tonic::{Request, Response, Status, async_trait};
-use wire::{
-    Clients,
-    v1::{self, ledger_server::Ledger},
-};
+use wire::v1::{self, ledger_server::Ledger};
 
-use crate::{account, default, deposit, forfeit_debt, forfeiture, receipt, settlement};
-
-/// The ledger's calls.
-pub struct Accounts {
-    pub(crate) cx: Context,
-    pub(crate) clients: Clients,
-}
+use crate::{account, accounts::Accounts, deal_end, deposit, forfeit_debt, forfeiture, receipt, settlement};
 
 #[async_trait]
 impl Ledger for Accounts {
@@ -87,7 +78,7 @@ impl Ledger for Accounts {
         request: Request<v1::EndInDefaultRequest>,
     ) -> Result<Response<v1::EndInDefaultReply>, Status> {
         let (actor, wanted) = query(request);
-        Ok(Response::new(default::end(&self.cx, &actor, wanted).await?))
+        Ok(Response::new(deal_end::end(&self.cx, &actor, wanted).await?))
     }
 
     async fn get_open_business(

@@ -5,46 +5,16 @@ use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Money, Refusal, Result}
 use serde_json::json;
 use wire::{
     Clients,
-    id::{DepositId, ListingId, OrganizationId, TransferApplicationId, TransferId},
+    id::{ListingId, OrganizationId, TransferApplicationId},
     policy::{self, Of, permit},
     v1::{self, ListingStatus, TransferApplicationStatus},
 };
 
 use crate::{
-    account::Holder,
-    book::Movement,
-    foreign,
+    peers,
+    rules::{book::Movement, due::Due, holder::Holder},
     store::{self, Purpose},
 };
-
-/// A deposit that is to be put on hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Due {
-    /// For which application.
-    pub application: TransferApplicationId,
-    /// For which listing.
-    pub listing: ListingId,
-    /// Who pays.
-    pub bidder: OrganizationId,
-    /// Who would get it as part of the price.
-    pub transferor: OrganizationId,
-    /// How much.
-    pub amount: Money,
-    /// Whether the listing is an open licence, where it answers for the bidder's own deal alone.
-    pub open_licence: bool,
-}
-
-impl Due {
-    /// The one deposit of this application.
-    pub fn deposit_id(&self) -> DepositId {
-        DepositId::derived(self.application.0, "deposit")
-    }
-
-    /// The one pending transfer of this deposit.
-    pub fn transfer_id(&self) -> TransferId {
-        TransferId::derived(self.deposit_id().0, "hold")
-    }
-}
 
 /// The organization's deposits on hold, for the exchange itself. Each is resolved when its listing is.
 pub async fn open_business(
@@ -63,11 +33,11 @@ pub async fn pay(call: &Call, clients: &Clients, input: v1::PayDepositInput) -> 
     const FIELD: &str = "transferApplicationId";
     call.actor.require_known()?;
     let id = TransferApplicationId::parse(&input.transfer_application_id, FIELD)?;
-    let application = foreign::application(clients, &call.actor, &id.text()).await?;
+    let application = peers::application(clients, &call.actor, &id.text()).await?;
     let application = application.ok_or_else(|| Error::not_found(FIELD))?;
     permit(&call.actor, policy::PAY_DEPOSIT, Of::organization(&application.organization_id, FIELD))?;
-    let listing = foreign::listing(clients, &application.listing_id).await?;
-    let late = foreign::takes_late_bidders(clients, &listing).await?;
+    let listing = peers::listing(clients, &application.listing_id).await?;
+    let late = peers::takes_late_bidders(clients, &listing).await?;
     let due = due(&application, &listing, late)?;
     if let Some(conflict) = call.actor.conflict(&listing.organization_id, &listing.centre_id) {
         return Err(refusal(conflict));
@@ -102,7 +72,7 @@ fn due(application: &v1::TransferApplication, listing: &v1::Listing, late: bool)
         bidder: OrganizationId::parse(&application.organization_id, "transferApplicationId")?,
         transferor: OrganizationId::parse(&listing.organization_id, "transferApplicationId")?,
         amount,
-        open_licence: foreign::is_open_licence(listing),
+        open_licence: peers::is_open_licence(listing),
     })
 }
 

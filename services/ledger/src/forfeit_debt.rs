@@ -11,31 +11,18 @@ use wire::{
 };
 
 use crate::{
-    account::Holder,
-    book::Movement,
-    foreign, forfeiture as forfeit,
+    forfeiture as forfeit, peers,
+    rules::{book::Movement, debt::Debt, holder::Holder, waterfall},
     store::{
         self, Purpose,
         forfeiture::{self, Model},
     },
-    waterfall,
 };
 
 const FIELD: &str = "transferApplicationId";
 
 /// Most debts that one deposit pays.
 const MOST: usize = 20;
-
-/// A debt that is to be paid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Debt {
-    /// To whom.
-    pub creditor: OrganizationId,
-    /// How much.
-    pub amount: Money,
-    /// What for.
-    pub ground: String,
-}
 
 /// Pays the debts, which together are all that remains. The cashier belongs to neither side, to no creditor, and is not who
 /// gave out costs and gap.
@@ -68,7 +55,7 @@ fn read(given: &[v1::ForfeitDebtInput]) -> Result<Vec<Debt>> {
 /// The defaulter gets nothing back, and nobody decides on what its own organization gets.
 async fn require_creditor(call: &Call, clients: &Clients, row: &Model, (n, debt): (usize, &Debt)) -> Result<()> {
     let (id, field) = (debt.creditor.text(), field(n, "organizationId"));
-    if foreign::organization(clients, &id).await?.is_none() {
+    if peers::organization(clients, &id).await?.is_none() {
         return Err(Error::not_found(&field));
     }
     if debt.creditor == row.organization_id {

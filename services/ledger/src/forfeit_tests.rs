@@ -13,13 +13,11 @@ use wire::{
 };
 
 use crate::{
-    account::Holder,
-    book::State,
-    deposit::Due,
     feed::Releases,
     forfeiture,
     race_tests::{defaulted, event_of, fund, hold},
-    settlement::{self, Agreed},
+    rules::{book::State, deal::Agreed, due::Due, holder::Holder},
+    settlement,
     store::{self, fresh},
 };
 

@@ -1,26 +1,24 @@
-//! What a default costs (SM-4, judicial 24): the defaulter's deposit leaves its hold for the exchange's account of
+//! What a breach costs (SM-4, judicial 24): the defaulter's deposit leaves its hold for the exchange's account of
 //! forfeited deposits, exactly once, and a cashier gives it out in the stated order.
 
 use kernel::{Actor, Call, Context, Error, ErrorCode, Id, Instant, Money, Refusal, Result, Role, Scope, Transaction};
 use serde_json::json;
 use wire::{
     Clients,
-    id::{AwardId, DealId, ForfeitureId, ListingId, OrganizationId, TransferApplicationId, TransferId},
+    id::{DealId, ListingId, TransferApplicationId, TransferId},
     policy::{self, Of, Permission, permit},
     v1::{self, DealStatus, DepositStatus},
 };
 
 use crate::{
-    account::Holder,
-    api::Accounts,
-    book::Movement,
-    foreign,
+    accounts::Accounts,
+    peers,
     release::{self, Held},
+    rules::{book::Movement, breach::Breach, holder::Holder, waterfall::Portions},
     store::{
         self, HeldDeposit, Purpose,
         forfeiture::{self, Model},
     },
-    waterfall::Portions,
 };
 
 const FIELD: &str = "transferApplicationId";
@@ -29,125 +27,73 @@ const RESALE: &str = "resaleDealId";
 /// How often a listing may have been offered again before it was sold.
 const MOST_RELISTINGS: usize = 20;
 
-/// A winner's default, as the auction told it.
-pub struct Default {
-    /// The award that the winner let down.
-    pub award: AwardId,
-    /// Of which listing.
-    pub listing: ListingId,
-    /// Whose deposit is lost.
-    pub application: TransferApplicationId,
-    /// Whose listing it is: to whom the price was due, unless `reverse`.
-    pub transferor: OrganizationId,
-    /// The price.
-    pub price: Money,
-    /// Whether the lot passed to the next bidder, whose deposit stays on hold then.
-    pub passed_on: bool,
-    /// The next bidder's price.
-    pub next_price: Option<Money>,
-    /// Whether the listing's side was to pay the price.
-    pub reverse: bool,
-}
-
-impl Default {
-    fn read(told: &v1::AwardDefaulted) -> Result<Default> {
-        let award = AwardId::parse(&told.award_id, "awardId")?;
-        Ok(Default {
-            award,
-            listing: ListingId::parse(&told.listing_id, "listingId")?,
-            application: TransferApplicationId::parse(&told.transfer_application_id, FIELD)?,
-            transferor: OrganizationId::parse(&told.transferor_id, "transferorId")?,
-            price: told.price.ok_or_else(|| Error::Internal(format!("{award} has no price")))?,
-            passed_on: told.passed_on,
-            next_price: told.next_price.filter(|_| told.passed_on),
-            reverse: told.reverse,
-        })
-    }
-
-    /// The one forfeiture of this application's deposit.
-    pub fn id(&self) -> ForfeitureId {
-        ForfeitureId::derived(self.application.0, "forfeiture")
-    }
-
-    fn entry(&self) -> TransferId {
-        TransferId::derived(self.id().0, "forfeit")
-    }
-}
-
 /// Takes the deposit of the defaulter, if it is still on hold. If nobody follows, the other bidders' deposits go back;
 /// those of an open licence answer for deals of their own.
 pub async fn take(cx: &Context, tx: &Transaction, told: &v1::AwardDefaulted) -> Result<()> {
-    let default = Default::read(told)?;
+    let breach = Breach::read(told)?;
     let now = cx.clock.now();
-    let deposit = store::deposit(tx, default.application).await?;
+    let deposit = store::deposit(tx, breach.application).await?;
     let is_held = deposit.as_ref().is_some_and(|deposit| deposit.status == DepositStatus::Held);
-    let is_over = !default.passed_on && deposit.is_some_and(|deposit| !deposit.open_licence);
+    let is_over = !breach.passed_on && deposit.is_some_and(|deposit| !deposit.open_licence);
     // The account is made only where there is something to put into it.
-    let account = is_held.then_some(Holder::Forfeited(default.application));
-    let sides = (default.listing, default.transferor);
-    let Held { mut opened, deposits } = release::lock(tx, sides, account.as_slice(), &[default.entry()]).await?;
+    let account = is_held.then_some(Holder::Forfeited(breach.application));
+    let sides = (breach.listing, breach.transferor);
+    let Held { mut opened, deposits } = release::lock(tx, sides, account.as_slice(), &[breach.entry()]).await?;
     let (own, mut others): (Vec<_>, Vec<_>) =
-        deposits.into_iter().partition(|deposit| deposit.application == default.application);
+        deposits.into_iter().partition(|deposit| deposit.application == breach.application);
     others.retain(|deposit| is_over && !deposit.in_default);
     for deposit in &own {
-        let credit = Holder::Forfeited(default.application).account_id();
-        opened.book.divert(deposit.transfer, default.entry(), credit)?;
-        opened.label(default.entry(), Purpose::Forfeit, deposit.id.text());
+        let credit = Holder::Forfeited(breach.application).account_id();
+        opened.book.divert(deposit.transfer, breach.entry(), credit)?;
+        opened.label(breach.entry(), Purpose::Forfeit, deposit.id.text());
     }
     for deposit in &others {
         opened.book.void(deposit.transfer)?;
     }
     opened.save(tx, now).await?;
     match own.first() {
-        Some(deposit) => book(cx, tx, now, (&default, deposit)).await?,
-        None => ignore(cx, tx, now, &default).await?,
+        Some(deposit) => book(cx, tx, now, (&breach, deposit)).await?,
+        None => ignore(cx, tx, now, &breach).await?,
     }
     if is_over {
-        store::close_listing(tx, default.listing).await?;
+        store::close_listing(tx, breach.listing).await?;
     }
     if others.is_empty() {
         return Ok(());
     }
     release::conclude(cx, tx, now, &others).await?;
-    let listing_id = default.listing.text();
+    let listing_id = breach.listing.text();
     let released = v1::DepositsReleased { listing_id: listing_id.clone(), ..v1::DepositsReleased::default() };
     cx.announce(tx, now, &listing_id, &released).await
 }
 
 /// Notes the forfeiture and tells it.
-async fn book(
-    cx: &Context,
-    tx: &Transaction,
-    now: Instant,
-    (default, deposit): (&Default, &HeldDeposit),
-) -> Result<()> {
+async fn book(cx: &Context, tx: &Transaction, now: Instant, (breach, deposit): (&Breach, &HeldDeposit)) -> Result<()> {
     store::conclude_deposit(tx, deposit.id, DepositStatus::Forfeited).await?;
-    forfeiture::add(tx, default, deposit, now).await?;
+    forfeiture::add(tx, breach, deposit, now).await?;
     let facts = json!({
-        "award": default.award.text(),
+        "award": breach.award.text(),
         "organization": deposit.organization.text(),
         "amount": deposit.amount.to_string(),
-        "transfer": default.entry().text(),
+        "transfer": breach.entry().text(),
     });
     cx.record(tx, now, &deposit.id.text(), ("ForfeitureBooked", facts)).await?;
-    let told = v1::DepositForfeited {
-        transfer_application_id: default.application.text(),
-        listing_id: default.listing.text(),
-    };
+    let told =
+        v1::DepositForfeited { transfer_application_id: breach.application.text(), listing_id: breach.listing.text() };
     cx.announce(tx, now, &deposit.id.text(), &told).await
 }
 
-/// A default that finds no deposit on hold moves nothing. One that was told before is done; any other is a matter for
+/// A breach that finds no deposit on hold moves nothing. One that was told before is done; any other is a matter for
 /// people: the deal was settled already, or the deposit had gone back.
-async fn ignore(cx: &Context, tx: &Transaction, now: Instant, default: &Default) -> Result<()> {
-    let deposit = store::deposit(tx, default.application).await?;
+async fn ignore(cx: &Context, tx: &Transaction, now: Instant, breach: &Breach) -> Result<()> {
+    let deposit = store::deposit(tx, breach.application).await?;
     let status = deposit.as_ref().map(|deposit| deposit.status);
     if status == Some(DepositStatus::Forfeited) {
         return Ok(());
     }
     let status = status.map_or("ABSENT", DepositStatus::stored);
-    let (award, application) = (default.award.text(), default.application.text());
-    tracing::error!(award, application, deposit = status, "a default found no deposit on hold and was ignored");
+    let (award, application) = (breach.award.text(), breach.application.text());
+    tracing::error!(award, application, deposit = status, "a breach found no deposit on hold and was ignored");
     let facts = json!({ "award": award, "deposit": status });
     cx.record(tx, now, &application, ("DefaultIgnored", facts)).await
 }
@@ -173,7 +119,7 @@ pub async fn decided_by(
     permit(&call.actor, permission, Of::default())?;
     let application = TransferApplicationId::parse(application, FIELD)?;
     let row = forfeiture::of(&call.tx, application).await?.ok_or_else(|| Error::not_found(FIELD))?;
-    let listing = foreign::listing(clients, &row.listing_id.text()).await?;
+    let listing = peers::listing(clients, &row.listing_id.text()).await?;
     permit(&call.actor, permission, Of::centre(&listing.centre_id, FIELD))?;
     if [row.organization_id, row.transferor_id].iter().any(|side| call.actor.is_member(&side.text())) {
         return Err(refusal(ErrorCode::SamePerson, FIELD).into());
@@ -184,7 +130,7 @@ pub async fn decided_by(
 /// The price for which the same organization sold (or bought) the same lot, offered again or not, to (or from) somebody else.
 async fn resale_price(clients: &Clients, row: &Model, id: &str) -> Result<Money> {
     let id = DealId::parse(id, RESALE)?;
-    let deal = foreign::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(RESALE))?;
+    let deal = peers::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(RESALE))?;
     let own = if row.reverse { &deal.transferee_id } else { &deal.transferor_id };
     let same_lot = *own == row.transferor_id.text()
         && deal.award_id != row.award_id.text()
@@ -205,7 +151,7 @@ async fn offers_again(clients: &Clients, mut listing: String, first: &str) -> Re
         if listing == first {
             return Ok(true);
         }
-        match foreign::listing(clients, &listing).await?.relists_id {
+        match peers::listing(clients, &listing).await?.relists_id {
             Some(before) => listing = before,
             None => return Ok(false),
         }
@@ -281,6 +227,6 @@ async fn oversees(ledger: &Accounts, actor: &Actor, listing: ListingId) -> Resul
     match actor.scope(&[Role::Cashier, Role::Auditor]) {
         Scope::Everything => Ok(true),
         scope if scope.is_empty() => Ok(false),
-        scope => Ok(scope.reaches(&foreign::listing(&ledger.clients, &listing.text()).await?.centre_id)),
+        scope => Ok(scope.reaches(&peers::listing(&ledger.clients, &listing.text()).await?.centre_id)),
     }
 }

@@ -8,28 +8,27 @@
 //! organization can spend or bind what it does not have; the trial balance proves it anew each time.
 
 mod account;
+mod accounts;
 mod api;
-pub mod book;
-mod default;
+mod deal_end;
 mod deposit;
-mod fee;
 mod feed;
-mod foreign;
 mod forfeit_debt;
 #[cfg(test)]
 mod forfeit_tests;
 mod forfeiture;
+mod peers;
 #[cfg(test)]
 mod race_tests;
 mod receipt;
 mod release;
+pub mod rules;
 mod settlement;
 mod store;
 #[cfg(test)]
 mod story_tests;
 #[cfg(test)]
 mod stub;
-mod waterfall;
 
 use std::sync::Arc;
 
@@ -37,9 +36,9 @@ use kernel::{Consumer, Context, Result};
 use sea_orm::ConnectionTrait;
 use wire::{Clients, v1::ledger_server::LedgerServer};
 
-use self::book::Account;
+use self::rules::book::Account;
 
-pub use api::Accounts;
+pub use accounts::Accounts;
 
 /// The service. It reads organizations, applications, listings and deals through `clients`.
 pub fn serve(cx: Context, clients: Clients) -> LedgerServer<Accounts> {

@@ -9,7 +9,12 @@ use wire::{
     v1,
 };
 
-use crate::{account, default, deposit, feed, receipt, settlement, store::fresh};
+use crate::{
+    account, deal_end, deposit, feed, receipt,
+    rules::{arrival::Arrival, deal::Agreed, due::Due},
+    settlement,
+    store::fresh,
+};
 
 const RACERS: i64 = 8;
 /// Calls at once: all racers of eight accounts. A caller gives up a connection it waits for too long.
@@ -20,7 +25,7 @@ const INCOME: i64 = 100;
 
 pub async fn fund(cx: &Context, organization: OrganizationId, fen: i64) {
     let request = Request::new(v1::RecordBankReceiptInput::default());
-    let arrival = receipt::Arrival {
+    let arrival = Arrival {
         organization,
         amount: Money(fen),
         bank_reference: kernel::fresh_uuid().to_string(),
@@ -32,22 +37,22 @@ pub async fn fund(cx: &Context, organization: OrganizationId, fen: i64) {
 }
 
 /// A hold by one racer. Anything but success or a refusal is a failure of the test.
-pub async fn hold(cx: &Context, due: deposit::Due) -> Option<ErrorCode> {
+pub async fn hold(cx: &Context, due: Due) -> Option<ErrorCode> {
     let request = Request::new(v1::PayDepositInput::default());
     let payload: v1::PayDepositPayload =
         cx.mutate(request, "hold", |call, _| Box::pin(deposit::hold(call, due))).await.unwrap().into_inner();
     payload.user_errors.first().map(kernel::Refusal::error_code)
 }
 
-pub async fn settle(cx: &Context, agreed: settlement::Agreed) -> Option<ErrorCode> {
+pub async fn settle(cx: &Context, agreed: Agreed) -> Option<ErrorCode> {
     let request = Request::new(v1::SettleInput::default());
     let payload: v1::SettlePayload =
         cx.mutate(request, "settle", |call, _| Box::pin(settlement::post(call, agreed))).await.unwrap().into_inner();
     payload.user_errors.first().map(kernel::Refusal::error_code)
 }
 
-fn due(bidder: OrganizationId, transferor: OrganizationId, listing: ListingId) -> deposit::Due {
-    deposit::Due {
+fn due(bidder: OrganizationId, transferor: OrganizationId, listing: ListingId) -> Due {
+    Due {
         application: TransferApplicationId::fresh(),
         listing,
         bidder,
@@ -119,7 +124,7 @@ async fn crossing_settlements_happen_once_and_block_nobody() {
                 assert_eq!(hold(&lane.cx, due(*loser, transferor, listing)).await, None);
             }
             let (deal, price) = (DealId::fresh(), Money(1_000));
-            deals.push(settlement::Agreed {
+            deals.push(Agreed {
                 deal,
                 listing,
                 application,
@@ -153,7 +158,7 @@ async fn a_deposit_is_forfeited_once_or_pays_the_price() {
                 fund(&lane.cx, bidder, 1_000).await;
             }
             let (lost, kept) = (due(winner, seller, listing), due(next, seller, listing));
-            let agreed = settlement::Agreed {
+            let agreed = Agreed {
                 deal: DealId::fresh(),
                 listing,
                 application: lost.application,
@@ -193,7 +198,7 @@ async fn a_deposit_is_forfeited_once_or_pays_the_price() {
             if !paid {
                 let deal = DealId::fresh();
                 let (application, transferee, price) = (kept.application, next, Money(900));
-                let following = settlement::Agreed { deal, application, transferee, price, ..agreed };
+                let following = Agreed { deal, application, transferee, price, ..agreed };
                 assert_eq!(settle(&lane.cx, following).await, None);
             }
             assert_sound(&lane.cx, 0).await;
@@ -209,7 +214,7 @@ async fn a_deal_is_settled_or_in_default_never_both() {
             let [transferor, transferee] = [(); 2].map(|()| OrganizationId::fresh());
             fund(&lane.cx, transferee, 1_000).await;
             let (deal, listing, application) = (DealId::fresh(), ListingId::fresh(), TransferApplicationId::fresh());
-            let agreed = settlement::Agreed {
+            let agreed = Agreed {
                 deal,
                 listing,
                 application,
@@ -223,7 +228,7 @@ async fn a_deal_is_settled_or_in_default_never_both() {
                 let cx = lane.cx.clone();
                 let wanted =
                     v1::EndInDefaultRequest { deal_id: deal.text(), transfer_application_id: Some(application.text()) };
-                tokio::spawn(async move { default::end(&cx, &Actor::exchange(), wanted).await.unwrap().settled })
+                tokio::spawn(async move { deal_end::end(&cx, &Actor::exchange(), wanted).await.unwrap().settled })
             };
             let pay = || {
                 let (cx, agreed) = (lane.cx.clone(), agreed.clone());
@@ -255,7 +260,7 @@ async fn announcements(cx: &Context, deposit: &str) -> usize {
 }
 
 /// The event by which the auction tells a default.
-pub fn defaulted(lost: &deposit::Due, price: Money, next_price: Option<Money>) -> v1::AwardDefaulted {
+pub fn defaulted(lost: &Due, price: Money, next_price: Option<Money>) -> v1::AwardDefaulted {
     v1::AwardDefaulted {
         award_id: AwardId::derived(lost.application.0, "award").text(),
         listing_id: lost.listing.text(),

@@ -10,33 +10,19 @@ use wire::{
 };
 
 use crate::{
-    account::Holder,
-    book::Movement,
-    foreign,
+    peers,
+    rules::{arrival::Arrival, book::Movement, holder::Holder},
     store::{self, Purpose},
 };
 
 /// No single receipt is larger: ten trillion yuan. It keeps every sum far from the limits of money.
 const LARGEST: Money = Money(1_000_000_000_000_000);
 
-/// A movement at the bank, as the cashier read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrival {
-    /// The payer.
-    pub organization: OrganizationId,
-    /// How much.
-    pub amount: Money,
-    /// The bank's number of it.
-    pub bank_reference: String,
-    /// When it arrived.
-    pub received_at: Instant,
-}
-
 /// Records a receipt and credits its payer.
 pub async fn record(call: &Call, clients: &Clients, input: v1::RecordBankReceiptInput) -> Result<v1::BankReceipt> {
     permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::default())?;
     let id = OrganizationId::parse(&input.organization_id, "organizationId")?;
-    let organization = foreign::organization(clients, &id.text()).await?;
+    let organization = peers::organization(clients, &id.text()).await?;
     let organization = organization.ok_or_else(|| Error::not_found("organizationId"))?;
     permit(&call.actor, policy::RECORD_BANK_RECEIPT, Of::centre(&organization.centre_id, "organizationId"))?;
     if organization.status() != v1::OrganizationStatus::Verified {

@@ -8,7 +8,7 @@ use wire::{
 };
 
 use crate::{
-    account::Holder,
+    rules::holder::Holder,
     store::{self, HeldDeposit, OpenBook},
 };
 

@@ -11,48 +11,17 @@ use wire::{
 };
 
 use crate::{
-    account::Holder,
-    book::Movement,
-    fee::FeeRate,
-    foreign,
+    peers,
+    rules::{
+        book::Movement,
+        deal::{Agreed, Sums},
+        fee::FeeRate,
+        holder::Holder,
+    },
     store::{self, HeldDeposit, OpenBook, Purpose, deal_end},
 };
 
 const FIELD: &str = "dealId";
-
-/// A deal that may be settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Agreed {
-    /// Which deal.
-    pub deal: DealId,
-    /// Of which listing.
-    pub listing: ListingId,
-    /// The winner's application. Its deposit counts towards the price that it pays, or goes back where it is paid (REVERSE).
-    pub application: TransferApplicationId,
-    /// Who is paid.
-    pub transferor: OrganizationId,
-    /// Who pays.
-    pub transferee: OrganizationId,
-    /// The whole price.
-    pub price: Money,
-    /// When the contract took effect, where it can be told (G11).
-    pub effective_at: Option<Instant>,
-    /// Whether the listing is an open licence: other bidders have deals, and deposits, of their own.
-    pub open_licence: bool,
-}
-
-/// What a settlement moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sums {
-    /// The whole price.
-    pub price: Money,
-    /// Withheld from the transferor.
-    pub fee: Money,
-    /// The part of the price that the winner's deposit covers.
-    pub deposit_applied: Money,
-    /// How many other deposits go back.
-    pub deposits_released: i32,
-}
 
 impl Agreed {
     /// The one settlement of this deal.
@@ -74,7 +43,7 @@ impl Agreed {
 pub async fn settle(call: &Call, clients: &Clients, input: v1::SettleInput) -> Result<v1::Settlement> {
     permit(&call.actor, policy::SETTLE, Of::default())?;
     let id = DealId::parse(&input.deal_id, FIELD)?;
-    let deal = foreign::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(FIELD))?;
+    let deal = peers::deal(clients, &id.text()).await?.ok_or_else(|| Error::not_found(FIELD))?;
     permit(&call.actor, policy::SETTLE, Of::centre(&deal.centre_id, FIELD))?;
     if [&deal.transferor_id, &deal.transferee_id].into_iter().any(|party| call.actor.is_member(party)) {
         return Err(refusal(ErrorCode::SamePerson));
@@ -92,8 +61,8 @@ pub async fn settle(call: &Call, clients: &Clients, input: v1::SettleInput) -> R
         transferor: OrganizationId::parse(&deal.transferor_id, FIELD)?,
         transferee: OrganizationId::parse(&deal.transferee_id, FIELD)?,
         price: deal.price.unwrap_or_default(),
-        effective_at: foreign::contract_effective_at(clients, &deal.contract_id).await?,
-        open_licence: foreign::is_open_licence(&foreign::listing(clients, &deal.listing_id).await?),
+        effective_at: peers::contract_effective_at(clients, &deal.contract_id).await?,
+        open_licence: peers::is_open_licence(&peers::listing(clients, &deal.listing_id).await?),
     };
     post(call, agreed).await
 }

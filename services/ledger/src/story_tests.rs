@@ -310,7 +310,7 @@ async fn accounts_are_seen_by_those_they_concern() {
                 assert_eq!(get(actor, wanted).await.unwrap(), None);
             }
         }
-        let bank = crate::account::Holder::Bank.account_id().text();
+        let bank = crate::rules::holder::Holder::Bank.account_id().text();
         assert_eq!(get(&own, ask(None, Some(bank.clone()))).await.unwrap(), None);
         let seen = get(&staff(Role::Cashier), ask(None, Some(bank))).await.unwrap().unwrap();
         assert_eq!((seen.kind(), seen.balance), (v1::AccountKind::Bank, Some(Money(-100))));

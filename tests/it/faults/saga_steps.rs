@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use auction::engine::{Command, Lot};
 use kernel::{Id, Money};
-use ledger::book::{Account, Book, Movement};
+use ledger::rules::book::{Account, Book, Movement};
 use wire::{
     id::{AccountId, ListingId, TransferId},
     v1::{AccountKind, AuctionEventKind as Kind, AwardStatus, BiddingStatus, DealStatus, DepositStatus},

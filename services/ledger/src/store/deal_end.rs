@@ -5,8 +5,8 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 use wire::id::{DealId, TransferApplicationId};
 
 use super::{
-    any_conflict,
     tables::deal_end::{ActiveModel, Column, Entity},
+    write::any_conflict,
 };
 
 /// Ends a deal in one of its two ways unless it has ended before; whether it ended by its settlement. The application is that

@@ -11,15 +11,16 @@ use wire::{
 
 pub use super::tables::forfeiture::Model;
 use super::{
-    HeldDeposit, once,
+    deposit::HeldDeposit,
     tables::{
         forfeit_debt,
         forfeiture::{Column, Entity},
     },
+    write::once,
 };
-use crate::{
-    forfeit_debt::Debt,
-    forfeiture::Default,
+use crate::rules::{
+    breach::Breach,
+    debt::Debt,
     waterfall::{self, Forfeit, Portions},
 };
 
@@ -77,17 +78,17 @@ impl From<Debt> for v1::ForfeitDebt {
 }
 
 /// Stores a forfeiture.
-pub async fn add(tx: &Transaction, default: &Default, deposit: &HeldDeposit, now: Instant) -> Result<()> {
+pub async fn add(tx: &Transaction, breach: &Breach, deposit: &HeldDeposit, now: Instant) -> Result<()> {
     let row = Model {
-        id: default.id(),
-        transfer_application_id: default.application,
-        listing_id: default.listing,
-        award_id: default.award,
+        id: breach.id(),
+        transfer_application_id: breach.application,
+        listing_id: breach.listing,
+        award_id: breach.award,
         organization_id: deposit.organization,
-        transferor_id: default.transferor,
+        transferor_id: breach.transferor,
         amount: deposit.amount,
-        defaulted_price: default.price,
-        resale_price: default.next_price.filter(|price| *price > Money::ZERO),
+        defaulted_price: breach.price,
+        resale_price: breach.next_price.filter(|price| *price > Money::ZERO),
         costs: None,
         gap_paid: None,
         status: ForfeitureStatus::Forfeited,
@@ -95,7 +96,7 @@ pub async fn add(tx: &Transaction, default: &Default, deposit: &HeldDeposit, now
         distributed_at: None,
         distributed_by: None,
         closed_at: None,
-        reverse: default.reverse,
+        reverse: breach.reverse,
     };
     Entity::insert(row.into_active_model()).exec_without_returning(tx).await?;
     Ok(())

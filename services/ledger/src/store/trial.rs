@@ -5,7 +5,7 @@ use sea_orm::{ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, Sta
 use wire::v1::AccountKind;
 
 use super::tables::transfer;
-use crate::book::{Account, Audited};
+use crate::rules::book::{Account, Audited};
 
 #[derive(FromQueryResult)]
 struct Row {

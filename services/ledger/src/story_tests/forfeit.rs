@@ -10,7 +10,7 @@ use crate::{
 
 impl Exchange {
     async fn default(&self, application: usize, bidder: usize, price: i64, next_price: Option<i64>) {
-        let lost = crate::deposit::Due {
+        let lost = crate::rules::due::Due {
             application: TransferApplicationId::parse(&self.applications[application], "id").unwrap(),
             listing: ListingId::parse(&self.listing, "id").unwrap(),
             bidder: OrganizationId::parse(&self.organizations[bidder], "id").unwrap(),
