@@ -4,7 +4,13 @@ use kernel::query;
 use tonic::{Request, Response, Status};
 use wire::v1::{self, catalog_server};
 
-use crate::{Catalog, apply, browse, conclude, consent, draft, import, qualify, relist, review};
+use crate::{
+    achievement::import,
+    application::{apply, consent, qualify},
+    browse,
+    catalog::Catalog,
+    listing::{conclude, draft, relist, review},
+};
 
 type Reply<T> = Result<Response<T>, Status>;
 

@@ -8,7 +8,7 @@ use wire::{
 };
 
 use crate::{
-    record::known,
+    achievement::import_record::known,
     sight::Sight,
     store::{self, Wanted},
 };

@@ -9,11 +9,13 @@ use wire::{
 };
 
 use crate::{
-    application,
-    default::{Default, TransferorDefault},
-    listing,
+    application::application_status,
+    listing::{
+        listing_status,
+        sale_default::{Default, TransferorDefault},
+    },
     store::{self, Application, Listing},
-    transition::{Arrival, arrival},
+    transition::{Arrival, arrival, early},
 };
 
 pub struct Feed {
@@ -107,15 +109,15 @@ impl Step {
 
 /// The deposit is on hold: the bidder gets the listing's next anonymous code (SM-4).
 async fn make_eligible(tx: &Transaction, id: TransferApplicationId) -> Result<()> {
-    let (mut listing, mut row) = known_application(tx, id).await?;
-    match arrival(application::onward, row.status, TransferApplicationStatus::Eligible) {
+    let (mut listing, mut row) = store::told_application(tx, id).await?;
+    match arrival(application_status::onward, row.status, TransferApplicationStatus::Eligible) {
         Arrival::Done => return Ok(()),
         Arrival::Early => return Err(early(&row.id.text(), row.status.stored())),
         Arrival::Due => {}
     }
     listing.bidder_codes += 1;
-    row.bidder_code = Some(application::bidder_code(listing.bidder_codes));
-    row.status = application::on_deposit(listing.status);
+    row.bidder_code = Some(application_status::bidder_code(listing.bidder_codes));
+    row.status = application_status::on_deposit(listing.status);
     store::save_listing(tx, listing).await?;
     store::save_application(tx, row).await?;
     Ok(())
@@ -167,8 +169,8 @@ async fn end_licence(tx: &Transaction, id: ListingId, acceptors: Vec<TransferApp
 async fn refund_these(tx: &Transaction, ids: Vec<TransferApplicationId>) -> Result<()> {
     use TransferApplicationStatus::Refunded;
     for id in ids {
-        let (_, row) = known_application(tx, id).await?;
-        match arrival(application::onward, row.status, Refunded) {
+        let (_, row) = store::told_application(tx, id).await?;
+        match arrival(application_status::onward, row.status, Refunded) {
             Arrival::Done => {}
             Arrival::Early => return Err(early(&id.text(), row.status.stored())),
             Arrival::Due => {
@@ -184,7 +186,7 @@ async fn refund_these(tx: &Transaction, ids: Vec<TransferApplicationId>) -> Resu
 async fn award(tx: &Transaction, id: ListingId, winner: TransferApplicationId, now: Instant) -> Result<()> {
     use ListingStatus::TransfereeFixed;
     use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
-    let (row, won) = known_application(tx, winner).await?;
+    let (row, won) = store::told_application(tx, winner).await?;
     if won.listing_id != id {
         return Err(Error::Internal(format!("{winner} is no application for {id}")));
     }
@@ -197,7 +199,7 @@ async fn award(tx: &Transaction, id: ListingId, winner: TransferApplicationId, n
     if !due && !licence {
         return Err(early(&id.text(), row.status.stored()));
     }
-    if arrival(application::onward, won.status, Won) != Arrival::Due {
+    if arrival(application_status::onward, won.status, Won) != Arrival::Due {
         return Err(early(&winner.text(), won.status.stored()));
     }
     store::save_application(tx, Application { status: Won, ..won }).await?;
@@ -213,8 +215,8 @@ async fn award(tx: &Transaction, id: ListingId, winner: TransferApplicationId, n
 /// A defaulter's deposit is gone.
 async fn forfeit(tx: &Transaction, id: TransferApplicationId) -> Result<()> {
     use TransferApplicationStatus::Forfeited;
-    let (_, row) = known_application(tx, id).await?;
-    match arrival(application::onward, row.status, Forfeited) {
+    let (_, row) = store::told_application(tx, id).await?;
+    match arrival(application_status::onward, row.status, Forfeited) {
         Arrival::Done => Ok(()),
         Arrival::Early => Err(early(&id.text(), row.status.stored())),
         Arrival::Due => {
@@ -231,17 +233,9 @@ async fn locked(tx: &Transaction, id: ListingId) -> Result<Listing> {
 /// Whether the step to `to` is due; if not, it is done already.
 fn is_due(row: &Listing, to: ListingStatus, now: Instant) -> Result<bool> {
     let stands = row.status_at(now);
-    match arrival(listing::onward, stands, to) {
+    match arrival(listing_status::onward, stands, to) {
         Arrival::Due => Ok(true),
         Arrival::Done => Ok(false),
         Arrival::Early => Err(early(&row.id.text(), stands.stored())),
     }
-}
-
-pub async fn known_application(tx: &Transaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
-    store::locked_application(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
-}
-
-pub fn early(id: &str, status: &str) -> Error {
-    Error::Unavailable(format!("{id} is {status}: the event is early"))
 }

@@ -20,29 +20,17 @@
 //! above it alone. A listing stays in the charge of the centre that looked after its transferor when it
 //! was drafted.
 
+mod achievement;
 mod api;
 mod application;
-mod apply;
-mod bidding;
-mod bidding_terms;
 mod browse;
-mod conclude;
-mod consent;
-mod consortium;
-mod default;
-mod draft;
+mod catalog;
 mod feed;
-mod import;
 mod listing;
 #[cfg(test)]
 mod lot_tests;
 #[cfg(test)]
 mod notice_tests;
-mod qualify;
-mod record;
-mod relist;
-mod reserve;
-mod review;
 #[cfg(test)]
 mod scope_tests;
 mod sight;
@@ -51,8 +39,6 @@ mod store;
 mod story_tests;
 #[cfg(test)]
 mod stub;
-mod terms;
-mod transferor;
 mod transition;
 
 use std::sync::Arc;
@@ -60,17 +46,13 @@ use std::sync::Arc;
 use kernel::{Consumer, Context};
 use wire::{Clients, v1::catalog_server::CatalogServer};
 
+pub use catalog::Catalog;
+
 /// The name under which this service writes and receives events.
 const NAME: &str = "catalog";
 
 /// A full import is 500 records with summaries of 20000 Chinese characters each.
 const LARGEST_REQUEST: usize = 40 * 1024 * 1024;
-
-/// The catalog: its ground and the services it asks.
-pub struct Catalog {
-    cx: Context,
-    clients: Clients,
-}
 
 /// The catalog as a gRPC server.
 #[must_use]

@@ -3,11 +3,6 @@
 use kernel::{ActingFor, Actor, Id};
 use wire::id::MandateId;
 
-use crate::{
-    listing,
-    store::{Application, Listing},
-};
-
 /// Whose objects are open to a caller beyond what is public.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sight {
@@ -23,23 +18,6 @@ impl Sight {
     pub fn of(actor: &Actor) -> Sight {
         let mandate = |place: &ActingFor| MandateId::parse(&place.mandate_id, "").ok();
         Sight { places: kernel::Sight::of(actor), mandates: actor.memberships.iter().filter_map(mandate).collect() }
-    }
-
-    /// Whether the listing is open to the caller.
-    #[must_use]
-    pub fn covers(&self, row: &Listing) -> bool {
-        !listing::PRIVATE.contains(&row.status)
-            || self.places.covers(&[row.organization_id.uuid()], row.centre_id.uuid())
-            || row.mandate_id.is_some_and(|mandate| self.mandates.contains(&mandate))
-    }
-
-    /// Whether the application is open to the caller: to those who bid by it and to those whom it names; never to the
-    /// transferor or to a rival.
-    #[must_use]
-    pub fn covers_application(&self, row: &Application) -> bool {
-        let bidders = row.bidders().unwrap_or_else(|_| vec![row.organization_id]);
-        let bidders: Vec<_> = bidders.into_iter().map(Id::uuid).collect();
-        self.places.covers(&bidders, row.centre_id.uuid())
     }
 }
 

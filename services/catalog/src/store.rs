@@ -12,7 +12,14 @@ use wire::{
     v1::{self, ListingStatus, TechnologyField},
 };
 
-use crate::{bidding_terms::Notice, listing as sm3, reserve::Reserve, sight::Sight, terms::Terms};
+use crate::{
+    listing::{
+        listing_status,
+        reserve::Reserve,
+        terms::{Notice, Terms},
+    },
+    sight::Sight,
+};
 
 mod achievement;
 mod application;
@@ -50,7 +57,7 @@ mod listing {
         pub bidding: Vec<u8>,
         /// The secret reserve, sealed.
         pub reserve: Option<Vec<u8>>,
-        /// As last written: PERIOD_ENDED never is, see [`crate::listing::effective`].
+        /// As last written: PERIOD_ENDED never is, see [`crate::listing::listing_status::effective`].
         pub status: v1::ListingStatus,
         pub author_id: String,
         pub submitter_id: Option<String>,
@@ -88,15 +95,23 @@ const UNDER_WAY: [ListingStatus; 5] = [
 pub use achievement::{Achievement, achievement_page, achievements, achievements_from, insert_achievements};
 pub use application::{
     Application, application_page, applications, count_eligible, enter, insert_application, locked_application,
-    move_applications, move_others, name_members, open_applications, rank_taken, save_application,
+    move_applications, move_others, name_members, open_applications, rank_taken, save_application, told_application,
 };
 pub use listing::Model as Listing;
 pub use lot::{bar, is_barred, is_relisted, origin};
 
 impl Listing {
+    /// Whether a caller with this sight may see it.
+    #[must_use]
+    pub fn is_open_to(&self, sight: &Sight) -> bool {
+        !listing_status::PRIVATE.contains(&self.status)
+            || sight.places.covers(&[self.organization_id.uuid()], self.centre_id.uuid())
+            || self.mandate_id.is_some_and(|mandate| sight.mandates.contains(&mandate))
+    }
+
     /// Where it stands at `now`.
     pub fn status_at(&self, now: Instant) -> ListingStatus {
-        sm3::effective(self.status, self.disclosure_ends_at, self.scheduled, now)
+        listing_status::effective(self.status, self.disclosure_ends_at, self.scheduled, now)
     }
 
     /// Its terms.
@@ -153,7 +168,7 @@ impl Listing {
             free_seconds: self.free_seconds,
             timed_seconds: self.timed_seconds,
             status: status.into(),
-            available_transitions: sm3::next(status).iter().map(|next| i32::from(*next)).collect(),
+            available_transitions: listing_status::next(status).iter().map(|next| i32::from(*next)).collect(),
             disclosed_at: self.disclosed_at,
             disclosure_ends_at: self.disclosure_ends_at,
             review_note: self.review_note,
@@ -184,7 +199,7 @@ pub struct Wanted {
     pub organization: Option<OrganizationId>,
 }
 
-/// The SQL form of [`Sight::covers`].
+/// The SQL form of [`Listing::is_open_to`].
 fn visible(sight: &Sight) -> Condition {
     use listing::Column;
     let places = sight.places.filter(&[Column::OrganizationId], Column::CentreId);
@@ -192,10 +207,10 @@ fn visible(sight: &Sight) -> Condition {
         return places;
     }
     let mandated = Column::MandateId.is_in(sight.mandates.iter().copied());
-    Condition::any().add(Column::Status.is_not_in(sm3::PRIVATE)).add(places).add(mandated)
+    Condition::any().add(Column::Status.is_not_in(listing_status::PRIVATE)).add(places).add(mandated)
 }
 
-/// The SQL form of [`sm3::effective`].
+/// The SQL form of [`listing_status::effective`].
 fn stands_at(status: ListingStatus, now: Instant) -> Condition {
     use listing::Column;
     match status {

@@ -1,6 +1,6 @@
 //! What every state machine of this service has in common: one table `next`, asked in three ways.
 
-use kernel::{ErrorCode, Refusal, Result};
+use kernel::{Error, ErrorCode, Refusal, Result};
 
 /// How an event finds an object: events may come late, twice, or before what they build upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,4 +49,9 @@ fn leads<S: Copy + PartialEq>(next: fn(S) -> &'static [S], from: S, to: S) -> bo
         }
     }
     reached.contains(&to)
+}
+
+/// An event that found an object where something that must come first has not: it is delivered again.
+pub fn early(id: &str, status: &str) -> Error {
+    Error::Unavailable(format!("{id} is {status}: the event is early"))
 }

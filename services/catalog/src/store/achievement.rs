@@ -11,7 +11,7 @@ use wire::{
 };
 
 use super::says;
-use crate::record::Origin;
+use crate::achievement::import_record::Origin;
 
 mod entity {
     use sea_orm::entity::prelude::*;

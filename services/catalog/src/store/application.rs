@@ -15,8 +15,9 @@ use wire::{
 
 use super::{Listing, listings_under_way, locked_listing};
 use crate::{
-    consortium::{self, Member},
+    application::consortium::{self, Member},
     sight::Sight,
+    transition::early,
 };
 
 mod entity {
@@ -37,7 +38,7 @@ mod entity {
         pub deposit: kernel::Money,
         pub bidder_code: Option<String>,
         pub review_note: Option<String>,
-        /// A JSON list, see [`Member`](crate::consortium::Member).
+        /// A JSON list, see [`Member`](crate::application::consortium::Member).
         pub members: String,
         pub preemption_ground: Option<v1::PreemptionGround>,
         pub preemption_rank: Option<i32>,
@@ -82,6 +83,15 @@ mod named_member {
 pub use entity::Model as Application;
 
 impl Application {
+    /// Whether a caller with this sight may see it: those who bid by it and those whom it names; never the transferor or
+    /// a rival.
+    #[must_use]
+    pub fn is_open_to(&self, sight: &Sight) -> bool {
+        let bidders = self.bidders().unwrap_or_else(|_| vec![self.organization_id]);
+        let bidders: Vec<_> = bidders.into_iter().map(Id::uuid).collect();
+        sight.places.covers(&bidders, self.centre_id.uuid())
+    }
+
     /// Who bids together; empty if it bids alone.
     pub fn members(&self) -> Result<Vec<Member>> {
         serde_json::from_str(&self.members)
@@ -107,7 +117,10 @@ impl From<Application> for v1::TransferApplication {
             listing_id: row.listing_id.text(),
             organization_id: row.organization_id.text(),
             status: row.status.into(),
-            available_transitions: crate::application::next(row.status).iter().map(|next| i32::from(*next)).collect(),
+            available_transitions: crate::application::application_status::next(row.status)
+                .iter()
+                .map(|next| i32::from(*next))
+                .collect(),
             deposit: Some(row.deposit),
             bidder_code: row.bidder_code,
             review_note: row.review_note,
@@ -129,7 +142,7 @@ pub async fn applications(
     Ok(select.filter(applied(sight)).all(db).await?)
 }
 
-/// The SQL form of [`Sight::covers_application`].
+/// The SQL form of [`Application::is_open_to`].
 fn applied(sight: &Sight) -> Condition {
     let places = sight.places.filter(&[entity::Column::OrganizationId], entity::Column::CentreId);
     if sight.places.is_everything() {
@@ -169,6 +182,11 @@ pub async fn open_applications(db: &impl ConnectionTrait, organization: Organiza
     let open = Condition::any().add(Column::Status.eq(TransferApplicationStatus::Eligible)).add(won);
     let select = entity::Entity::find().filter(Column::Id.in_subquery(entered.into_query())).filter(open);
     Ok(select.order_by_asc(Column::Id).all(db).await?)
+}
+
+/// The application that an event tells of, with its listing, both locked. It may be on its way.
+pub async fn told_application(tx: &Transaction, id: TransferApplicationId) -> Result<(Listing, Application)> {
+    locked_application(tx, id).await?.ok_or_else(|| early(&id.text(), "unknown"))
 }
 
 /// Loads an application and holds its row; its listing's row is held first.

@@ -10,11 +10,10 @@ use wire::{
 };
 
 use crate::{
-    consortium::{self, Member},
-    draft::visible,
-    record::known,
+    achievement::import_record::known,
+    application::consortium::{self, Member},
+    listing::{draft::visible, transferor},
     store::{self, Application, Listing},
-    transferor,
 };
 
 /// Applies to acquire a listing while it is disclosed (SM-4).

@@ -9,9 +9,11 @@ use wire::{
 };
 
 use crate::{
-    draft::{recheck, visible},
-    listing,
-    record::known,
+    achievement::import_record::known,
+    listing::{
+        draft::{recheck, visible},
+        listing_status,
+    },
     store::{self, Listing},
 };
 
@@ -27,7 +29,7 @@ pub async fn decide(call: &Call, input: v1::ReviewListingInput) -> Result<v1::Li
         ReviewDecision::Return => ListingStatus::Returned,
         ReviewDecision::Reject => ListingStatus::Rejected,
     };
-    listing::require(row.status_at(call.now), to)?;
+    listing_status::require(row.status_at(call.now), to)?;
     require_another(call, &row)?;
     if decision == ReviewDecision::Approve {
         recheck(call, &row)?;

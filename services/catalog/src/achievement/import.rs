@@ -11,14 +11,15 @@ use wire::{
 };
 
 use crate::{
-    bidding,
-    bidding_terms::Notice,
-    draft::{Draft, facts, limits},
-    record::{Fit, Offer, Origin, judge},
+    achievement::import_record::{Fit, Offer, Origin, judge},
+    listing::{
+        announced_bidding,
+        draft::{Draft, facts, limits},
+        terms::{Limits, Notice},
+        transferor::{self, Transferor},
+    },
     sight::concerning,
     store::{self, Achievement, Listing},
-    terms::Limits,
-    transferor::{self, Transferor},
 };
 
 /// The author of imported drafts: nobody in person, so that anyone of the transferor may hand them in.
@@ -160,7 +161,7 @@ fn draft(
     let (id, terms) = (ListingId::fresh(), offer.terms);
     let (sale_method, conversion_mode) = (v1::SaleMethod::OnlineBidding, v1::ConversionMode::Transfer);
     let notice = Notice { terms, sale_method, conversion_mode };
-    let bidding = bidding::settle(call, id, None, &notice)?;
+    let bidding = announced_bidding::settle(call, id, None, &notice)?;
     let draft = Draft {
         id,
         organization_id: transferor.id,

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use kernel::{Error, ErrorCode, Refusal, Result, text};
 use wire::v1::{self, ImportRecord, IpKind, Stage, TechnologyField};
 
-use crate::terms::{Limits, Terms, given};
+use crate::listing::terms::{Limits, Terms, given};
 
 /// Where an achievement was imported from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,6 +1,7 @@
 //! What a listing may ask for, by the figures of the rulebook (rules G3, G10, SM-5). No I/O, no clock.
 
 use kernel::{Error, ErrorCode, Money, Refusal, Result, rules::RuleParameter};
+use wire::v1::{ConversionMode, SaleMethod};
 
 /// No amount of a listing is above ten trillion yuan; a larger one is a slip of the pen.
 pub const LARGEST: Money = Money(1_000_000_000_000_000);
@@ -26,6 +27,17 @@ pub struct Terms {
     pub free_seconds: i32,
     /// Length of the timed cycle.
     pub timed_seconds: i32,
+}
+
+/// What else the notice says, as far as the terms of bidding hang on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Notice {
+    /// Floor price, increment and periods.
+    pub terms: Terms,
+    /// How it is sold.
+    pub sale_method: SaleMethod,
+    /// What happens to the right.
+    pub conversion_mode: ConversionMode,
 }
 
 /// The figures in force on one day.

@@ -5,7 +5,7 @@ use kernel::{
     calendar::cst_date,
     rules::{NATION, Rulebook},
 };
-use wire::v1::{CriterionKind, ExtensionTrigger, TieRule};
+use wire::v1::{ConversionMode, CriterionKind, ExtensionTrigger, TieRule};
 
 use super::*;
 

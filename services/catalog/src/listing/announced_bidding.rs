@@ -4,9 +4,10 @@ use kernel::{Call, Result};
 use prost::Message;
 use wire::{id::ListingId, v1};
 
-use crate::{
-    bidding_terms::{self, Figures, Notice},
+use crate::listing::{
+    bidding_terms::{self, Figures},
     reserve::Reserve,
+    terms::Notice,
 };
 
 /// What a listing keeps of its terms of bidding.

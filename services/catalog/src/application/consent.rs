@@ -9,7 +9,8 @@ use wire::{
 };
 
 use crate::{
-    consortium, listing,
+    application::consortium,
+    listing::listing_status,
     sight::Sight,
     store::{self, Application},
 };
@@ -20,7 +21,7 @@ pub async fn answer(call: &Call, input: v1::AnswerConsortiumInput) -> Result<v1:
     let id = TransferApplicationId::parse(&input.transfer_application_id, "transferApplicationId")?;
     let member = OrganizationId::parse(&input.organization_id, "organizationId")?;
     let found = store::locked_application(&call.tx, id).await?;
-    let seen = found.filter(|(_, row)| Sight::of(&call.actor).covers_application(row));
+    let seen = found.filter(|(_, row)| row.is_open_to(&Sight::of(&call.actor)));
     let (listing, row) = seen.ok_or_else(|| Error::not_found("transferApplicationId"))?;
     let members = row.members()?;
     if !members.iter().any(|named| named.is(member)) {
@@ -30,7 +31,7 @@ pub async fn answer(call: &Call, input: v1::AnswerConsortiumInput) -> Result<v1:
     if row.status != TransferApplicationStatus::Applied {
         return Err(refuse(ErrorCode::IllegalTransition, "transferApplicationId").accepting("APPLIED").into());
     }
-    if !listing::takes_qualification(listing.status_at(call.now)) {
+    if !listing_status::takes_qualification(listing.status_at(call.now)) {
         return Err(refuse(ErrorCode::ListingNotDisclosed, "transferApplicationId").into());
     }
     if member == row.organization_id {

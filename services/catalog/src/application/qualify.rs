@@ -9,7 +9,8 @@ use wire::{
 };
 
 use crate::{
-    application, consent, listing,
+    application::{application_status, consent},
+    listing::listing_status,
     sight::Sight,
     store::{self, Application, Listing},
 };
@@ -19,14 +20,14 @@ pub async fn qualify(call: &Call, input: v1::ReviewTransferApplicationInput) -> 
     call.actor.require_known()?;
     let id = TransferApplicationId::parse(&input.transfer_application_id, "transferApplicationId")?;
     let found = store::locked_application(&call.tx, id).await?;
-    let seen = found.filter(|(_, row)| Sight::of(&call.actor).covers_application(row));
+    let seen = found.filter(|(_, row)| row.is_open_to(&Sight::of(&call.actor)));
     let (listing, mut row) = seen.ok_or_else(|| Error::not_found("transferApplicationId"))?;
     let centre = listing.centre_id.text();
     permit(&call.actor, policy::REVIEW_TRANSFER_APPLICATION, Of::centre(&centre, "transferApplicationId"))?;
     let to = if input.approve { TransferApplicationStatus::DepositDue } else { TransferApplicationStatus::Rejected };
-    application::require(row.status, to)?;
+    application_status::require(row.status, to)?;
     let stands = listing.status_at(call.now);
-    if !listing::takes_qualification(stands) {
+    if !listing_status::takes_qualification(stands) {
         return Err(Refusal::new(ErrorCode::ListingNotDisclosed).by_rule("SM-4").into());
     }
     require_uninvolved(call, &listing, &row)?;

@@ -10,8 +10,11 @@ use wire::v1::{
     SaleMethod, TieRule,
 };
 
-use super::{Figures, Notice, figures::Range};
-use crate::{record::known, terms::LARGEST, terms::LONGEST_FREE};
+use super::figures::{Figures, Range};
+use crate::{
+    achievement::import_record::known,
+    listing::terms::{LARGEST, LONGEST_FREE, Notice},
+};
 
 const OPEN: &str = "ASCENDING | DYNAMIC_LISTING | REVERSE";
 const SEALED: &str = "SEALED_SINGLE | MULTI_ROUND_SEALED | WEIGHTED | EVALUATION";

@@ -9,14 +9,15 @@ use wire::{
 };
 
 use crate::{
-    bidding::{self, Bidding},
-    bidding_terms::{self, Notice},
-    listing,
-    record::known,
+    achievement::import_record::known,
+    listing::{
+        announced_bidding::{self, Bidding},
+        bidding_terms, listing_status,
+        terms::{Limits, Notice, Terms, given},
+        transferor,
+    },
     sight::{Sight, concerning},
     store::{self, Listing},
-    terms::{Limits, Terms, given},
-    transferor,
 };
 
 /// What a draft says; all else of it is as with every draft.
@@ -97,7 +98,7 @@ pub async fn create(call: &Call, identity: IdentityClient<Peer>, input: v1::Crea
     let (id, notice) = (ListingId::fresh(), read_notice(&input)?);
     let terms = notice.terms;
     terms.check(&limits(call)?)?;
-    let bidding = bidding::settle(call, id, input.bidding.as_ref(), &notice)?;
+    let bidding = announced_bidding::settle(call, id, input.bidding.as_ref(), &notice)?;
     require_own(call, achievement_id, organization_id).await?;
     let transferor = transferor::ask(identity, organization_id).await?;
     let row = Draft {
@@ -134,7 +135,7 @@ pub async fn submit(call: &Call, input: v1::SubmitListingInput) -> Result<v1::Li
     let mut row = visible(call, id).await?;
     let acting = concerning(&call.actor, row.mandate_id);
     permit(&acting, policy::SUBMIT_LISTING, Of::organization(&row.organization_id.text(), "listingId"))?;
-    listing::require(row.status_at(call.now), ListingStatus::Submitted)?;
+    listing_status::require(row.status_at(call.now), ListingStatus::Submitted)?;
     recheck(call, &row)?;
     row.status = ListingStatus::Submitted;
     row.submitter_id = Some(call.actor.person_id.clone());
@@ -146,7 +147,7 @@ pub async fn submit(call: &Call, input: v1::SubmitListingInput) -> Result<v1::Li
 /// The listing with its row held, if the caller may see it.
 pub async fn visible(call: &Call, id: ListingId) -> Result<Listing> {
     let found = store::locked_listing(&call.tx, id).await?;
-    let seen = found.filter(|row| Sight::of(&call.actor).covers(row));
+    let seen = found.filter(|row| row.is_open_to(&Sight::of(&call.actor)));
     seen.ok_or_else(|| Error::not_found("listingId"))
 }
 
@@ -154,8 +155,8 @@ pub async fn visible(call: &Call, id: ListingId) -> Result<Listing> {
 /// drafted, and a listing is disclosed under those in force. No field of the present input is to blame.
 pub fn recheck(call: &Call, row: &Listing) -> Result<()> {
     let terms = row.terms().check(&limits(call)?);
-    let checked =
-        terms.and_then(|()| bidding_terms::recheck(&row.announced()?, &row.notice(), &bidding::figures(call)?));
+    let checked = terms
+        .and_then(|()| bidding_terms::recheck(&row.announced()?, &row.notice(), &announced_bidding::figures(call)?));
     checked.map_err(|error| match error {
         Error::Refused(mut refusal) => {
             refusal.field.clear();

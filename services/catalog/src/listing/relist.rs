@@ -9,11 +9,12 @@ use wire::{
 };
 
 use crate::{
-    bidding, bidding_terms,
-    bidding_terms::Notice,
-    draft::{Draft, facts, limits, visible},
+    listing::{
+        announced_bidding, bidding_terms,
+        draft::{Draft, facts, limits, visible},
+        terms::{Notice, Terms, given},
+    },
     store::{self, Listing},
-    terms::{Terms, given},
 };
 
 /// Drafts the lot anew with the same terms and another floor price. The deposit and the disclosure follow the price
@@ -98,7 +99,7 @@ fn draft(call: &Call, row: Listing, terms: Terms, approval: Option<String>) -> R
     let notice = Notice { terms, ..row.notice() };
     // A negotiated sale announces no bidding, so there is nothing to ask for.
     let asked = (notice.sale_method != v1::SaleMethod::Negotiated).then_some(&asked);
-    let bidding = bidding::settle(call, id, asked, &notice).map_err(at_floor)?;
+    let bidding = announced_bidding::settle(call, id, asked, &notice).map_err(at_floor)?;
     let (round, relists_id, origin_id) = (row.round + 1, Some(row.id), row.origin_id);
     let anew = Draft {
         id,

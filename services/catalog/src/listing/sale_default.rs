@@ -7,8 +7,8 @@ use wire::{
 };
 
 use crate::{
-    feed::{early, known_application},
     store::{self, Application, Listing},
+    transition::early,
 };
 
 /// The transferee did not sign or pay, or was suspended or closed before its award was confirmed.
@@ -29,7 +29,7 @@ impl Default {
     pub async fn take(self, tx: &Transaction, now: Instant) -> Result<()> {
         use ListingStatus::{Bidding, Contracted, PeriodEnded, TransfereeFixed, Unsold};
         use TransferApplicationStatus::{Eligible, Forfeited, Lost, Won};
-        let (row, application) = known_application(tx, self.defaulter).await?;
+        let (row, application) = store::told_application(tx, self.defaulter).await?;
         if application.listing_id != self.listing {
             return Err(Error::Internal(format!("{} is no application for {}", self.defaulter, self.listing)));
         }
@@ -76,7 +76,7 @@ impl TransferorDefault {
     pub async fn take(self, tx: &Transaction, now: Instant) -> Result<()> {
         use ListingStatus::{Bidding, Contracted, PeriodEnded, Terminated, TransfereeFixed};
         use TransferApplicationStatus::{Eligible, Lost, Refunded, Won};
-        let (row, application) = known_application(tx, self.winner).await?;
+        let (row, application) = store::told_application(tx, self.winner).await?;
         if application.listing_id != self.listing {
             return Err(Error::Internal(format!("{} is no application for {}", self.winner, self.listing)));
         }

@@ -3,27 +3,16 @@
 
 use kernel::{ErrorCode, Money, Refusal, Result, rules::RuleParameter};
 use wire::v1::{
-    BiddingMode, BiddingTerms, BiddingTermsInput, CloseRule, ConversionMode, Criterion, CriterionInput, CriterionKind,
-    IncrementStep, IncrementStepInput, PreemptionRule, SaleMethod,
+    BiddingMode, BiddingTerms, BiddingTermsInput, CloseRule, Criterion, CriterionInput, CriterionKind, IncrementStep,
+    IncrementStepInput, PreemptionRule, SaleMethod,
 };
 
-use crate::terms::Terms;
+use crate::listing::terms::{Notice, Terms};
 
 mod check;
 mod figures;
 
 pub use figures::Figures;
-
-/// What else the notice says, as far as the terms of bidding hang on it.
-#[derive(Clone, Copy, Debug)]
-pub struct Notice {
-    /// Floor price, increment and periods.
-    pub terms: Terms,
-    /// How it is sold.
-    pub sale_method: SaleMethod,
-    /// What happens to the right.
-    pub conversion_mode: ConversionMode,
-}
 
 /// What the transferor asks for, completed and found within the rules. Field paths of refusals begin at the listing's
 /// input.

@@ -9,11 +9,9 @@ use wire::{
 };
 
 use crate::{
-    draft::visible,
-    listing,
-    record::known,
+    achievement::import_record::known,
+    listing::{draft::visible, listing_status, terms::LONGEST_DISCLOSURE},
     store::{self, Listing},
-    terms::LONGEST_DISCLOSURE,
 };
 
 /// Extends the disclosure, leaves the listing unsold, or ends it for good. Deposits are free again unless it goes on.
@@ -33,7 +31,7 @@ pub async fn conclude(call: &Call, input: v1::ConcludeDisclosureInput) -> Result
         // Bidding has its own ways to end.
         return Err(illegal(ListingStatus::PeriodEnded.stored()));
     }
-    listing::require(stands, to)?;
+    listing_status::require(stands, to)?;
     if call.actor.acts_for(&row.organization_id.text()) {
         return Err(Refusal::new(ErrorCode::SamePerson).by_rule("SM-3").into());
     }

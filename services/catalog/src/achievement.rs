@@ -1,0 +1,4 @@
+//! Achievements from elsewhere.
+
+pub mod import;
+pub mod import_record;
