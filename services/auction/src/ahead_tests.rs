@@ -15,16 +15,18 @@ use wire::{
 use crate::{
     engine,
     fence_tests::{Ground, context, ground, postgres},
-    halls::{Hall, Halls},
-    lot_command::{Act, LotCommand, Wish},
+    lot::{
+        command::{BidderCommand, LotCommand, LotRequest},
+        registry::{LotHandle, LotRegistry},
+    },
     store::{self, log},
 };
 
 /// Bids without a key: whether it is taken.
-pub async fn bid(hall: &Hall, organization_id: OrganizationId, amount: i64) -> kernel::Result<bool> {
+pub async fn bid(handle: &LotHandle, organization_id: OrganizationId, amount: i64) -> kernel::Result<bool> {
     let (answer, answered) = oneshot::channel();
-    let wish = Wish::Bidder { organization_id, act: Act::Bid(Money(amount)) };
-    hall.queue.send(LotCommand { wish, keyed: None, answer }).await.unwrap();
+    let request = LotRequest::Bidder { organization_id, act: BidderCommand::Bid(Money(amount)) };
+    handle.queue.send(LotCommand { request, keyed: None, answer }).await.unwrap();
     let answer = answered.await.unwrap()?;
     Ok(PlaceBidPayload::decode(answer.reply.as_slice()).unwrap().bid.is_some())
 }
@@ -57,14 +59,14 @@ async fn while_it_is_committed(then: &str) -> Option<(Told, Vec<Told>, Vec<i64>)
     let ground = ground(Some(postgres()?)).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let cx = context(&ground.url).await;
-    let hall = Halls::new(cx.clone(), tasks.clone(), stop.clone()).hall(ground.id).await.unwrap().unwrap();
-    assert!(bid(&hall, ground.bidders[0], 100).await.unwrap());
-    let mut feed = hall.feed.subscribe();
+    let handle = LotRegistry::new(cx.clone(), tasks.clone(), stop.clone()).handle(ground.id).await.unwrap().unwrap();
+    assert!(bid(&handle, ground.bidders[0], 100).await.unwrap());
+    let mut feed = handle.feed.subscribe();
     hold_up(&cx.db, then).await;
     let told = |bidder: usize, amount: i64| {
-        let (hall, ground, db) = (&hall, &ground, &cx.db);
+        let (handle, ground, db) = (&handle, &ground, &cx.db);
         async move {
-            let told = bid(hall, ground.bidders[bidder], amount).await;
+            let told = bid(handle, ground.bidders[bidder], amount).await;
             (told, bids(db, ground).await)
         }
     };

@@ -4,10 +4,9 @@ use kernel::{Context, Db, Vault, audit_log::rows::verify_rows};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    anchor::anchor_grown,
     audit,
     fence_tests::{Ground, context, ground, postgres, send},
-    halls::Halls,
+    lot::{anchor::anchor_grown, registry::LotRegistry},
     store::anchor,
 };
 
@@ -16,15 +15,15 @@ const KEPT: [&str; 3] = ["bidding_session", "auction_anchor", "row_proof"];
 const LOT: &str = "status, seq, state, secrets, peaks, halted, version, mark";
 
 /// Two bids, and the lot as it was before the second one, both times anchored.
-async fn two_bids(ground: &Ground, halls: &Halls) -> Db {
+async fn two_bids(ground: &Ground, lots: &LotRegistry) -> Db {
     let cx = context(&ground.url).await;
-    assert!(send(halls, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
+    assert!(send(lots, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
     let seen_early = anchor::grown(cx.db.read(), &cx.vault, 1).await.unwrap();
     anchor_grown(&cx).await.unwrap();
     for table in KEPT {
         cx.db.run(&format!("CREATE TABLE early_{table} AS SELECT * FROM {table}")).await.unwrap();
     }
-    assert!(send(halls, ground.id, ground.bidders[1], 200, "two").await.unwrap().bid.is_some());
+    assert!(send(lots, ground.id, ground.bidders[1], 200, "two").await.unwrap().bid.is_some());
     anchor_grown(&cx).await.unwrap();
     // A slower process changes nothing.
     let furthest = anchor::find(cx.db.read(), ground.id).await.unwrap();
@@ -50,8 +49,8 @@ async fn put_back(db: &Db, tables: &[&str]) {
 async fn is_found(url: Option<String>) {
     let ground = ground(url).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
-    let db = two_bids(&ground, &halls).await;
+    let lots = LotRegistry::new(context(&ground.url).await, tasks.clone(), stop.clone());
+    let db = two_bids(&ground, &lots).await;
     let cx = context(&ground.url).await;
     let cx = Context { db: cx.db.to_look(), ..cx };
     put_back(&db, &[]).await;
@@ -64,8 +63,8 @@ async fn is_found(url: Option<String>) {
     put_back(&db, &KEPT[1..]).await;
     assert!(verify_rows(&cx.db, &Vault::development()).await.unwrap().flaw.is_some());
     // The process that took the bid remembers it.
-    assert!(send(&halls, ground.id, ground.bidders[2], 150, "three").await.is_err());
-    assert!(send(&halls, ground.id, ground.bidders[2], 300, "four").await.is_err());
+    assert!(send(&lots, ground.id, ground.bidders[2], 150, "three").await.is_err());
+    assert!(send(&lots, ground.id, ground.bidders[2], 300, "four").await.is_err());
     stop.cancel();
     tasks.close();
     tasks.wait().await;
@@ -75,10 +74,10 @@ async fn is_found(url: Option<String>) {
 async fn is_not_anchored(url: Option<String>) {
     let ground = ground(url).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
+    let lots = LotRegistry::new(context(&ground.url).await, tasks.clone(), stop.clone());
     let cx = context(&ground.url).await;
     cx.db.run("CREATE TABLE early_lot AS SELECT seq, peaks FROM bidding_session").await.unwrap();
-    assert!(send(&halls, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
+    assert!(send(&lots, ground.id, ground.bidders[0], 100, "one").await.unwrap().bid.is_some());
     cx.db.run("CREATE TABLE right_lot AS SELECT seq, peaks FROM bidding_session").await.unwrap();
     for (altered, size) in [("right_lot", 1_099_511_627_776_i64), ("early_lot", 1)] {
         let alter = format!("UPDATE bidding_session SET seq = {size}, peaks = (SELECT peaks FROM {altered})");

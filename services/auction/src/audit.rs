@@ -7,7 +7,7 @@ use wire::{id::BiddingSessionId, v1::AuctionEvent};
 
 use crate::{
     engine::Replay,
-    place::{Held, Name},
+    sealed::slot::{Held, Name},
     store::{self, anchor, log, sealed, session},
 };
 

@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no randomness. `due` and `decide` say what happens, `apply` moves the state, and replaying
 //! the log gives the same state again, byte for byte. Every way of bidding is a use of the same commands and events.
 
+pub mod award;
 mod bid;
 mod close;
 mod command;

@@ -5,6 +5,7 @@
 
 mod line;
 mod outcome;
+pub(crate) mod publish;
 mod verify;
 mod write;
 

@@ -15,11 +15,13 @@ use wire::{
 
 use crate::{
     engine::{self, Command, Terms},
-    halls::Halls,
-    lot_command::{Act, LotCommand, Wish},
+    lot::{
+        command::{BidderCommand, LotCommand, LotRequest},
+        registry::LotRegistry,
+    },
     store::{
         self,
-        flush::{Beside, Round},
+        flush::{BatchCommit, SideEffects},
         log, session,
     },
 };
@@ -70,7 +72,7 @@ pub async fn ground(url: Option<String>) -> Ground {
 }
 
 pub async fn send(
-    halls: &Halls,
+    lots: &LotRegistry,
     id: BiddingSessionId,
     organization_id: OrganizationId,
     amount: i64,
@@ -82,8 +84,18 @@ pub async fn send(
         format!("{organization_id}{amount}").as_bytes(),
     ));
     let (answer, answered) = oneshot::channel();
-    let command = LotCommand { wish: Wish::Bidder { organization_id, act: Act::Bid(Money(amount)) }, keyed, answer };
-    halls.hall(id).await?.unwrap().queue.send(command).await.map_err(|_| kernel::Error::Unavailable("queue".into()))?;
+    let command = LotCommand {
+        request: LotRequest::Bidder { organization_id, act: BidderCommand::Bid(Money(amount)) },
+        keyed,
+        answer,
+    };
+    lots.handle(id)
+        .await?
+        .unwrap()
+        .queue
+        .send(command)
+        .await
+        .map_err(|_| kernel::Error::Unavailable("queue".into()))?;
     let answer = answered.await.map_err(|_| kernel::Error::Unavailable("answer".into()))??;
     Ok(PlaceBidPayload::decode(answer.reply.as_slice()).unwrap())
 }
@@ -94,7 +106,7 @@ async fn replicas_fight(url: Option<String>) {
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut replicas = Vec::new();
     for _ in 0..3 {
-        replicas.push(Halls::new(context(&ground.url).await, tasks.clone(), stop.clone()));
+        replicas.push(LotRegistry::new(context(&ground.url).await, tasks.clone(), stop.clone()));
     }
     let calls = ground.bidders.iter().enumerate().map(|(n, bidder)| {
         let (replicas, bidder, id) = (replicas.clone(), *bidder, ground.id);
@@ -163,9 +175,9 @@ async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>
     if late {
         sea_orm::ConnectionTrait::execute_unprepared(&held, "SELECT pg_sleep(1.2)").await.unwrap();
     }
-    let (replies, beside) = (Vec::new(), Beside::default());
+    let (replies, beside) = (Vec::new(), SideEffects::default());
     let (before, events, since) = (&before, &events, now);
-    let round = Round { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
+    let round = BatchCommit { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
     let is_written = round.flush(cx, &bidders, &held).await.unwrap();
     if is_written {
         held.commit().await.unwrap();
@@ -205,7 +217,7 @@ async fn whoever_is_fenced_again_and_again_holds_the_lot() {
     let Some(url) = postgres() else { return };
     let ground = ground(Some(url)).await;
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let halls = Halls::new(context(&ground.url).await, tasks.clone(), stop.clone());
+    let lots = LotRegistry::new(context(&ground.url).await, tasks.clone(), stop.clone());
     let others = context(&ground.url).await;
     for _ in 0..4 {
         let (others, stop, id) = (others.clone(), stop.clone(), ground.id);
@@ -217,7 +229,7 @@ async fn whoever_is_fenced_again_and_again_holds_the_lot() {
     }
     for n in 0..10 {
         let bidder = ground.bidders[usize::from(n % 2 == 1)];
-        let told = send(&halls, ground.id, bidder, 100 + n, &n.to_string()).await.unwrap();
+        let told = send(&lots, ground.id, bidder, 100 + n, &n.to_string()).await.unwrap();
         assert!(told.bid.is_some(), "{told:?}");
     }
     stop.cancel();

@@ -5,8 +5,17 @@
 //! Pure: no I/O, no clock, and the caller brings the randomness. One suite, named here and nowhere else: RFC 9180 base
 //! mode with DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and AES-256-GCM, all of which browsers have in `WebCrypto`.
 
+pub(crate) mod beat;
+pub(crate) mod boxes;
+pub(crate) mod ceremony;
+pub(crate) mod decrypt;
 pub mod envelope;
+pub(crate) mod panel;
+pub(crate) mod receipt;
+pub(crate) mod round_keys;
 pub mod shares;
+pub(crate) mod slot;
+pub(crate) mod submit;
 #[cfg(test)]
 mod vector_tests;
 

@@ -21,11 +21,11 @@ use wire::{
 };
 
 use crate::{
-    boxes::BEAT,
     engine,
     fence_tests::context,
     sealed::{
         PrivateKey, Seed,
+        boxes::BEAT,
         envelope::{Bid, seal},
         shares::{Share, deal},
     },

@@ -8,6 +8,7 @@ pub mod flush;
 pub mod hall;
 pub mod hall_line;
 pub mod log;
+mod scheduled;
 pub mod sealed;
 
 use kernel::{Context, Error, Id, Instant, Result, Transaction, Vault, merkle, record_altered};
@@ -19,10 +20,12 @@ use sea_orm::{
 };
 use wire::{
     id::{BiddingSessionId, ListingId, OrganizationId, TransferApplicationId},
-    v1::{self, AuctionEvent, BiddingStatus},
+    v1::{self, BiddingStatus},
 };
 
 use crate::engine::{self, Lot, Secrets, Terms};
+
+pub use scheduled::insert_session;
 
 pub mod session {
     use super::{BiddingSessionId, BiddingStatus, Instant, ListingId, OrganizationId};
@@ -330,31 +333,6 @@ pub async fn lots_of(db: &impl ConnectionTrait, organization: OrganizationId) ->
         .filter(session::Column::Id.in_subquery(bids.into_query()))
         .filter(session::Column::Status.is_not_in(over));
     Ok(lots.all(db).await?.into_iter().map(|row| row.id).collect())
-}
-
-/// Inserts a session with its bidders and its first events; false if the listing has one already.
-pub async fn insert_session(
-    tx: &Transaction,
-    vault: &Vault,
-    mut row: session::Model,
-    bidders: Vec<bidder::Model>,
-    first: &[AuctionEvent],
-) -> Result<bool> {
-    let id = row.id;
-    row.mark = Some(row.made_mark(vault).to_vec());
-    let inserted = session::Entity::insert(row.into_active_model())
-        .on_conflict(OnConflict::column(session::Column::ListingId).do_nothing().to_owned())
-        .exec_without_returning(tx)
-        .await?;
-    if inserted == 0 {
-        return Ok(false);
-    }
-    if !bidders.is_empty() {
-        let bidders = bidders.into_iter().map(IntoActiveModel::into_active_model);
-        bidder::Entity::insert_many(bidders).exec_without_returning(tx).await?;
-    }
-    log::insert(tx, id, first).await?;
-    Ok(true)
 }
 
 /// Adds a bidder; nothing if it is there.

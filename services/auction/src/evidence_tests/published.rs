@@ -7,8 +7,8 @@ use wire::{
 
 use super::*;
 use crate::{
+    evidence::publish,
     fence_tests::context,
-    publish,
     store::{self, session},
 };
 

@@ -3,9 +3,7 @@
 use super::*;
 use crate::{
     engine::{Command, Offer},
-    receipt,
-    sealed::envelope,
-    sealed::shares::combine,
+    sealed::{envelope, receipt, shares::combine},
 };
 
 #[tokio::test]
@@ -142,9 +140,9 @@ async fn only_its_bidder_hands_in_an_envelope_of_the_round_and_a_retry_changes_n
     }
     assert_eq!(ground.winner().await.2, Some(60_000), "the later one counts");
 
-    let refused = crate::sealed_key::read(&ground.world.listing, Vec::new()).unwrap_err();
+    let refused = crate::sealed::round_keys::read(&ground.world.listing, Vec::new()).unwrap_err();
     assert!(matches!(refused, kernel::Error::Refused(refusal) if refusal.error_code() == Required));
     let open = v1::Listing { bidding: Some(BiddingTerms::default()), ..v1::Listing::default() };
-    let refused = crate::sealed_key::read(&open, vec![dealt().0]).unwrap_err();
+    let refused = crate::sealed::round_keys::read(&open, vec![dealt().0]).unwrap_err();
     assert!(matches!(refused, kernel::Error::Refused(refusal) if refusal.error_code() == ModeMismatch));
 }

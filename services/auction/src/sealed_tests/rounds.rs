@@ -32,7 +32,7 @@ async fn an_extra_round_is_among_the_equals_and_sealed_to_a_key_of_its_own() {
     let old = ground.shares[0].clone();
     let key = crate::sealed::PublicKey::parse(&ground.session.sealed_keys[0].public_key).unwrap();
     let broken = crate::sealed::shares::combine(&key, &old[..2]).unwrap();
-    let places = crate::boxes::places(&ground.cx, ground.cx.db.read(), ground.id()).await.unwrap();
+    let places = crate::sealed::boxes::places(&ground.cx, ground.cx.db.read(), ground.id()).await.unwrap();
     let second: Vec<_> = places.iter().filter(|(name, _)| name.round == 2).collect();
     assert_eq!(second.len(), 3);
     for (name, held) in second {
@@ -115,9 +115,9 @@ async fn rounds(ground: Ground) {
     let listing = v1::Listing { bidding: Some(terms), ..v1::Listing::default() };
     let (key, _) = dealt();
     for keys in [vec![key.clone()], vec![key.clone(), key.clone()], vec![]] {
-        assert!(crate::sealed_key::read(&listing, keys).is_err());
+        assert!(crate::sealed::round_keys::read(&listing, keys).is_err());
     }
-    assert_eq!(crate::sealed_key::read(&listing, vec![key, dealt().0]).unwrap().len(), 2);
+    assert_eq!(crate::sealed::round_keys::read(&listing, vec![key, dealt().0]).unwrap().len(), 2);
 }
 
 fn criterion(name: &str, kind: CriterionKind, weight_bp: i32, lower_is_better: bool) -> Criterion {

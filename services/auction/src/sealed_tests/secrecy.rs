@@ -7,7 +7,7 @@ use tracing::Instrument;
 use tracing_subscriber::{Layer, layer::SubscriberExt, registry::LookupSpan};
 
 use super::*;
-use crate::{anchor::anchor_grown, boxes, engine::Lot};
+use crate::{engine::Lot, lot::anchor::anchor_grown, sealed::boxes};
 
 impl Ground {
     /// Every column of every row of every table, in words. Of what is under the outer seal only the length.

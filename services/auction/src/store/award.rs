@@ -89,7 +89,10 @@ impl From<Model> for v1::Award {
             transferor_id: row.transferor_id.text(),
             price: Some(row.price),
             status: row.status.into(),
-            available_transitions: crate::award::next(row.status).iter().map(|status| (*status).into()).collect(),
+            available_transitions: crate::engine::award::next(row.status)
+                .iter()
+                .map(|status| (*status).into())
+                .collect(),
             decided_at: Some(row.decided_at),
             transfer_application_id: row.transfer_application_id.text(),
             centre_id: row.centre_id.text(),

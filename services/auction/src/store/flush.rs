@@ -1,6 +1,6 @@
 //! Group commit: everything one round decided becomes one transaction, fenced by the lot's version.
 
-use kernel::{Acknowledged, Actor, Context, Id, Idempotency, Instant, Result, Transaction, merkle};
+use kernel::{Acknowledged, Actor, Context, Idempotency, Instant, Result, Transaction, merkle};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr,
 };
@@ -9,14 +9,14 @@ use wire::{
     v1::AuctionEvent,
 };
 
-use super::{bidder, exclusion, log, session};
-use crate::{consequence, engine::Lot};
+use super::{bidder, log, session};
+use crate::engine::Lot;
 
 /// How far the decided instant may lie from the database's clock when the round is written.
 const CLOCK_BOUND_MILLIS: i64 = 1_000;
 
 /// What one round decided.
-pub struct Round<'a> {
+pub struct BatchCommit<'a> {
     /// The session's row before the round; its version is the fence.
     pub before: &'a session::Model,
     /// The row after the round, version included.
@@ -30,7 +30,7 @@ pub struct Round<'a> {
     /// Replies to keep under their keys.
     pub replies: Vec<(Idempotency, Vec<u8>)>,
     /// What else belongs into the transaction.
-    pub beside: Beside,
+    pub beside: SideEffects,
     /// The instant of the first decisions, which the fence holds against the database's clock.
     pub since: Instant,
     /// The instant of the last ones.
@@ -39,7 +39,7 @@ pub struct Round<'a> {
 
 /// What a command does beside the lot itself.
 #[derive(Default)]
-pub struct Beside {
+pub struct SideEffects {
     /// For the audit trail: who, what, and the facts.
     pub facts: Vec<(Actor, &'static str, serde_json::Value)>,
     /// Bidders who came late.
@@ -50,7 +50,7 @@ pub struct Beside {
     pub excluded: Vec<(OrganizationId, String)>,
 }
 
-impl Round<'_> {
+impl BatchCommit<'_> {
     /// Whether nothing but bids and the like is written: the lot stays in its phase, and nobody comes, goes or is named.
     pub fn is_plain(&self) -> bool {
         !self.ends_phase()
@@ -59,47 +59,13 @@ impl Round<'_> {
             && self.beside.defaulted.is_none()
     }
 
-    fn ends_phase(&self) -> bool {
+    /// Whether the lot changes its phase.
+    pub fn ends_phase(&self) -> bool {
         self.before.status != self.after.status || self.before.halted != self.after.halted
     }
 
-    /// Writes the round into the transaction; whoever has that commits. False if it is fenced: another writer has moved the
-    /// lot, took a key, or our clock was off. Then the transaction is to be rolled back.
-    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: &Transaction) -> Result<bool> {
-        self.vouch(tx);
-        let ends_phase = self.ends_phase();
-        if self.is_plain() && cx.db.backend() == DbBackend::Postgres {
-            return self.flush_postgres(cx, tx).await;
-        }
-        if !self.fence(tx, cx).await? {
-            return Ok(false);
-        }
-        log::insert(tx, self.after.id, self.events).await?;
-        if !Idempotency::store_all(tx, self.replies, self.now).await? {
-            return Ok(false);
-        }
-        // A lot that passes on stays SOLD, to another bidder: that end is signed too.
-        if ends_phase || self.beside.defaulted.is_some() {
-            log::sign(tx, cx, self.after.id, (self.tree, self.now)).await?;
-        }
-        for late in &self.beside.admitted {
-            super::insert_bidder(tx, late.clone()).await?;
-        }
-        for (organization, person) in &self.beside.excluded {
-            exclusion::confirm(tx, (self.after.id, *organization), (person, self.now)).await?;
-        }
-        for (actor, kind, facts) in self.beside.facts {
-            cx.record_by(tx, (&actor, self.now), &self.after.id.text(), (kind, facts)).await?;
-        }
-        let lot = consequence::Decided { row: self.after, lot: self.lot, bidders };
-        for event in self.events {
-            lot.follow(cx, tx, (event, self.beside.defaulted)).await?;
-        }
-        Ok(true)
-    }
-
     /// Moves the row from the version we decided on to the next one, or finds that somebody else did.
-    async fn fence(&self, tx: &Transaction, cx: &Context) -> Result<bool> {
+    pub async fn fence(&self, tx: &Transaction, cx: &Context) -> Result<bool> {
         use session::Column;
         let row = self.after;
         let mut update = session::Entity::update_many()
@@ -123,7 +89,7 @@ impl Round<'_> {
     }
 
     /// What the bidders are told stands on the round's last event.
-    fn vouch(&self, tx: &Transaction) {
+    pub fn vouch(&self, tx: &Transaction) {
         let (id, Some(last)) = (self.after.id, self.events.last()) else { return };
         tx.vouch(|| Acknowledged {
             what: format!("auction event {} of {id}", last.seq),
@@ -133,7 +99,7 @@ impl Round<'_> {
 
     /// One statement, one round trip: the fence with the clock check, the events and the keyed replies.
     /// The text never changes, so it is prepared once whatever the size of the round. False if fenced.
-    async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<bool> {
+    pub async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<bool> {
         let row = self.after;
         let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![
