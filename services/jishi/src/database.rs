@@ -170,17 +170,8 @@ impl fmt::Display for OtherSchema {
 }
 
 /// Why a newer program does not look at an exchange.
-#[derive(Debug)]
-pub struct OlderSchema;
-
-impl std::error::Error for OlderSchema {}
-
-impl fmt::Display for OlderSchema {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = "the schema is an older program's: look at it, and back it up, with that one; `jishi migrate` brings it up to date";
-        write!(f, "{why} (docs/operating.md, Upgrade)")
-    }
-}
+const OLDER_SCHEMA: &str = "the schema is an older program's: look at it, and back it up, with that one; `jishi migrate` \
+    brings it up to date (docs/operating.md, Upgrade)";
 
 /// Brings the databases of all services to the newest schema.
 pub async fn migrate(config: &Config) -> Result<()> {
@@ -199,7 +190,7 @@ pub async fn require_exchange(config: &Config, roles: &Roles) -> Result<()> {
 pub async fn require_current(config: &Config, roles: &Roles) -> Result<()> {
     let had = had(config, roles).await?;
     let is_current = had.iter().all(|had| migrations::names().all(|name| had.contains(&name)));
-    if is_current { Ok(()) } else { Err(OlderSchema.into()) }
+    if is_current { Ok(()) } else { Err(OLDER_SCHEMA.into()) }
 }
 
 /// Which changes of the schema the database of each of these roles has had.

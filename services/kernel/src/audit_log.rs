@@ -126,7 +126,7 @@ pub(crate) fn unsealed(service: &str) -> sea_orm::Select<event::Entity> {
 }
 
 /// Those of them that bear a mark; one without was written by an older program, which seals it, or by a stranger.
-fn marked(service: &str, after: Option<Uuid>) -> sea_orm::Select<event::Entity> {
+pub(crate) fn marked(service: &str, after: Option<Uuid>) -> sea_orm::Select<event::Entity> {
     unsealed(service).filter(event::Column::Mark.is_not_null()).filter(behind(after))
 }
 
@@ -217,8 +217,7 @@ impl Context {
         }
         // Nothing is locked until the rows are marked, last of all, so that their delivery waits for a moment only.
         // Two sealers of one service take the same place: the second finds it taken, and its batch is undone.
-        let insert = leaf::Entity::insert_many(leaves);
-        match insert.exec_without_returning(tx).await {
+        match leaf::Entity::insert_many(leaves).exec_without_returning(tx).await {
             Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
                 tracing::warn!(service, "a batch of the audit log was taken already");
                 return Ok(false);

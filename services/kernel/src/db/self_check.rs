@@ -13,13 +13,16 @@ use std::{
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, Statement,
-    sea_query::Expr,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Db, readers::within};
-use crate::{Error, Result, audit_log::leaf, event::row as event};
+use crate::{
+    Error, Result,
+    audit_log::{leaf, marked},
+    event::row as event,
+};
 
 /// One transaction in so many is looked for again; the first one always is.
 const ONE_IN: u64 = 16;
@@ -218,12 +221,12 @@ impl Db {
     /// Takes in the events that other processes left to the sealer: they have had their time, but for a few seconds.
     async fn take_in_unsealed(&self, services: &[&str]) -> Result<()> {
         let Some(vault) = self.vault() else { return Ok(()) };
-        let left = event::Entity::find().filter(Expr::cust("NOT sealed")).filter(event::Column::Mark.is_not_null());
-        let left = left.filter(event::Column::Service.is_in(services.iter().copied()));
-        let left = left.limit(MOST_EVENTS as u64).all(&self.read).await?;
-        let due = Instant::now();
-        let ours = left.into_iter().filter(|event| event.is_ours(vault));
-        self.self_check.put_back(ours.map(|event| Unsealed { id: event.id, due, sightings: SIGHTINGS - 1 }).collect());
+        for service in services {
+            let (left, due) = (marked(service, None).limit(MOST_EVENTS as u64).all(&self.read).await?, Instant::now());
+            let ours = left.into_iter().filter(|event| event.is_ours(vault));
+            let had_its_time = |event: event::Model| Unsealed { id: event.id, due, sightings: SIGHTINGS - 1 };
+            self.self_check.put_back(ours.map(had_its_time).collect());
+        }
         Ok(())
     }
 
