@@ -160,8 +160,9 @@ async fn three_replicas_on_postgres() {
     replicas_fight(Some(url)).await;
 }
 
-/// One more round, decided now; `late` comes to its write when that is long ago, in a transaction that was begun in time.
-async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>, late: bool) -> bool {
+/// One more round, decided now, and written in a transaction that was begun in time or in one of its own; `late` comes to
+/// its write when that is long ago.
+async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>, (late, held): (bool, bool)) -> bool {
     let (before, bidders) = store::load(cx.db.read(), &cx.vault, id).await.unwrap().unwrap();
     let now = cx.clock.now();
     let mut lot = before.lot().unwrap();
@@ -171,18 +172,18 @@ async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>
     let tree = log::grow(&before.peaks, before.seq, &events).unwrap();
     let mut after = session::Model { version: before.version + 1, peaks: tree.peaks(), ..before.clone() };
     after.put(&lot);
-    let held = cx.db.begin().await.unwrap();
-    if late {
-        sea_orm::ConnectionTrait::execute_unprepared(&held, "SELECT pg_sleep(1.2)").await.unwrap();
-    }
     let (replies, beside) = (Vec::new(), SideEffects::default());
     let (before, events, since) = (&before, &events, now);
     let round = BatchCommit { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
-    let is_written = round.flush(cx, &bidders, &held).await.unwrap();
-    if is_written {
-        held.commit().await.unwrap();
+    let tx = cx.db.begin().await.unwrap();
+    if late {
+        sea_orm::ConnectionTrait::execute_unprepared(&tx, "SELECT pg_sleep(1.2)").await.unwrap();
     }
-    is_written
+    if held {
+        return round.commit(cx, &bidders, Some(tx)).await.unwrap();
+    }
+    tx.rollback().await.unwrap();
+    round.commit(cx, &bidders, None).await.unwrap()
 }
 
 /// R5: what counts is the database's clock when the lot is written, not when the transaction began (trust.md, trap 7).
@@ -191,11 +192,14 @@ async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
     let Some(url) = postgres() else { return };
     let ground = ground(Some(url)).await;
     let cx = context(&ground.url).await;
-    let bid = || Command::Bid { code: "B000".into(), amount: Money(100), origin: BidOrigin::Online, paddle: None };
-    // The first round opens the lot and is written step by step; the second is one statement.
-    for command in [None, Some(bid())] {
-        assert!(!is_written(&cx, ground.id, command.clone(), true).await, "{command:?}");
-        assert!(is_written(&cx, ground.id, command, false).await);
+    let bid = |code: &str, amount| {
+        let (code, amount) = (code.into(), Money(amount));
+        Command::Bid { code, amount, origin: BidOrigin::Online, paddle: None }
+    };
+    // The first round opens the lot; the others are written step by step, and as one statement.
+    for (command, held) in [(None, false), (Some(bid("B000", 100)), true), (Some(bid("B001", 200)), false)] {
+        assert!(!is_written(&cx, ground.id, command.clone(), (true, held)).await, "{command:?}");
+        assert!(is_written(&cx, ground.id, command, (false, held)).await);
     }
 }
 

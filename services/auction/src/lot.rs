@@ -2,7 +2,6 @@
 
 pub mod anchor;
 pub mod batch;
-pub mod begun;
 pub mod bench_lot;
 pub mod command;
 mod commit;

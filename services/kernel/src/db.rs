@@ -1,3 +1,4 @@
+mod alone;
 mod connection;
 mod disk;
 mod proved;
@@ -152,20 +153,6 @@ impl Db {
             }
         }
         Ok(self.begin_on(self.writer().await?).await?)
-    }
-
-    /// Commits, and begins another transaction on the same connection for whoever writes again at once: one wait for the
-    /// database instead of two. Not on SQLite, whose one writer is everybody's, nor where no other connection is left.
-    pub async fn commit_and_begin(&self, transaction: Transaction) -> Result<Option<Transaction>> {
-        let others = match &self.writers {
-            Writers::Postgres(pool) => pool.num_idle() > 0 || pool.size() < MOST_CONNECTIONS,
-            Writers::Sqlite(_) => false,
-        };
-        if !others || self.self_check.require_log().is_err() {
-            transaction.commit().await?;
-            return Ok(None);
-        }
-        Ok(Some(transaction.commit_and_begin().await?))
     }
 
     /// From here on every row of a bound table is bound to the audit log as it is written. What was said first holds.

@@ -9,14 +9,26 @@ use crate::{
 };
 
 impl BatchCommit<'_> {
-    /// Writes the round into the transaction; whoever has that commits. False if it is fenced: another writer has moved the
-    /// lot, took a key, or our clock was off. Then the transaction is to be rolled back.
-    pub async fn flush(self, cx: &Context, bidders: &[bidder::Model], tx: &Transaction) -> Result<bool> {
-        self.vouch(tx);
-        let ends_phase = self.ends_phase();
-        if self.is_plain() && cx.db.backend() == DbBackend::Postgres {
-            return self.flush_postgres(cx, tx).await;
+    /// Writes the round, and returns when the database has answered that it is committed. False if it is fenced: another
+    /// writer has moved the lot, took a key, or our clock was off; then nothing is written. `held` is a transaction in which
+    /// the lot was held when the round was decided.
+    pub async fn commit(self, cx: &Context, bidders: &[bidder::Model], held: Option<Transaction>) -> Result<bool> {
+        let tx = match held {
+            None if self.is_plain() && cx.db.backend() == DbBackend::Postgres => return self.flush_alone(cx).await,
+            None => cx.db.begin().await?,
+            Some(tx) => tx,
+        };
+        self.vouch(&tx);
+        if !self.write(cx, bidders, &tx).await? {
+            tx.rollback().await?;
+            return Ok(false);
         }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn write(self, cx: &Context, bidders: &[bidder::Model], tx: &Transaction) -> Result<bool> {
+        let ends_phase = self.ends_phase();
         if !self.fence(tx, cx).await? {
             return Ok(false);
         }

@@ -6,7 +6,7 @@
 //! told nobody "ok", reads the lot again and decides again. Who loses again and again, as whoever must read first
 //! does against one who need not, holds the lot's row while it decides.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use kernel::{Context, Error, Id, Idempotency, Instant, Result, Transaction};
 use sea_orm::ConnectionTrait;
@@ -21,7 +21,6 @@ use crate::{
     engine::Lot,
     lot::{
         batch::Batch,
-        begun::Begun,
         command::{Answer, LotCommand},
     },
     store::{self, bidder, flush::BatchCommit, log, session},
@@ -29,8 +28,6 @@ use crate::{
 
 /// Most commands decided in one round.
 const ROUND: usize = 512;
-/// Up to so many commands, it is decided at once whether anything is written at all.
-const FEW: usize = 8;
 /// How often a round is decided again after losing the fence.
 const ATTEMPTS: usize = 8;
 /// After so many the lot's row is held from the reading to the commit: nobody else moves the lot then.
@@ -62,9 +59,7 @@ pub struct Writer {
     stale: bool,
     /// The instant of the last answers.
     told_at: Instant,
-    /// The transaction of the next round, if it has begun.
-    begun: Option<Begun>,
-    /// The next round as far as it was decided while the last one was being committed.
+    /// The next round as far as it was decided while the last one was being written.
     ahead: Option<Batch>,
 }
 
@@ -78,8 +73,8 @@ impl Writer {
         let Some((row, bidders)) = store::load(cx.db.read(), &cx.vault, id).await? else { return Ok(None) };
         let codes = bidders.iter().map(|bidder| (bidder.organization_id, bidder.code.clone())).collect();
         let (lot, row) = (row.whole_lot(&cx)?, Arc::new(row));
-        let (stale, told_at, begun, ahead) = (false, Instant(0), None, None);
-        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale, told_at, begun, ahead }))
+        let (stale, told_at, ahead) = (false, Instant(0), None);
+        Ok(Some(Writer { lot, cx, row, bidders, codes, feed, stale, told_at, ahead }))
     }
 
     /// Who sells the lot, and who runs the sale.
@@ -191,41 +186,25 @@ impl Writer {
         (pending, queue): (&mut Vec<LotCommand>, &mut mpsc::Receiver<LotCommand>),
     ) -> Result<Option<Vec<Result<Answer>>>> {
         let db = self.cx.db.clone();
-        let (begun, decided) = if let Some(begun) = self.begun.take() {
-            (Some(begun), self.decide(db.read(), commands).await)
-        } else if hold {
+        let (tx, decided) = if hold {
             let tx = db.begin().await?;
             store::hold(&tx, self.row.id).await?;
             let decided = self.decide(&tx, commands).await;
-            (Some(Begun::now(tx)), decided)
-        } else if self.stale || commands.len() > FEW || commands.iter().any(|command| command.keyed.is_some()) {
-            // It begins while the round is decided: one wait for the database less.
-            let (tx, decided) = tokio::join!(db.begin(), self.decide(db.read(), commands));
-            (Some(Begun::now(tx?)), decided)
+            (Some(tx), decided)
         } else {
-            // Often nothing is written: all are refused, or time alone has passed.
             (None, self.decide(db.read(), commands).await)
         };
-        let decided = match decided {
-            Ok(Some(decided)) => decided,
-            nothing => {
-                Begun::leave(begun).await?;
-                return nothing.map(|_| None);
+        match decided {
+            Ok(Some(decided)) if decided.writes() => self.write(decided, tx, (pending, queue)).await,
+            decided => {
+                if let Some(tx) = tx {
+                    tx.rollback().await?;
+                }
+                let Some(decided) = decided? else { return Ok(None) };
+                self.told_at = decided.now;
+                Ok(Some(decided.answers))
             }
-        };
-        if !decided.writes() {
-            match begun {
-                Some(begun) if !queue.is_empty() && begun.is_fresh() => self.begun = Some(begun),
-                begun => Begun::leave(begun).await?,
-            }
-            self.told_at = decided.now;
-            return Ok(Some(decided.answers));
         }
-        let tx = match begun {
-            Some(begun) => begun.tx(),
-            None => db.begin().await?,
-        };
-        self.write(decided, tx, (pending, queue)).await
     }
 
     /// Decides on the lot as it is read or remembered; nothing if it is remembered wrongly and nothing would tell.
@@ -249,11 +228,11 @@ impl Writer {
         Ok(Some(decided))
     }
 
-    /// Writes what was decided, and tells the watchers.
+    /// Writes what was decided, and tells the watchers. Meanwhile the next round is decided, as if this one were there.
     async fn write(
         &mut self,
         decided: Batch,
-        tx: Transaction,
+        tx: Option<Transaction>,
         (pending, queue): (&mut Vec<LotCommand>, &mut mpsc::Receiver<LotCommand>),
     ) -> Result<Option<Vec<Result<Answer>>>> {
         let Batch { answers, lot, events, replies, beside, halted, since, now, .. } = decided;
@@ -271,23 +250,20 @@ impl Writer {
         let (before, events) = (&*self.row, &*events);
         let round = BatchCommit { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
         let is_plain = round.is_plain();
-        if !round.flush(&self.cx, &self.bidders, &tx).await? {
-            tx.rollback().await?;
+        // What is decided ahead stays here until the commit was answered: otherwise it never was.
+        let mut ahead = is_plain.then(|| Batch::new(lot.clone(), after.clone(), self.now(&lot, now)));
+        let written = tokio::select! {
+            biased;
+            written = round.commit(&self.cx, &self.bidders, tx) => written?,
+            never = self.look_ahead(&mut ahead, pending, queue) => match never {},
+        };
+        if !written {
             return Ok(None);
         }
-        let goes_on = is_plain && !queue.is_empty();
-        let ahead = async {
-            take_waiting(queue, pending);
-            let is_worth_it = is_plain && !pending.is_empty();
-            is_worth_it.then(|| self.look_ahead(pending, Batch::new(lot.clone(), after.clone(), self.now(&lot, now))))
-        };
-        // What is decided ahead stays here until the commit was answered: otherwise it never was.
-        let (committed, ahead) = tokio::join!(self.commit(tx, goes_on), ahead);
-        self.begun = committed?.map(Begun::now);
         if !is_plain {
             self.cx.committed.notify_one();
         }
-        self.ahead = ahead;
+        self.ahead = ahead.filter(|ahead| !ahead.answers.is_empty());
         self.row = after;
         self.lot = lot;
         self.told_at = now;
@@ -296,20 +272,21 @@ impl Writer {
         Ok(Some(answers))
     }
 
-    /// Commits; if another round waits, its transaction may begin with that.
-    async fn commit(&self, tx: Transaction, goes_on: bool) -> Result<Option<Transaction>> {
-        if goes_on {
-            return self.cx.db.commit_and_begin(tx).await;
+    /// Decides what comes while a round is written, on a lot that is not yet committed: as far as the database need not be
+    /// asked. Each command at its time.
+    async fn look_ahead(
+        &self,
+        ahead: &mut Option<Batch>,
+        pending: &mut Vec<LotCommand>,
+        queue: &mut mpsc::Receiver<LotCommand>,
+    ) -> Infallible {
+        let Some(decided) = ahead else { return std::future::pending().await };
+        while pending.len() < ROUND && queue.recv_many(pending, ROUND - pending.len()).await > 0 {
+            decided.pass(self.now(&decided.lot, decided.now));
+            let fresh = pending.iter().skip(decided.answers.len()).take_while(|command| command.keyed.is_none());
+            fresh.for_each(|command| decided.take(command, &self.codes));
         }
-        tx.commit().await.map(|()| None)
-    }
-
-    /// Decides the first of what is pending, on a lot that is not yet committed: as far as the database need not be asked.
-    fn look_ahead(&self, pending: &[LotCommand], mut decided: Batch) -> Batch {
-        decided.pass(decided.since);
-        let known = pending.iter().take_while(|command| command.keyed.is_none());
-        known.for_each(|command| decided.take(command, &self.codes));
-        decided
+        std::future::pending().await
     }
 
     fn know(&mut self, late: Vec<bidder::Model>) {

@@ -5,7 +5,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryTrait, SqlErr, Statement, sea_query::Expr,
 };
 use wire::{
-    id::{AwardId, OrganizationId},
+    id::{AwardId, BiddingSessionId, OrganizationId},
     v1::AuctionEvent,
 };
 
@@ -90,16 +90,15 @@ impl BatchCommit<'_> {
 
     /// What the bidders are told stands on the round's last event.
     pub fn vouch(&self, tx: &Transaction) {
-        let (id, Some(last)) = (self.after.id, self.events.last()) else { return };
-        tx.vouch(|| Acknowledged {
-            what: format!("auction event {} of {id}", last.seq),
-            query: log::find(id, last).build(tx.get_database_backend()),
-        });
+        if let (backend, Some(last)) = (tx.get_database_backend(), self.events.last()) {
+            tx.vouch(|| event_of(backend, self.after.id, last));
+        }
     }
 
-    /// One statement, one round trip: the fence with the clock check, the events and the keyed replies.
-    /// The text never changes, so it is prepared once whatever the size of the round. False if fenced.
-    pub async fn flush_postgres(self, cx: &Context, db: &Transaction) -> Result<bool> {
+    /// Writes the round in one statement that is a transaction of its own, on PostgreSQL: the fence with the clock check, the
+    /// events and the keyed replies. The text never changes, so it is prepared once whatever the size of the round. False
+    /// if fenced.
+    pub async fn flush_alone(self, cx: &Context) -> Result<bool> {
         let row = self.after;
         let kept = Kept::of(&self.replies)?;
         let values: Vec<sea_orm::Value> = vec![
@@ -121,16 +120,23 @@ impl BatchCommit<'_> {
             row.made_mark(&cx.vault).to_vec().into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
-        let fenced = match db.query_one_raw(statement).await {
+        let flushed = match cx.db.write_alone(statement).await {
             // A key was taken meanwhile, on another lot: the statement did nothing at all.
-            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                return Ok(false);
-            }
-            other => other?,
+            Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(false),
+            flushed => flushed?,
         };
-        let moved: i64 = fenced.map_or(Ok(0), |row| row.try_get("", "moved"))?;
+        let moved: i64 = flushed.try_get("", "moved")?;
+        if let Some(last) = self.events.last().filter(|_| moved == 1) {
+            cx.db.vouch(|| event_of(DbBackend::Postgres, row.id, last));
+        }
         Ok(moved == 1)
     }
+}
+
+/// The event, as it is looked for once it was told.
+fn event_of(db: DbBackend, id: BiddingSessionId, event: &AuctionEvent) -> Acknowledged {
+    let query = log::find(id, event).build(db);
+    Acknowledged { what: format!("auction event {} of {id}", event.seq), query }
 }
 
 /// What is kept under the keys, column by column.
@@ -153,7 +159,8 @@ impl Kept {
     }
 }
 
-const FLUSH: &str = "
+const FLUSH: &str = concat!(
+    "
 WITH lot AS (
     UPDATE bidding_session SET seq = $3, state = $4, secrets = $5, peaks = $6, version = $7, mark = $16
     WHERE id = $1 AND version = $2
@@ -166,4 +173,7 @@ WITH lot AS (
     INSERT INTO idempotency (id, request_hash, reply, at)
     SELECT r.id, r.hash, r.reply, $9 FROM lot, unnest($13::text[], $14::bytea[], $15::bytea[]) AS r(id, hash, reply)
 )
-SELECT count(*) AS moved FROM lot";
+SELECT count(*) AS moved, ",
+    kernel::is_alone!(),
+    " FROM lot"
+);

@@ -86,17 +86,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Commits and begins the next transaction, on PostgreSQL in one message.
-    pub async fn commit_and_begin(&mut self, began: &str) -> Result<String, DbErr> {
-        let Line::Postgres(connection) = &mut self.line else {
-            self.commit(began).await?;
-            return self.begin().await;
-        };
-        let (begin, name) = begin_postgres();
-        require_open(&ask(connection, format!("{COMMIT_POSTGRES}; {begin}"), &self.disk).await?, began)?;
-        Ok(name)
-    }
-
     /// Rolls back. On SQLite it is an error if nothing is open: the database then rolled back by itself.
     pub async fn rollback(&mut self) -> Result<(), DbErr> {
         self.run("ROLLBACK").await.map(drop)

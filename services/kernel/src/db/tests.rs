@@ -116,30 +116,61 @@ async fn what_a_constraint_refused_is_not_committed() {
     }
 }
 
+/// Writes a number alone, and `also` other rows.
+async fn write_alone(db: &Db, number: i64, also: &str) -> Result<sea_orm::QueryResult, sea_orm::DbErr> {
+    let sql = format!(
+        "WITH it AS (INSERT INTO written VALUES ({number}){also} RETURNING number) SELECT number, {} FROM it",
+        crate::is_alone!()
+    );
+    db.write_alone(Statement::from_string(DbBackend::Postgres, sql)).await
+}
+
 #[tokio::test]
-async fn what_goes_on_is_another_transaction() {
-    for ground in Ground::all().await {
-        let mut next = ground.db.begin().await.unwrap();
-        for number in 1..=3 {
-            next.execute_unprepared(&format!("INSERT INTO written VALUES ({number})")).await.unwrap();
-            let sum = (1..=number).sum::<i64>();
-            let Some(begun) = ground.db.commit_and_begin(next).await.unwrap() else {
-                assert_eq!(ground.db.backend(), DbBackend::Sqlite);
-                assert_eq!(ground.sum().await, sum);
-                next = ground.db.begin().await.unwrap();
-                continue;
-            };
-            assert_eq!(ground.sum().await, sum, "it was answered");
-            next = begun;
+async fn a_statement_alone_is_committed_when_it_is_answered() {
+    for ground in Ground::all().await.into_iter().filter(|ground| ground.db.backend() == DbBackend::Postgres) {
+        for number in [1, 2, 4] {
+            assert_eq!(
+                write_alone(&ground.db, number, "").await.unwrap().try_get::<i64>("", "number").unwrap(),
+                number
+            );
         }
-        next.execute_unprepared("INSERT INTO written VALUES (100)").await.unwrap();
-        next.rollback().await.unwrap();
-        assert_eq!(ground.sum().await, 6);
-        // What ended by itself is neither committed nor gone on with.
-        let next = ground.db.begin().await.unwrap();
-        next.execute_unprepared("INSERT INTO written VALUES (7); ROLLBACK").await.unwrap();
-        assert!(ground.db.commit_and_begin(next).await.is_err());
-        assert_eq!(ground.sum().await, 6);
+        assert_eq!(ground.sum().await, 7, "it was answered");
+        // What a constraint refuses, at once or at the commit, leaves nothing behind.
+        write_alone(&ground.db, 8, ", (4)").await.unwrap_err();
+        ground.db.run("CREATE TABLE other (number bigint PRIMARY KEY)").await.unwrap();
+        let later =
+            "ALTER TABLE written ADD FOREIGN KEY (number) REFERENCES other DEFERRABLE INITIALLY DEFERRED NOT VALID";
+        ground.db.run(later).await.unwrap();
+        write_alone(&ground.db, 16, "").await.unwrap_err();
+        assert_eq!(ground.sum().await, 7);
+        ground.db.run("INSERT INTO other VALUES (32)").await.unwrap();
+        write_alone(&ground.db, 32, "").await.unwrap();
+        assert_eq!(ground.sum().await, 39);
+        // Only a transaction binds rows to the log.
+        let bound = Statement::from_string(DbBackend::Postgres, "INSERT INTO \"deal\" (\"id\") VALUES ('1')");
+        let refused = ground.db.write_alone(bound).await.unwrap_err().to_string();
+        assert!(refused.contains("deal"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_statement_in_another_transaction_is_not_alone() {
+    for ground in Ground::all().await.into_iter().filter(|ground| ground.db.backend() == DbBackend::Postgres) {
+        // Given back as it must never be, and found by whoever writes alone.
+        let mut connection = ground.db.writer().await.unwrap();
+        connection.begin().await.unwrap();
+        drop(connection);
+        let mut refused = 0;
+        for number in 1..=9 {
+            match write_alone(&ground.db, number, "").await {
+                Ok(_) => assert!(ground.sum().await >= number, "acknowledged, and not there"),
+                Err(error) => {
+                    assert!(error.to_string().contains("a transaction was open"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert_eq!(refused, 1, "the connection is gone");
     }
 }
 

@@ -30,8 +30,8 @@ pub struct Transaction {
     vouched: OnceLock<Acknowledged>,
 }
 
-/// The connection while the transaction has it.
-struct Lease {
+/// The connection while a transaction has it.
+pub(super) struct Lease {
     connection: Connection,
     /// So long each answer is waited for.
     limit: Duration,
@@ -71,17 +71,14 @@ impl Transaction {
         self_check: &Arc<SelfCheck>,
         binding: &Arc<OnceLock<Binding>>,
     ) -> Result<Transaction, DbErr> {
-        let mut lease = Lease { connection, limit, began: String::new(), state: State::Asked };
+        let mut lease = Lease::of(connection, limit);
+        lease.state = State::Asked;
         lease.began = lease.connection.begin().await?;
         lease.state = State::Open;
-        Ok(Transaction::on(lease, self_check, binding))
-    }
-
-    fn on(lease: Lease, self_check: &Arc<SelfCheck>, binding: &Arc<OnceLock<Binding>>) -> Transaction {
         let backend = lease.connection.backend();
         let (self_check, is_sampled) = (self_check.clone(), self_check.picks());
         let (binding, vouched, written) = (binding.clone(), OnceLock::new(), Mutex::default());
-        Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, is_sampled, vouched }
+        Ok(Transaction { backend, lease: Mutex::new(lease), binding, written, self_check, is_sampled, vouched })
     }
 
     /// Names a record that must be there once this is committed: what somebody will be told stands on it. One transaction
@@ -104,29 +101,14 @@ impl Transaction {
 
     /// Commits. On an error the outcome is unknown, unless a statement had failed before: then nothing was written.
     pub async fn commit(self) -> Result<()> {
-        self.end(false).await.map(drop)
-    }
-
-    /// Commits, and begins the next one on the same connection.
-    pub(super) async fn commit_and_begin(self) -> Result<Transaction> {
-        let (self_check, binding) = (self.self_check.clone(), self.binding.clone());
-        Ok(Transaction::on(self.end(true).await?, &self_check, &binding))
-    }
-
-    async fn end(self, goes_on: bool) -> Result<Lease> {
         let written = std::mem::take(&mut *self.written.lock().await);
         let recorded = settle(&self, self.binding.get(), written).await?;
         let mut lease = self.lease.into_inner();
         lease.ask()?;
-        if goes_on {
-            lease.began = within(lease.limit, lease.connection.commit_and_begin(&lease.began)).await??;
-            lease.state = State::Open;
-        } else {
-            within(lease.limit, lease.connection.commit(&lease.began)).await??;
-            lease.state = State::Over;
-        }
+        within(lease.limit, lease.connection.commit(&lease.began)).await??;
+        lease.finish();
         self.self_check.take(self.vouched.into_inner(), &recorded);
-        Ok(lease)
+        Ok(())
     }
 
     /// Rolls back what is refused. An error if the refusal was decided on a row that is not as the exchange left it: then
@@ -149,18 +131,11 @@ impl Transaction {
         }
         lease.state = State::Asked;
         within(lease.limit, lease.connection.rollback()).await??;
-        lease.state = State::Over;
+        lease.finish();
         Ok(())
     }
 
-    async fn execute(&self, statement: Statement) -> Result<Done, DbErr> {
-        let system = if self.backend == DbBackend::Postgres { "postgresql" } else { "sqlite" };
-        let text = &statement.sql;
-        let span = tracing::info_span!("statement", otel.kind = "client", db.system = system, db.statement = text);
-        self.answer(statement).instrument(span).await
-    }
-
-    async fn answer(&self, mut statement: Statement) -> Result<Done, DbErr> {
+    async fn execute(&self, mut statement: Statement) -> Result<Done, DbErr> {
         let mut lease = self.lease.lock().await;
         let Some(binding) = self.binding.get() else {
             if let Some(write) = Write::of(&statement.sql) {
@@ -196,6 +171,15 @@ impl Transaction {
 }
 
 impl Lease {
+    pub(super) fn of(connection: Connection, limit: Duration) -> Lease {
+        Lease { connection, limit, began: String::new(), state: State::Open }
+    }
+
+    /// The database has answered that the transaction is: the connection goes back to the pool.
+    pub(super) fn finish(&mut self) {
+        self.state = State::Over;
+    }
+
     /// Requires that the transaction is open and well, and notes that an answer is awaited.
     fn ask(&mut self) -> Result<(), DbErr> {
         if self.state != State::Open {
@@ -205,9 +189,13 @@ impl Lease {
         Ok(())
     }
 
-    async fn execute(&mut self, statement: Statement) -> Result<Done, DbErr> {
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<Done, DbErr> {
         self.ask()?;
-        let answer = within(self.limit, self.connection.execute(statement)).await.and_then(|answer| answer);
+        let system = if self.connection.backend() == DbBackend::Postgres { "postgresql" } else { "sqlite" };
+        let text = &statement.sql;
+        let span = tracing::info_span!("statement", otel.kind = "client", db.system = system, db.statement = text);
+        let answer = within(self.limit, self.connection.execute(statement).instrument(span)).await;
+        let answer = answer.and_then(|answer| answer);
         self.answered(&answer);
         answer
     }
