@@ -42,10 +42,12 @@ pub async fn watch_over(auctions: Auctions) {
 /// Pauses the lots of silent halls, and tells when the next hall will have been silent for too long. What fails for one
 /// hall is tried again at the next look and keeps no other waiting.
 async fn look(auctions: &Auctions) -> Result<Option<Instant>> {
+    // Before what was heard is read: whoever slept in between would find a hall silent that is not.
+    let now = auctions.cx.clock.now();
     let mut due: Option<Instant> = None;
     for (hall, heard_at) in hall::open(auctions.cx.db.read()).await? {
         let lost_at = heard_at.plus_seconds(i64::from(hall.heartbeat_seconds));
-        if lost_at > auctions.cx.clock.now() {
+        if lost_at > now {
             due = Some(due.map_or(lost_at, |due| due.min(lost_at)));
         } else if let Err(error) = pause(auctions, &hall).await {
             tracing::warn!(hall = %hall.id, %error, "the lots of a silent hall could not be paused");
