@@ -33,7 +33,7 @@ struct Pair {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_slept_changes_nothing() {
     let logs = tempfile::tempdir().unwrap();
-    let told = [(LOGS, logs.path().to_str().unwrap()), ("JISHI_LOG", "warn,auction::writer=debug")];
+    let told = [(LOGS, logs.path().to_str().unwrap()), ("JISHI_LOG", "warn,auction=debug")];
     let Some(exchange) = Exchange::start_with(Lane::Postgres, &told).await else { return };
     let other = tokio::task::block_in_place(|| exchange.replica());
     let market = Market::open(&exchange, 2).await;

@@ -29,7 +29,7 @@ struct Pair {
 
 impl Pair {
     async fn start(logs: &Path) -> Option<Pair> {
-        let told = [(LOGS, logs.to_str().unwrap()), ("JISHI_LOG", "warn,auction::writer=debug")];
+        let told = [(LOGS, logs.to_str().unwrap()), ("JISHI_LOG", "warn,auction=debug")];
         let exchange = Exchange::start_with(Lane::Postgres, &told).await?;
         let other = tokio::task::block_in_place(|| exchange.replica());
         let doors = [exchange.http.clone(), other.http().to_owned()];
