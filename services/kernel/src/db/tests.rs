@@ -149,7 +149,7 @@ async fn a_statement_alone_is_committed_when_it_is_answered() {
         // Only a transaction binds rows to the log.
         let bound = Statement::from_string(DbBackend::Postgres, "INSERT INTO \"deal\" (\"id\") VALUES ('1')");
         let refused = ground.db.write_alone(bound).await.unwrap_err().to_string();
-        assert!(refused.contains("deal"), "{refused}");
+        assert!(refused.contains("deal are bound by a transaction"), "{refused}");
     }
 }
 
