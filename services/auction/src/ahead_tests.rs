@@ -1,5 +1,6 @@
 //! While a round is being committed the next one is decided: nobody is told of either before it is there, and what was
-//! decided on a round that failed never was. PostgreSQL, since its commits can be held up from outside.
+//! decided on a round that failed never was. On PostgreSQL, whose commits can be held up from outside, and on SQLite by its one
+//! writer.
 
 use std::time::Duration;
 
@@ -135,6 +136,39 @@ async fn what_comes_while_a_round_is_written_is_decided_at_its_time() {
     let last = events.iter().rfind(|event| event.bidder_code.is_some()).unwrap();
     assert_eq!(last.amount.unwrap().0, 300);
     assert!(last.at.unwrap() >= sent, "{last:?} came at {sent:?}");
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// What was decided by a clock that was ahead for a moment never was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_ahead_by_a_wrong_clock_is_decided_again() {
+    let ground = ground(None).await;
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let cx = context(&ground.url).await;
+    let handle = LotRegistry::new(cx.clone(), tasks.clone(), stop.clone()).handle(ground.id).await.unwrap().unwrap();
+    assert!(bid(&handle, ground.bidders[0], 100).await.unwrap());
+    // The one writer is taken: the next round waits for it.
+    let held = cx.db.begin().await.unwrap();
+    let clock = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let offset = cx.clock.offset();
+        cx.clock.set_offset(offset + 3_000);
+        let later = bid(&handle, ground.bidders[2], 300);
+        let right_again = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            cx.clock.set_offset(offset);
+            held.rollback().await.unwrap();
+        };
+        tokio::join!(later, right_again).0
+    };
+    let (first, later) = tokio::join!(bid(&handle, ground.bidders[1], 200), clock);
+    assert!(first.unwrap() && later.unwrap());
+    let events = log::events(cx.db.read(), ground.id, 0, 1_000).await.unwrap();
+    let last = events.iter().rfind(|event| event.bidder_code.is_some()).unwrap();
+    assert_eq!(last.amount.unwrap().0, 300);
+    assert!(last.at.unwrap() <= cx.clock.now(), "{last:?} lies in the future");
     stop.cancel();
     tasks.close();
     tasks.wait().await;

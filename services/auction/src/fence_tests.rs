@@ -161,8 +161,13 @@ async fn three_replicas_on_postgres() {
 }
 
 /// One more round, decided now, and written in a transaction that was begun in time or in one of its own; `late` comes to
-/// its write when that is long ago.
-async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>, (late, held): (bool, bool)) -> bool {
+/// its write when that is long ago; its last decisions are `ahead` of the time by so many seconds.
+async fn is_written(
+    cx: &Context,
+    id: BiddingSessionId,
+    command: Option<Command>,
+    (late, held, ahead): (bool, bool, i64),
+) -> bool {
     let (before, bidders) = store::load(cx.db.read(), &cx.vault, id).await.unwrap().unwrap();
     let now = cx.clock.now();
     let mut lot = before.lot().unwrap();
@@ -174,6 +179,7 @@ async fn is_written(cx: &Context, id: BiddingSessionId, command: Option<Command>
     after.put(&lot);
     let (replies, beside) = (Vec::new(), SideEffects::default());
     let (before, events, since) = (&before, &events, now);
+    let now = now.plus_seconds(ahead);
     let round = BatchCommit { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
     let tx = cx.db.begin().await.unwrap();
     if late {
@@ -198,8 +204,9 @@ async fn a_round_that_grew_old_in_its_transaction_is_fenced() {
     };
     // The first round opens the lot; the others are written step by step, and as one statement.
     for (command, held) in [(None, false), (Some(bid("B000", 100)), true), (Some(bid("B001", 200)), false)] {
-        assert!(!is_written(&cx, ground.id, command.clone(), (true, held)).await, "{command:?}");
-        assert!(is_written(&cx, ground.id, command, (false, held)).await);
+        assert!(!is_written(&cx, ground.id, command.clone(), (true, held, 0)).await, "{command:?}");
+        assert!(!is_written(&cx, ground.id, command.clone(), (false, held, 2)).await, "{command:?}");
+        assert!(is_written(&cx, ground.id, command, (false, held, 0)).await);
     }
 }
 

@@ -39,7 +39,7 @@ use crate::{Clock, Result, Vault};
 
 /// One service's database: writers and readers.
 ///
-/// Only a [`Transaction`] writes, and only [`Db::begin`] gives one out; the readers refuse to write. SQLite has one writer:
+/// Only a [`Transaction`] writes, which [`Db::begin`] gives out, or [`Db::write_alone`]; the readers refuse to write. SQLite has one writer:
 /// every write transaction is `BEGIN IMMEDIATE` on a pool of one connection, since deferred ones fail with "database is
 /// locked" whatever the busy timeout. On PostgreSQL there are two pools as well: a mutation holds a writer while it reads
 /// in other services, and with one pool enough of them starve each other.

@@ -279,13 +279,30 @@ const PASSING: [&str; 7] = ["08", "53", "57P", "55P03", "25P03", "25006", "40"];
 /// The same of SQLite: busy, locked, read-only, input or output failed, the disk is full, the file does not open.
 const PASSING_SQLITE: [u32; 6] = [5, 6, 8, 10, 13, 14];
 
+/// What the driver says of a statement that failed.
+fn cause(error: &sea_orm::DbErr) -> Option<&sea_orm::sqlx::Error> {
+    use sea_orm::{DbErr, RuntimeErr};
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
+/// Whether the line to the database is cut, or the server ends it.
+pub(crate) fn is_cut_off(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::sqlx::Error;
+    match cause(error) {
+        Some(Error::Io(_)) => true,
+        Some(Error::Database(told)) => told.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
+}
+
 /// Whether it may go well when it is asked for again.
 fn passes(error: &sea_orm::DbErr) -> bool {
-    use sea_orm::{DbErr, RuntimeErr, sqlx};
-    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
-        return false;
-    };
-    match &**cause {
+    use sea_orm::sqlx;
+    let Some(cause) = cause(error) else { return false };
+    match cause {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(told) => {
             let Some(code) = told.code() else { return false };

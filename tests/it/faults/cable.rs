@@ -47,10 +47,12 @@ pub enum Moment {
     Statement,
     /// It is ended for good.
     Commit,
+    /// It is one statement, which ends it for good.
+    Alone,
 }
 
 impl Moment {
-    pub const ALL: [Moment; 3] = [Moment::Begin, Moment::Statement, Moment::Commit];
+    pub const ALL: [Moment; 4] = [Moment::Begin, Moment::Statement, Moment::Commit, Moment::Alone];
 }
 
 /// How a line fails at a moment.
@@ -142,7 +144,7 @@ async fn join(mut near: TcpStream, far: String, mut fault: watch::Receiver<Fault
     let (near_in, near_out) = near.split();
     let (far_in, far_out) = far.split();
     let met = Met::default();
-    let side = |is_answer| Side { is_answer, met: &met, broken: &broken, is_open: false };
+    let side = |is_answer| Side { is_answer, met: &met, broken: &broken, is_open: false, writes: false };
     let was_broken = tokio::select! {
         was_broken = carry(near_in, far_out, fault.clone(), side(false)) => was_broken,
         was_broken = carry(far_in, near_out, fault, side(true)) => was_broken,
@@ -175,18 +177,23 @@ struct Side<'a> {
     broken: &'a AtomicUsize,
     /// Whether a transaction is open.
     is_open: bool,
+    /// Whether transactions are begun on it.
+    writes: bool,
 }
 
 impl Side<'_> {
-    /// The moment at which these bytes are sent, if it is one. BEGIN and COMMIT are simple queries, beside others or alone.
+    /// The moment at which these bytes are sent, if it is one. BEGIN and COMMIT are simple queries, beside others or alone; a
+    /// statement that is alone asks for the name of the transaction when it is prepared, and is bound (`B`) outside of any.
     fn moment(&mut self, bytes: &[u8]) -> Option<Moment> {
         let says = |word: &[u8]| bytes.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
         let is_simple = !self.is_answer && bytes.first() == Some(&b'Q');
+        self.writes |= !self.is_answer && (is_simple && says(b"BEGIN") || says(b"jishi.transaction"));
         let moment = match () {
             () if self.is_answer => None,
             () if is_simple && says(b"COMMIT") => Some(Moment::Commit),
             () if is_simple && says(b"BEGIN") => Some(Moment::Begin),
             () if is_simple && says(b"ROLLBACK") => None,
+            () if !self.is_open && self.writes && bytes.first() == Some(&b'B') => Some(Moment::Alone),
             () => self.is_open.then_some(Moment::Statement),
         };
         self.is_open = matches!(moment, Some(Moment::Begin | Moment::Statement));

@@ -24,9 +24,9 @@ pub struct Batch {
     pub replies: Vec<(Idempotency, Vec<u8>)>,
     pub beside: SideEffects,
     pub halted: bool,
-    /// The instant of the first decisions.
+    /// No decision was taken before.
     pub since: Instant,
-    /// That of the last ones.
+    /// The instant of the last ones.
     pub now: Instant,
     row: Arc<session::Model>,
     known: HashMap<String, Result<Vec<u8>>>,

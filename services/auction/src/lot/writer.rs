@@ -34,7 +34,7 @@ const ATTEMPTS: usize = 8;
 const UNHELD: usize = 2;
 /// How often a watched, idle lot is read again for what another replica may have written.
 const REFRESH: Duration = Duration::from_secs(1);
-/// What was decided ahead of a commit that took longer is decided again: it would be written too long after.
+/// What was begun to be decided so long ago, while another round was written, is decided again: it would be written too late.
 const AHEAD_MILLIS: i64 = 500;
 /// The clock steps back by less when it is anchored anew; what it was further ahead by was an error.
 const STEP_MILLIS: i64 = 500;
@@ -214,7 +214,9 @@ impl Writer {
             self.reload(db).await?;
         }
         let now = self.now(&self.lot, self.told_at);
-        let ahead = ahead.filter(|ahead| ahead.stands_on(&self.row) && now.0 - ahead.since.0 < AHEAD_MILLIS);
+        // Nor is anything kept that was decided by a clock which has been set back since.
+        let is_timely = |ahead: &Batch| now.0 - ahead.since.0 < AHEAD_MILLIS && ahead.now.0 - now.0 < STEP_MILLIS;
+        let ahead = ahead.filter(|ahead| ahead.stands_on(&self.row) && is_timely(ahead));
         let mut decided = ahead.unwrap_or_else(|| Batch::new(self.lot.clone(), self.row.clone(), now));
         let commands = commands.get(decided.answers.len()..).unwrap_or_default();
         decided.know(known(db, commands).await?);
@@ -251,11 +253,11 @@ impl Writer {
         let round = BatchCommit { before, after: &after, lot: &lot, tree: &tree, events, replies, beside, since, now };
         let is_plain = round.is_plain();
         // What is decided ahead stays here until the commit was answered: otherwise it never was.
-        let mut ahead = is_plain.then(|| Batch::new(lot.clone(), after.clone(), self.now(&lot, now)));
+        let mut ahead = None;
         let written = tokio::select! {
             biased;
             written = round.commit(&self.cx, &self.bidders, tx) => written?,
-            never = self.look_ahead(&mut ahead, pending, queue) => match never {},
+            never = self.look_ahead((&lot, &after, now), &mut ahead, pending, queue), if is_plain => match never {},
         };
         if !written {
             return Ok(None);
@@ -263,7 +265,7 @@ impl Writer {
         if !is_plain {
             self.cx.committed.notify_one();
         }
-        self.ahead = ahead.filter(|ahead| !ahead.answers.is_empty());
+        self.ahead = ahead;
         self.row = after;
         self.lot = lot;
         self.told_at = now;
@@ -276,12 +278,13 @@ impl Writer {
     /// asked. Each command at its time.
     async fn look_ahead(
         &self,
+        (lot, row, told_at): (&Lot, &Arc<session::Model>, Instant),
         ahead: &mut Option<Batch>,
         pending: &mut Vec<LotCommand>,
         queue: &mut mpsc::Receiver<LotCommand>,
     ) -> Infallible {
-        let Some(decided) = ahead else { return std::future::pending().await };
         while pending.len() < ROUND && queue.recv_many(pending, ROUND - pending.len()).await > 0 {
+            let decided = ahead.get_or_insert_with(|| Batch::new(lot.clone(), row.clone(), self.now(lot, told_at)));
             decided.pass(self.now(&decided.lot, decided.now));
             let fresh = pending.iter().skip(decided.answers.len()).take_while(|command| command.keyed.is_none());
             fresh.for_each(|command| decided.take(command, &self.codes));

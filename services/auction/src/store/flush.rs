@@ -12,7 +12,7 @@ use wire::{
 use super::{bidder, log, session};
 use crate::engine::Lot;
 
-/// How far the decided instant may lie from the database's clock when the round is written.
+/// How far the instants of the decisions may lie from the database's clock when the round is written.
 const CLOCK_BOUND_MILLIS: i64 = 1_000;
 
 /// What one round decided.
@@ -31,9 +31,9 @@ pub struct BatchCommit<'a> {
     pub replies: Vec<(Idempotency, Vec<u8>)>,
     /// What else belongs into the transaction.
     pub beside: SideEffects,
-    /// The instant of the first decisions, which the fence holds against the database's clock.
+    /// No decision was taken before; the fence holds both instants against the database's clock.
     pub since: Instant,
-    /// The instant of the last ones.
+    /// That of the last decisions.
     pub now: Instant,
 }
 
@@ -80,10 +80,12 @@ impl BatchCommit<'_> {
             .filter(Column::Id.eq(row.id))
             .filter(Column::Version.eq(self.before.version));
         if cx.db.backend() == DbBackend::Postgres {
-            update = update.filter(Expr::cust_with_values(
-                "abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $1 - $2) <= $3",
-                [cx.clock.offset(), self.since.0, CLOCK_BOUND_MILLIS],
-            ));
+            for decided in [self.since, self.now] {
+                update = update.filter(Expr::cust_with_values(
+                    "abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $1 - $2) <= $3",
+                    [cx.clock.offset(), decided.0, CLOCK_BOUND_MILLIS],
+                ));
+            }
         }
         Ok(update.exec(tx).await?.rows_affected == 1)
     }
@@ -118,6 +120,7 @@ impl BatchCommit<'_> {
             kept.hashes.into(),
             kept.replies.into(),
             row.made_mark(&cx.vault).to_vec().into(),
+            self.now.0.into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, FLUSH, values);
         let flushed = match cx.db.write_alone(statement).await {
@@ -165,13 +168,14 @@ WITH lot AS (
     UPDATE bidding_session SET seq = $3, state = $4, secrets = $5, peaks = $6, version = $7, mark = $16
     WHERE id = $1 AND version = $2
         AND abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $8 - $9) <= $10
+        AND abs((extract(epoch FROM clock_timestamp()) * 1000)::bigint + $8 - $17) <= $10
     RETURNING id
 ), logged AS (
     INSERT INTO auction_event (session_id, seq, record)
     SELECT lot.id, e.seq, e.record FROM lot, unnest($11::bigint[], $12::bytea[]) AS e(seq, record)
 ), kept AS (
     INSERT INTO idempotency (id, request_hash, reply, at)
-    SELECT r.id, r.hash, r.reply, $9 FROM lot, unnest($13::text[], $14::bytea[], $15::bytea[]) AS r(id, hash, reply)
+    SELECT r.id, r.hash, r.reply, $17 FROM lot, unnest($13::text[], $14::bytea[], $15::bytea[]) AS r(id, hash, reply)
 )
 SELECT count(*) AS moved, ",
     kernel::is_alone!(),

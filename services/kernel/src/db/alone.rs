@@ -4,7 +4,7 @@
 use sea_orm::{DbErr, QueryResult, Statement};
 
 use super::{Acknowledged, Db, Writers, readers::forget_idle, statement::Write, transaction::Lease};
-use crate::error::within_query;
+use crate::error::{is_cut_off, within_query};
 
 /// What a statement must select that is a transaction of its own: whether no transaction was open before it. Each that is begun
 /// bears a name until it ends. Clocks would not tell: the database takes the time of the transaction when the statement is
@@ -22,7 +22,8 @@ impl Db {
     ///
     /// The row must tell [`is_alone`](crate::is_alone). Where a transaction was open before, that is false, and the connection
     /// is closed with all that was done on it: otherwise somebody's rollback could still undo what is acknowledged
-    /// (docs/design/connections.md).
+    /// (docs/design/connections.md). A statement that the query builder made for rows of a bound table is refused: only a
+    /// [`Transaction`](crate::Transaction) binds them.
     pub async fn write_alone(&self, statement: Statement) -> Result<QueryResult, DbErr> {
         self.self_check.require_log().map_err(within_query)?;
         if let Some(write) = Write::of(&statement.sql) {
@@ -30,14 +31,14 @@ impl Db {
         }
         let mut lease = Lease::of(self.writer().await?, self.answer);
         let done = match lease.execute(statement).await {
-            Err(error) if error.sql_err().is_none() => {
-                // After a restart of the database all that lies idle is dead as well.
-                if let Writers::Postgres(pool) = &self.writers {
+            Err(error) => {
+                // After a restart of the database, or its silence, all that lies idle is dead as well.
+                if let (Writers::Postgres(pool), true) = (&self.writers, is_cut_off(&error)) {
                     forget_idle(pool);
                 }
                 return Err(error);
             }
-            done => done?,
+            Ok(done) => done,
         };
         match done.rows.into_iter().next() {
             Some(row) if row.try_get("", "is_alone")? => {
@@ -50,7 +51,7 @@ impl Db {
 
     /// Names a record that is there by now, and on which stands what somebody will be told: one in sixteen is looked for again.
     pub fn vouch(&self, record: impl FnOnce() -> Acknowledged) {
-        if self.self_check.picks() {
+        if self.self_check.picks_alone() {
             self.self_check.take(Some(record()), &[]);
         }
     }

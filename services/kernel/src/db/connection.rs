@@ -91,7 +91,8 @@ impl Connection {
         self.run("ROLLBACK").await.map(drop)
     }
 
-    /// Runs SQL text that takes no values: one statement or several.
+    /// Runs SQL text that takes no values: one statement or several. It must not begin a transaction: nobody would find one
+    /// without a name.
     pub async fn run(&mut self, sql: &str) -> Result<ExecResult, DbErr> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match &mut self.line {

@@ -89,6 +89,7 @@ pub(super) struct SelfCheck {
     /// Whether an event waits for the log too long.
     behind: AtomicBool,
     begun: AtomicU64,
+    alone: AtomicU64,
     sample: Mutex<Vec<Acknowledged>>,
     /// The latest events.
     unsealed: Mutex<Vec<Unsealed>>,
@@ -114,6 +115,11 @@ impl SelfCheck {
     /// Whether the transaction that begins is one of the sample.
     pub fn picks(&self) -> bool {
         self.begun.fetch_add(1, Relaxed).is_multiple_of(ONE_IN)
+    }
+
+    /// Whether what a statement wrote that was a transaction of its own is.
+    pub fn picks_alone(&self) -> bool {
+        self.alone.fetch_add(1, Relaxed).is_multiple_of(ONE_IN)
     }
 
     /// Takes in what was committed: what it vouches for, and the events that it recorded.

@@ -42,7 +42,7 @@ pub(super) struct Lease {
 /// What is known of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// The transaction is open and every statement was answered.
+    /// The transaction is open, or begins with the next statement, and every statement was answered.
     Open,
     /// A statement was sent. If this is found later, whoever sent it has gone before the answer.
     Asked,
@@ -171,11 +171,12 @@ impl Transaction {
 }
 
 impl Lease {
+    /// A connection on which the next statement may be sent.
     pub(super) fn of(connection: Connection, limit: Duration) -> Lease {
         Lease { connection, limit, began: String::new(), state: State::Open }
     }
 
-    /// The database has answered that the transaction is: the connection goes back to the pool.
+    /// The database has answered that the transaction is over: the connection goes back to the pool.
     pub(super) fn finish(&mut self) {
         self.state = State::Over;
     }
